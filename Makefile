@@ -1,0 +1,88 @@
+# A thin layer over cargo and deploy/setup.sh. `make help` lists what there is.
+#
+# Every step builds with --locked, says its name, and says its seconds. Nothing here writes to a
+# tracked file but `make fix`.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Empty unless the pinned toolchain is installed under another name only; see the script.
+TOOLCHAIN := $(shell deploy/setup.sh toolchain)
+ifneq ($(TOOLCHAIN),)
+export RUSTUP_TOOLCHAIN := $(TOOLCHAIN)
+endif
+
+# What `make demo` and `make bench-help` pass on, for instance ARGS=--no-shell.
+ARGS ?=
+
+# How many seeds the simulator runs; empty leaves the number to the test.
+SEEDS ?=
+ifneq ($(SEEDS),)
+export STARLING_SEEDS := $(SEEDS)
+endif
+
+STARLING := cargo run --release --locked --package starling-node --bin starling --
+
+# $(call step,NAME,COMMAND): the recipe line that runs one step. The command holds no comma.
+step = @printf '\n== %s\n' '$(1)'; began=$$(date +%s); { $(2); } \
+	&& printf '== %s: %s s\n' '$(1)' "$$(($$(date +%s) - began))" \
+	|| { printf '== %s: FAILED\n' '$(1)' >&2; exit 1; }
+
+.PHONY: help demo test setup check format tidy lint doc units mutants sim fix bench-help clean
+
+help: ## Lists the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+demo: setup ## Three nodes, real data, a node killed on the way, every answer checked; ARGS=...
+	@$(STARLING) demo $(ARGS)
+
+test: setup check units mutants ## Everything that must pass, cheapest first; what CI runs.
+	@printf '\n== all passed\n'
+
+setup: ## Finds or installs libclang; builds RocksDB, once per user.
+	$(call step,setup,deploy/setup.sh)
+
+check: format tidy lint doc ## Formatting, house rules, licences, lints, documentation.
+
+format:
+	$(call step,format,cargo fmt --all --check)
+
+# The workspace as a whole is selected, so that the crates beneath are built with the features that
+# every later step builds them with, once.
+tidy: setup ## The numbered rules of CONTRIBUTING.md, and the licences of all dependencies.
+	$(call step,tidy,cargo test --workspace --locked --quiet --test tidy --test licences)
+
+lint: setup
+	$(call step,lint,cargo clippy --workspace --all-targets --locked -- -D warnings)
+	$(call step,lint without rocksdb,cargo clippy --workspace --all-targets --locked \
+		--no-default-features -- -D warnings)
+
+doc: setup
+	$(call step,doc,RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked \
+		--document-private-items)
+
+units: setup ## Every test: laws, model, simulation, real processes, examples, doctests.
+	$(call step,tests,cargo test --workspace --locked)
+
+# With RocksDB, although no mutant needs it: without it a dependency of the proc-macros changes its
+# features, and cargo would compile every crate beneath a second time.
+mutants: setup ## Builds the deliberate bugs in and shows that the suite catches each of them.
+	$(call step,mutants,cargo test --package starling-tests --locked \
+		--features mutants --test mutants)
+
+sim: ## The simulator alone, optimised; SEEDS=n for n seeds.
+	$(call step,simulation,cargo test --package starling-tests --locked --no-default-features \
+		--release --test simulation -- --nocapture)
+
+fix: setup ## The only target that writes: applies what clippy and rustfmt can repair.
+	$(call step,fix lints,cargo clippy --fix --allow-dirty --allow-staged --workspace \
+		--all-targets --locked)
+	$(call step,fix format,cargo fmt --all)
+
+bench-help: setup ## How to measure a cluster.
+	@$(STARLING) bench --help $(ARGS)
+
+clean: ## Removes what was built here and the demo's data; RocksDB in ~/.cache/starling stays.
+	cargo clean
+	rm -rf .starling-demo

@@ -1,0 +1,138 @@
+//! Reads: options, then `.await`.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use serde_bytes::ByteBuf;
+
+use super::answers::Answer;
+use super::{Pending, Target};
+use crate::client::{Plan, Route};
+use crate::error::Error;
+use crate::retry::Work;
+use crate::wire::{self, Kind, Outcome, ReadRequest, Request, Response};
+use ring::NodeId;
+
+/// A read; await it for what it reads.
+#[must_use = "a read does nothing until it is awaited"]
+pub struct Query<T> {
+    target: Target,
+    kind: Kind,
+    element: Option<ByteBuf>,
+    r: Option<u8>,
+    is_local: bool,
+    node: Option<NodeId>,
+    timeout: Option<Duration>,
+    finish: fn(Answer) -> Option<T>,
+}
+
+impl<T> Query<T> {
+    pub(super) fn new(
+        target: Target,
+        kind: Kind,
+        element: Option<ByteBuf>,
+        finish: fn(Answer) -> Option<T>,
+    ) -> Self {
+        let r = target.client.profile().default_r();
+        Self {
+            target,
+            kind,
+            element,
+            r,
+            is_local: false,
+            node: None,
+            timeout: None,
+            finish,
+        }
+    }
+
+    /// How many replicas must answer. With r + w > n a read overlaps the last complete write.
+    pub fn r(mut self, r: u8) -> Self {
+        self.r = Some(r);
+        self
+    }
+
+    /// Reads only the replica of the node that is asked, whatever the others have: for tests and
+    /// inspection, together with [`on_node`](Query::on_node).
+    pub fn local(mut self) -> Self {
+        self.is_local = true;
+        self
+    }
+
+    /// Asks this node and no other.
+    pub fn on_node(mut self, node: NodeId) -> Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// How long the read may take, all attempts together.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl<T: 'static> IntoFuture for Query<T> {
+    type Output = Result<T, Error>;
+    type IntoFuture = Pending<T>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let Self {
+                target,
+                kind,
+                element,
+                r,
+                is_local,
+                node,
+                timeout,
+                finish,
+            } = self;
+            target.key.check()?;
+            if let Some(element) = &element {
+                wire::check_element(element)?;
+            }
+            let request = Request::Read(ReadRequest {
+                bucket: target.bucket.clone(),
+                kind,
+                key: target.key.clone(),
+                element,
+                r,
+                local: is_local,
+                timeout_ms: 0,
+            });
+            let route = node.map_or(Route::Owners, Route::Node);
+            let plan = Plan {
+                route,
+                work: Work::Read,
+                timeout,
+                operation: None,
+            };
+            let (node, response) = target.client.shared().call(plan, request).await?;
+            let unexpected = || Error::unexpected(node, Outcome::NotApplied);
+            let Response::Read(response) = response else {
+                return Err(unexpected());
+            };
+            finish(Answer {
+                target,
+                node,
+                response,
+            })
+            .ok_or_else(unexpected)
+        })
+    }
+}
+
+impl<T> fmt::Debug for Query<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Query")
+            .field("bucket", &self.target.bucket)
+            .field("key", &self.target.key)
+            .field("r", &self.r)
+            .field("local", &self.is_local)
+            .field("node", &self.node)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,211 @@
+//! What a node answers.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use super::{Durability, Failure, Kind};
+
+/// The answer to a [`Request`](super::Request).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// To a read.
+    Read(ReadResponse),
+    /// To a write.
+    Written(WriteResponse),
+    /// To a topology request.
+    Topology(Topology),
+    /// The bucket is there, with these properties.
+    Bucket(Bucket),
+    /// To a status request.
+    Status(Status),
+    /// To an inspection.
+    Inspection(Inspection),
+    /// The request failed; the failure says whether it may have been applied.
+    Failed(Failure),
+}
+
+/// A key's state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadResponse {
+    /// What was read.
+    pub state: State,
+    /// The opaque context token that a write over this state passes on.
+    pub context: ByteBuf,
+    /// How many replicas the answer was joined from.
+    pub answered: u8,
+}
+
+/// A key's state by kind. A key that was never written, or was deleted, is the empty one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// The concurrent values; none, one, or siblings.
+    Value(Vec<ByteBuf>),
+    /// The counter's value.
+    Counter(i64),
+    /// The elements, in byte order.
+    Set(Vec<ByteBuf>),
+}
+
+/// A write that reached what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteResponse {
+    /// The context after the write: the next write over it needs no read.
+    pub context: ByteBuf,
+    /// How many replicas had it when the answer was given.
+    pub acks: u8,
+    /// The state at the coordinator, if it was asked for.
+    pub state: Option<State>,
+    /// The operation had been applied before: this was a retry that counted once.
+    pub repeated: bool,
+}
+
+/// A bucket's properties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: Kind,
+    /// Replicas of each key.
+    pub n: u8,
+    /// Default for reads.
+    pub r: u8,
+    /// Default for writes.
+    pub w: u8,
+    /// Default for writes.
+    pub durability: Durability,
+}
+
+/// What a client routes by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topology {
+    /// The cluster id, 16 bytes.
+    pub cluster: ByteBuf,
+    /// The current layout, as `ring` encodes it with MessagePack.
+    pub layout: ByteBuf,
+    /// Where the members are.
+    pub members: Vec<MemberAddress>,
+    /// All buckets.
+    pub buckets: Vec<Bucket>,
+}
+
+/// Where a member can be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberAddress {
+    /// The node's number.
+    pub node: u64,
+    /// Its name.
+    pub name: String,
+    /// `host:port` of its QUIC endpoint, best first.
+    pub addresses: Vec<String>,
+}
+
+/// What a node knows of the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The cluster id, 16 bytes.
+    pub cluster: ByteBuf,
+    /// The answering node.
+    pub node: u64,
+    /// The layout's epoch and the first hex digits of its digest.
+    pub layout: String,
+    /// Partitions on the ring.
+    pub partitions: u32,
+    /// The members, this node first.
+    pub members: Vec<MemberStatus>,
+}
+
+/// One member, as the answering node sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberStatus {
+    /// Its number.
+    pub node: u64,
+    /// Its name.
+    pub name: String,
+    /// Its failure domain.
+    pub zone: String,
+    /// `host:port` of its QUIC endpoint.
+    pub address: String,
+    /// Do the answering node's own calls to it succeed?
+    pub reachable: bool,
+    /// Why not, or what it is doing.
+    pub note: String,
+    /// Round trip in microseconds; 0 when unknown.
+    pub rtt_us: u64,
+    /// Vnodes it owns (with the default n).
+    pub vnodes: u32,
+    /// Vnodes that are catching up after a crash; they do not count for reads.
+    pub catching_up: u32,
+    /// Rows it holds, roughly.
+    pub rows: u64,
+    /// Bytes on its disk.
+    pub disk_bytes: u64,
+    /// Client reads and writes it has coordinated since it started.
+    pub reads: u64,
+    /// Client writes it has coordinated since it started.
+    pub writes: u64,
+    /// Dots that this node has and the answering node lacks, over the vnodes both own.
+    pub missing_here: u64,
+    /// Dots that the answering node has and this one lacks, over the vnodes both own.
+    pub missing_there: u64,
+}
+
+/// Every replica's rows of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inspection {
+    /// The bucket.
+    pub bucket: Bucket,
+    /// The key's token.
+    pub token: u64,
+    /// The key's partition.
+    pub partition: u32,
+    /// One entry for each owner, in the order of the preference list.
+    pub replicas: Vec<ReplicaState>,
+    /// In words: are the replicas equal, and if not who lacks what.
+    pub verdict: String,
+    /// Whether all owners answered and agree.
+    pub equal: bool,
+}
+
+/// One replica of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaState {
+    /// The owner.
+    pub node: u64,
+    /// Its name.
+    pub name: String,
+    /// Why it did not answer; empty if it did.
+    pub error: String,
+    /// It is catching up and does not count for reads.
+    pub catching_up: bool,
+    /// Its rows of the key.
+    pub rows: Vec<RowState>,
+    /// The vnode's clock as text, one entry an actor.
+    pub clock: Vec<String>,
+    /// The dots of this key that other replicas have seen and this one has not, as text.
+    pub lacks: Vec<String>,
+}
+
+/// One row of a replica.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowState {
+    /// The part: empty, an element, or a counter's actor as text.
+    pub part: ByteBuf,
+    /// The versions that are alive.
+    pub versions: Vec<VersionState>,
+    /// The row's context as text; empty when the clock explains all.
+    pub context: String,
+}
+
+/// One version of a row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionState {
+    /// Its dot as text.
+    pub dot: String,
+    /// Its stamp: milliseconds since the Unix epoch.
+    pub hlc_ms: u64,
+    /// The operation that wrote it, as text; empty if none.
+    pub operation: String,
+    /// The body: a value's bytes, or a counter's share as text.
+    pub body: ByteBuf,
+}

@@ -1,0 +1,7 @@
+//! The client's promises, against fake nodes that speak the wire over the real transport.
+
+mod answers;
+mod errors;
+mod fake;
+mod retries;
+mod routing;

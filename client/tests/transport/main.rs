@@ -1,0 +1,7 @@
+//! The transport over loopback: calls, who is let in, and what bad bytes do (reliability, row 16).
+
+mod admission;
+mod calls;
+mod garbage;
+mod limits;
+mod support;

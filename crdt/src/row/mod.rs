@@ -1,0 +1,224 @@
+//! The row: the unit of state, of storage and of repair, and the join.
+//!
+//! ```text
+//!   row = versions {dot -> version}  and  context (kills that the clock does not yet explain)
+//!   join(x, y): a dot stays if both have it, or if the side that lacks it has not seen it
+//! ```
+//!
+//! A write is a *delta*, itself a row: one version (none for a delete) and the context of the
+//! client that wrote it. It is joined into the stored row as it is, at the coordinator and at every
+//! replica. The version's own dot is not in its context: alive in `versions` says it.
+//!
+//! *Invariant I2*: a dot of this key that the vnode's clock holds is at or below a base of the
+//! clock, or alive in `versions`, or in `context`. So contexts are stripped by bases alone, and a
+//! *filled* row (its context joined with the clock's bases) speaks for the whole vnode. A row and
+//! the clock it is filled with must be one atomic pair: a clock newer than the row turns a fresh
+//! write into a delete.
+//!
+//! The join drops by dots only. What chooses among versions (last-writer-wins, equal operation
+//! ids, caps) chooses when reading, in [`crate::kinds`]; a loser goes when a dotted write covers
+//! it.
+//! Sources: as in the crate's root, and the delta form checked by the model in `tests/`.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::clock::Clock;
+use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::context::Context;
+use crate::dot::Dot;
+use crate::hlc::Hlc;
+use crate::operation::OpId;
+
+/// What one event left in a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The coordinator's stamp. It orders nothing but what says so.
+    pub hlc: Hlc,
+    /// The client's operation, if it named one.
+    pub op: Option<OpId>,
+    /// What the kind of the bucket makes of it: a value, a counter's share, nothing.
+    pub body: Bytes,
+}
+
+/// The versions of one `(key, part)` that nothing known here has overwritten.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Row {
+    versions: BTreeMap<Dot, Version>,
+    context: Context,
+}
+
+impl Row {
+    /// The delta of a write: one version under `dot`, over all that `context` covers.
+    #[must_use]
+    pub fn write(dot: Dot, version: Version, context: Context) -> Self {
+        Self {
+            versions: BTreeMap::from([(dot, version)]),
+            context,
+        }
+    }
+
+    /// The delta of a delete: nothing, over all that `context` covers.
+    #[must_use]
+    pub fn delete(context: Context) -> Self {
+        Self {
+            versions: BTreeMap::new(),
+            context,
+        }
+    }
+
+    /// The least upper bound of two rows: associative, commutative, idempotent.
+    ///
+    /// ```
+    /// use crdt::{Actor, Context, Dot, Hlc, Row, Version};
+    ///
+    /// let version = |body: &'static str| Version { hlc: Hlc::at(0), op: None, body: body.into() };
+    /// let (a, b) = (Actor { node: 1, nonce: 1 }, Actor { node: 2, nonce: 2 });
+    /// let old = Row::write(Dot::new(a, 1), version("old"), Context::default());
+    /// let new = Row::write(Dot::new(b, 1), version("new"), old.seen());
+    /// let mut joined = new.clone();
+    /// joined.join(&old);
+    /// assert_eq!(joined, new);
+    /// ```
+    pub fn join(&mut self, other: &Self) {
+        self.versions
+            .retain(|dot, _| other.versions.contains_key(dot) || !other.context.contains(*dot));
+        for (&dot, version) in &other.versions {
+            if !self.context.contains(dot) {
+                self.versions.entry(dot).or_insert_with(|| version.clone());
+            }
+        }
+        self.context.join(&other.context);
+    }
+
+    /// Makes the row speak for the whole vnode whose `clock` it was read with.
+    pub fn fill(&mut self, clock: &Clock) {
+        self.context.fill(clock);
+    }
+
+    /// Drops from the context what the vnode's clock already explains.
+    pub fn strip(&mut self, clock: &Clock) {
+        self.context.strip(clock);
+    }
+
+    /// The context that a reader of this row takes away: the row's, and the versions it saw as
+    /// exact dots.
+    #[must_use]
+    pub fn seen(&self) -> Context {
+        let mut context = self.context.clone();
+        self.versions.keys().for_each(|&dot| context.insert(dot));
+        context
+    }
+
+    /// Is there neither a version nor a context? Such a row is not stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.versions.is_empty() && self.context.is_empty()
+    }
+
+    /// The versions by their dots.
+    #[must_use]
+    pub fn versions(&self) -> &BTreeMap<Dot, Version> {
+        &self.versions
+    }
+
+    /// The kills that the clock does not explain (all of them in a filled row).
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The version that carries an operation id, with its dot.
+    #[must_use]
+    pub fn version_of(&self, op: OpId) -> Option<(Dot, &Version)> {
+        let mut versions = self.versions.iter();
+        versions
+            .find(|(_, version)| version.op == Some(op))
+            .map(|(&dot, version)| (dot, version))
+    }
+
+    /// Canonical bytes.
+    ///
+    /// ```text
+    ///   u8 format = 1 | varint versions | each: dot, u64 hlc, u8 has-op, [24 B op], bytes body
+    ///                 | context
+    /// ```
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let bodies: usize = self
+            .versions
+            .values()
+            .map(|version| version.body.len() + 64)
+            .sum();
+        let mut encoder = Encoder::with_capacity(bodies + 16);
+        encoder.u8(FORMAT);
+        encoder.varint(self.versions.len() as u64);
+        for (dot, version) in &self.versions {
+            dot.encode(&mut encoder);
+            encoder.u64(version.hlc.to_bits());
+            encoder.u8(u8::from(version.op.is_some()));
+            if let Some(op) = version.op {
+                op.encode(&mut encoder);
+            }
+            encoder.bytes(&version.body);
+        }
+        self.context.encode(&mut encoder);
+        encoder.finish()
+    }
+
+    /// Reads what [`Row::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not the canonical encoding of a row.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        match decoder.u8("row's format")? {
+            FORMAT => {}
+            found => {
+                return Err(DecodeError::UnknownFormat {
+                    field: "row",
+                    found,
+                });
+            }
+        }
+        let count = decoder.count("versions of a row")?;
+        let mut versions = BTreeMap::new();
+        for _ in 0..count {
+            let (dot, version) = decode_version(&mut decoder)?;
+            if versions
+                .last_key_value()
+                .is_some_and(|(&last, _)| last >= dot)
+            {
+                return Err(DecodeError::Invalid {
+                    field: "order of versions",
+                });
+            }
+            versions.insert(dot, version);
+        }
+        let context = Context::decode(&mut decoder)?;
+        decoder.finish()?;
+        Ok(Self { versions, context })
+    }
+}
+
+fn decode_version(decoder: &mut Decoder<'_>) -> Result<(Dot, Version), DecodeError> {
+    let dot = Dot::decode(decoder)?;
+    let hlc = Hlc::from_bits(decoder.u64("version's stamp")?);
+    let op = match decoder.u8("version's operation mark")? {
+        0 => None,
+        1 => Some(OpId::decode(decoder)?),
+        _ => {
+            return Err(DecodeError::Invalid {
+                field: "version's operation mark",
+            });
+        }
+    };
+    let body = decoder.owned_bytes("version's body")?;
+    Ok((dot, Version { hlc, op, body }))
+}
+
+const FORMAT: u8 = 1;
+
+#[cfg(test)]
+mod tests;

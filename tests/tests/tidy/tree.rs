@@ -1,0 +1,129 @@
+//! The rules about the tree as a whole: 13 (which crate may depend on which), 14 (what lies at the
+//! top) and 15 (every invariant is in its table).
+
+use std::fs;
+use std::path::Path;
+
+use crate::source::words;
+use crate::{Failure, entries, name_of};
+
+/// Checks all three.
+pub fn check(root: &Path) -> Vec<Failure> {
+    let mut found = top_level(root);
+    for (krate, own, banned) in CRATES {
+        let path = format!("{krate}/Cargo.toml");
+        let manifest = fs::read_to_string(root.join(&path)).unwrap_or_default();
+        found.extend(dependencies(&path, &manifest, own, banned));
+    }
+    found.extend(invariants(root));
+    found
+}
+
+/// Rule 13, for the dependencies of one manifest, development ones included.
+fn dependencies(path: &str, manifest: &str, own: &[&str], banned: &[&str]) -> Vec<Failure> {
+    let mut found = Vec::new();
+    let mut section = "";
+    for (at, line) in manifest.lines().enumerate() {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']);
+        }
+        let name = line.split(['.', ' ', '=']).next().unwrap_or_default();
+        if !section.ends_with("dependencies") || name.is_empty() {
+            continue;
+        }
+        let is_foreign_family = FAMILY.contains(&name) && !own.contains(&name);
+        if is_foreign_family || banned.contains(&name) {
+            let why = format!("this crate must not depend on {name} (see ARCHITECTURE.md)");
+            found.push(Failure::new(path, at, 13, why));
+        }
+    }
+    found
+}
+
+/// Rule 14. Files that begin with a dot are free: they belong to tools.
+fn top_level(root: &Path) -> Vec<Failure> {
+    let mut found = Vec::new();
+    for path in entries(root) {
+        let name = name_of(&path);
+        let allowed = if path.is_dir() {
+            TOP_FOLDERS
+        } else {
+            TOP_FILES
+        };
+        if !name.starts_with('.') && !allowed.contains(&name.as_str()) {
+            found.push(Failure::new(
+                &name,
+                0,
+                14,
+                "has no place at the top of the tree",
+            ));
+        }
+    }
+    found
+}
+
+/// Rule 15: `mod.rs` names each invariant once to declare it and once more in its table.
+fn invariants(root: &Path) -> Vec<Failure> {
+    let folder = "tests/src/invariants";
+    let table = fs::read_to_string(root.join(folder).join("mod.rs")).unwrap_or_default();
+    let mut found = Vec::new();
+    for path in entries(&root.join(folder)) {
+        let file = name_of(&path);
+        let name = file.trim_end_matches(".rs");
+        let is_listed = table.lines().any(|line| {
+            let is_declaration = line.trim_end().ends_with(&format!("mod {name};"));
+            !is_declaration && words(line).any(|(_, word, _)| word == name)
+        });
+        if name != "mod" && name != "tests" && !is_listed {
+            let why = format!("is not in the table of {folder}/mod.rs, so nothing runs it");
+            found.push(Failure::new(&format!("{folder}/{file}"), 0, 15, why));
+        }
+    }
+    found
+}
+
+#[test]
+fn leaves_depend_on_no_other_leaf_and_on_no_runtime() {
+    let manifest = "[dependencies]\nring.workspace = true\nserde = \"1\"\n\n[dev-dependencies]\n\
+                    tokio = { workspace = true }\n\n[lints]\nworkspace = true\n";
+    let found = dependencies("crdt/Cargo.toml", manifest, &[], RUNTIME);
+    let lines: Vec<usize> = found.iter().map(|failure| failure.line).collect();
+    assert_eq!(lines, [2, 6]);
+}
+
+/// Each crate, the crates of ours that it may depend on, and what else it must not.
+const CRATES: &[(&str, &[&str], &[&str])] = &[
+    ("ring", &[], RUNTIME),
+    ("crdt", &[], RUNTIME),
+    ("client", &["ring"], &["rocksdb", "axum"]),
+    ("node", &["ring", "crdt", "starling"], &[]),
+    ("tests", FAMILY, &["rocksdb"]),
+];
+const FAMILY: &[&str] = &["ring", "crdt", "starling", "starling-node"];
+const RUNTIME: &[&str] = &[
+    "tokio",
+    "tokio-util",
+    "quinn",
+    "rocksdb",
+    "rustls",
+    "getrandom",
+    "libc",
+    "axum",
+];
+
+const TOP_FOLDERS: &[&str] = &[
+    "client", "crdt", "deploy", "docs", "node", "ring", "target", "tests",
+];
+const TOP_FILES: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "clippy.toml",
+    "rust-toolchain.toml",
+    "rustfmt.toml",
+];
