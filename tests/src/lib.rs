@@ -1,1 +1,4 @@
 //! Under construction.
+
+pub mod cluster;
+pub mod history;

@@ -1,0 +1,232 @@
+//! `starling bench`: what an operation costs, in waiting and in processor time.
+//!
+//! A closed loop: so many workers, each with one operation under way, so latencies are those of a
+//! cluster that is kept busy and not those at a chosen rate. Every worker has keys of its own, and
+//! a put carries the context of the put before it, so no siblings arise. Processor time is what
+//! the kernel accounts to the processes: nodes and client are told apart, and nobody is asked to
+//! measure himself.
+//!
+//! Files: `work` the workers · `cpu` processes and their accounts · `report` the result.
+
+mod cpu;
+mod report;
+mod work;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context;
+use bytesize::ByteSize;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::task::JoinSet;
+
+use starling::{Client, Kind};
+
+use super::clock::Stopwatch;
+use super::data::DurabilityName;
+use super::exit::Exit;
+use super::output::Output;
+use cpu::Accounts;
+use report::Report;
+use work::{Contexts, Job, Tally};
+
+/// What to measure.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct BenchOptions {
+    /// Which operations.
+    #[arg(long, value_enum, default_value = "mixed")]
+    workload: Workload,
+    /// In `mixed`: how many of a hundred operations are gets.
+    #[arg(long, default_value_t = 50, value_name = "PERCENT",
+          value_parser = clap::value_parser!(u8).range(0..=100))]
+    reads: u8,
+    /// How long.
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "10s",
+          value_name = "DURATION")]
+    duration: Duration,
+    /// How many operations, instead of how long.
+    #[arg(long, value_name = "COUNT", conflicts_with = "duration")]
+    count: Option<u64>,
+    /// Bytes of a value.
+    #[arg(long, default_value = "100B", value_name = "SIZE")]
+    value_size: ByteSize,
+    /// How many keys.
+    #[arg(long, default_value_t = 100_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    keys: u64,
+    /// Operations under way at one time.
+    #[arg(long, default_value_t = 64, value_name = "COUNT",
+          value_parser = clap::value_parser!(u16).range(1..=8192))]
+    concurrency: u16,
+    /// How many replicas must answer a read.
+    #[arg(short, long, value_name = "COUNT")]
+    r: Option<u8>,
+    /// How many replicas must have a write.
+    #[arg(short, long, value_name = "COUNT")]
+    w: Option<u8>,
+    /// How durable at each of them.
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    durability: Option<DurabilityName>,
+    /// Owners of each key, for the bucket that is made.
+    #[arg(long, value_name = "COUNT")]
+    n: Option<u8>,
+    /// The bucket, made if it is not there; bench-KIND if not given.
+    #[arg(long)]
+    bucket: Option<String>,
+    /// What all keys begin with; random if not given, so that runs do not meet.
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
+    /// Do not write the keys first that gets are to find (they are there: see --prefix).
+    #[arg(long)]
+    no_load: bool,
+    /// The nodes' processes on this machine; found by themselves if not given.
+    #[arg(long, value_delimiter = ',', value_name = "PID")]
+    pids: Vec<u32>,
+}
+
+/// Which operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Workload {
+    /// Writes of values.
+    Put,
+    /// Reads of values.
+    Get,
+    /// Both.
+    Mixed,
+    /// Increments.
+    Counter,
+    /// Additions of one of 1,000 elements.
+    Set,
+}
+
+/// Measures and reports.
+pub(crate) async fn run(
+    client: &Client,
+    options: BenchOptions,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let kind = options.workload.kind();
+    let bucket = options
+        .bucket
+        .clone()
+        .unwrap_or_else(|| default_bucket(kind).to_owned());
+    let mut make = client.create_bucket(&bucket).kind(kind);
+    if let Some(n) = options.n {
+        make = make.n(n);
+    }
+    make.await?;
+    let accounts = Accounts::open(&options.pids, client);
+    let mut contexts = vec![Contexts::new(); usize::from(options.concurrency)];
+    if !options.no_load && options.workload.reads() {
+        load(client, &options, &bucket, &mut contexts, output).await?;
+    }
+    let job = Arc::new(Job::new(&options, bucket.clone()));
+    let before = accounts.read();
+    let watch = Stopwatch::start();
+    let tally = measure(client, &job, &mut contexts).await?;
+    let elapsed = watch.elapsed();
+    let used = accounts.read().since(&before);
+    let report = Report::new(&options, &tally, elapsed, used);
+    report.print(output)?;
+    Ok(if tally.errors.is_empty() {
+        Exit::Done
+    } else {
+        Exit::Failed
+    })
+}
+
+/// Writes every key once, so that gets find something and puts have something to replace.
+async fn load(
+    client: &Client,
+    options: &BenchOptions,
+    bucket: &str,
+    contexts: &mut [Contexts],
+    output: Output,
+) -> anyhow::Result<()> {
+    let watch = Stopwatch::start();
+    let job = Arc::new(Job::loading(options, bucket.to_owned()));
+    let tally = measure(client, &job, contexts).await?;
+    let seconds = super::text::seconds(watch.elapsed());
+    let count = super::text::grouped(tally.operations());
+    output.note(format_args!("loaded {count} keys in {seconds}"));
+    match tally.errors.first_key_value() {
+        Some((message, _)) => anyhow::bail!("the keys could not be loaded: {message}"),
+        None => Ok(()),
+    }
+}
+
+/// Runs a worker for each entry of `contexts`, which it goes on from and leaves behind.
+async fn measure(
+    client: &Client,
+    job: &Arc<Job>,
+    contexts: &mut [Contexts],
+) -> anyhow::Result<Tally> {
+    let bar = progress_bar(job);
+    let mut workers = JoinSet::new();
+    let step = u64::try_from(contexts.len()).unwrap_or(u64::MAX);
+    for (first, slot) in (0..).zip(contexts.iter_mut()) {
+        let work = Arc::clone(job).work(client.clone(), (first, step), std::mem::take(slot));
+        workers.spawn(async move { (first, work.await) });
+    }
+    let mut tally = Tally::new()?;
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    loop {
+        tokio::select! {
+            ended = workers.join_next() => {
+                let Some(ended) = ended else { break };
+                let (first, left) = ended.context("a worker was interrupted")?;
+                let (own, seen) = left?;
+                tally.add(&own)?;
+                let slot = usize::try_from(first).ok().and_then(|first| contexts.get_mut(first));
+                if let Some(slot) = slot {
+                    *slot = seen;
+                }
+            }
+            _ = tick.tick() => bar.set_position(job.done.load(Ordering::Relaxed)),
+            _ = tokio::signal::ctrl_c() => job.stop(),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(tally)
+}
+
+fn progress_bar(job: &Job) -> ProgressBar {
+    let target = ProgressDrawTarget::stderr();
+    let bar = ProgressBar::with_draw_target(job.count(), target);
+    let style = ProgressStyle::with_template("{elapsed} {human_pos} operations, {per_sec}");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn default_bucket(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Value => "bench-value",
+        Kind::Counter => "bench-counter",
+        Kind::Set => "bench-set",
+    }
+}
+
+impl Workload {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Put | Self::Get | Self::Mixed => Kind::Value,
+            Self::Counter => Kind::Counter,
+            Self::Set => Kind::Set,
+        }
+    }
+
+    fn reads(self) -> bool {
+        matches!(self, Self::Get | Self::Mixed)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Get => "get",
+            Self::Mixed => "mixed",
+            Self::Counter => "counter",
+            Self::Set => "set",
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The result of a measurement.
+
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use hdrhistogram::Histogram;
+use serde_json::{Value, json};
+
+use super::cpu::Usage;
+use super::work::Tally;
+use super::{BenchOptions, Output};
+use crate::cli::output::Paint;
+use crate::cli::text::{grouped, seconds};
+
+/// The result of a measurement.
+pub(super) struct Report<'a> {
+    options: &'a BenchOptions,
+    tally: &'a Tally,
+    elapsed: Duration,
+    used: Usage,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(
+        options: &'a BenchOptions,
+        tally: &'a Tally,
+        elapsed: Duration,
+        used: Usage,
+    ) -> Self {
+        Self {
+            options,
+            tally,
+            elapsed,
+            used,
+        }
+    }
+
+    pub(super) fn print(&self, output: Output) -> anyhow::Result<()> {
+        if output.is_json() {
+            output.json(&self.to_json())?;
+            return Ok(());
+        }
+        let BenchOptions {
+            workload,
+            keys,
+            value_size,
+            concurrency,
+            ..
+        } = self.options;
+        output.line(format_args!(
+            "{}   {} operations in {}   {} keys, {value_size} values, concurrency {concurrency}",
+            workload.name(),
+            grouped(self.tally.operations()),
+            seconds(self.elapsed),
+            grouped(*keys)
+        ))?;
+        let mut rows = Vec::new();
+        for (name, latencies) in [
+            ("get", &self.tally.reads),
+            (self.write_name(), &self.tally.writes),
+        ] {
+            if !latencies.is_empty() {
+                rows.push(self.row(name, latencies));
+            }
+        }
+        output.table(&["", "a second", "p50", "p95", "p99", "p99.9", "max"], rows)?;
+        self.print_processor(output)?;
+        for (message, count) in &self.tally.errors {
+            let error = format_args!("{count} operations failed: {message}").to_string();
+            output.note(output.paint(Paint::Bad, error));
+        }
+        Ok(())
+    }
+
+    fn print_processor(&self, output: Output) -> anyhow::Result<()> {
+        let micros = |used: Option<Duration>| {
+            self.per_operation(used)
+                .map_or_else(|| "unknown".to_owned(), |micros| format!("{micros:.1}"))
+        };
+        let memory = self
+            .used
+            .nodes_memory
+            .map_or_else(|| "unknown".to_owned(), |bytes| ByteSize(bytes).to_string());
+        output.line(format_args!(
+            "CPU-µs per operation   nodes {}   client {}   together {}   memory of the nodes \
+             {memory}",
+            micros(self.used.nodes),
+            micros(self.used.client),
+            micros(self.together())
+        ))?;
+        if self.used.nodes.is_none() {
+            output.note(format_args!(
+                "{} of the nodes' processes were found on this machine, steady: name them with \
+                 --pids to count their processor time",
+                self.used.processes
+            ));
+        }
+        Ok(())
+    }
+
+    fn row(&self, name: &str, latencies: &Histogram<u64>) -> Vec<String> {
+        let mut row = vec![name.to_owned(), self.rate(latencies.len())];
+        for quantile in QUANTILES {
+            row.push(latency(latencies.value_at_quantile(quantile)));
+        }
+        row.push(latency(latencies.max()));
+        row
+    }
+
+    fn rate(&self, count: u64) -> String {
+        let millis = u64::try_from(self.elapsed.as_millis())
+            .unwrap_or(u64::MAX)
+            .max(1);
+        grouped(count.saturating_mul(1000) / millis)
+    }
+
+    fn together(&self) -> Option<Duration> {
+        Some(self.used.nodes? + self.used.client?)
+    }
+
+    /// Microseconds of processor time for each operation that succeeded.
+    fn per_operation(&self, used: Option<Duration>) -> Option<f64> {
+        let operations = u32::try_from(self.tally.operations())
+            .ok()
+            .filter(|count| *count > 0)?;
+        Some(used?.as_secs_f64() * 1e6 / f64::from(operations))
+    }
+
+    fn to_json(&self) -> Value {
+        let latencies = |latencies: &Histogram<u64>| {
+            json!({
+                "operations": latencies.len(),
+                "p50_us": latencies.value_at_quantile(0.5),
+                "p95_us": latencies.value_at_quantile(0.95),
+                "p99_us": latencies.value_at_quantile(0.99),
+                "p999_us": latencies.value_at_quantile(0.999),
+                "max_us": latencies.max(),
+            })
+        };
+        json!({
+            "v": 1,
+            "workload": self.options.workload.name(),
+            "keys": self.options.keys,
+            "value_size": self.options.value_size.as_u64(),
+            "concurrency": self.options.concurrency,
+            "r": self.options.r,
+            "w": self.options.w,
+            "seconds": self.elapsed.as_secs_f64(),
+            "operations": self.tally.operations(),
+            "reads": latencies(&self.tally.reads),
+            "writes": latencies(&self.tally.writes),
+            "errors": self.tally.errors,
+            "cpu_us_per_operation": {
+                "nodes": self.per_operation(self.used.nodes),
+                "client": self.per_operation(self.used.client),
+                "together": self.per_operation(self.together()),
+            },
+            "nodes_memory_bytes": self.used.nodes_memory,
+        })
+    }
+
+    fn write_name(&self) -> &'static str {
+        match self.options.workload {
+            super::Workload::Counter => "incr",
+            super::Workload::Set => "sadd",
+            super::Workload::Put | super::Workload::Get | super::Workload::Mixed => "put",
+        }
+    }
+}
+
+fn latency(micros: u64) -> String {
+    if micros < 1000 {
+        format!("{micros} µs")
+    } else {
+        format!("{}.{:02} ms", micros / 1000, micros % 1000 / 10)
+    }
+}
+
+const QUANTILES: [f64; 4] = [0.5, 0.95, 0.99, 0.999];
+
+#[cfg(test)]
+mod tests {
+    use super::latency;
+
+    #[test]
+    fn latencies_are_shown_in_the_unit_that_fits() {
+        assert_eq!(latency(7), "7 µs");
+        assert_eq!(latency(12_345), "12.34 ms");
+    }
+}

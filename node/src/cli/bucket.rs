@@ -1,0 +1,91 @@
+//! `starling bucket`: making and listing buckets.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use starling::{BucketProperties, Client, Durability};
+
+use super::data::{KindName, kind_name};
+use super::exit::Exit;
+use super::output::Output;
+
+/// Making and listing buckets.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum BucketCommand {
+    /// Make a bucket, or confirm that it is there with the same properties.
+    Create {
+        /// 1 to 255 letters, digits, '.', '_' and '-'.
+        name: String,
+        /// What its keys hold; fixed for its life.
+        #[arg(long, value_enum, default_value = "value")]
+        kind: KindName,
+        /// Replicas of each key, 1 to 7; fixed for its life. The cluster's default if not given.
+        #[arg(long, value_name = "COUNT")]
+        n: Option<u8>,
+    },
+    /// All buckets.
+    List,
+}
+
+impl BucketCommand {
+    pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
+        match self {
+            Self::Create { name, kind, n } => {
+                let mut bucket = client.create_bucket(name).kind(kind.into());
+                if let Some(n) = n {
+                    bucket = bucket.n(n);
+                }
+                print(&[bucket.await?], output)?;
+            }
+            Self::List => {
+                client.refresh().await?;
+                let buckets: Vec<_> = client.topology().buckets().cloned().collect();
+                print(&buckets, output)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
+    if output.is_json() {
+        let bucket = |bucket: &BucketProperties| {
+            json!({
+                "name": bucket.name,
+                "kind": kind_name(bucket.kind),
+                "n": bucket.n,
+                "r": bucket.r,
+                "w": bucket.w,
+                "durability": durability_name(bucket.durability),
+            })
+        };
+        let buckets: Vec<_> = buckets.iter().map(bucket).collect();
+        output.json(&json!({ "v": 1, "buckets": buckets }))?;
+        return Ok(());
+    }
+    if buckets.is_empty() {
+        output.note("there is no bucket yet: starling bucket create NAME --kind value|counter|set");
+        return Ok(());
+    }
+    let row = |bucket: &BucketProperties| {
+        vec![
+            bucket.name.clone(),
+            kind_name(bucket.kind).to_owned(),
+            bucket.n.to_string(),
+            bucket.r.to_string(),
+            bucket.w.to_string(),
+            durability_name(bucket.durability).to_owned(),
+        ]
+    };
+    let headings = ["NAME", "KIND", "N", "R", "W", "DURABILITY"];
+    output.table(&headings, buckets.iter().map(row).collect())?;
+    Ok(())
+}
+
+fn durability_name(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Memory => "memory",
+        Durability::Wal => "wal",
+        Durability::Synced => "synced",
+    }
+}

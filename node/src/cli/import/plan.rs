@@ -1,0 +1,265 @@
+//! What becomes of a record: which key, which write, under which name.
+
+use std::num::ParseIntError;
+
+use anyhow::bail;
+use serde_json::Value;
+use xxhash_rust::xxh3::Xxh3;
+
+use starling::{Bucket, Durability, Error, Kind, OperationId, Write, Written};
+
+use super::source::{Digest, Record};
+use crate::cli::exit::UsageError;
+
+/// How records become writes.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    /// Into which bucket.
+    pub(crate) bucket: String,
+    /// What the bucket holds.
+    pub(crate) kind: Kind,
+    /// The key.
+    pub(crate) key: KeySpec,
+    /// The value, amount or element.
+    pub(crate) value: ValueSpec,
+    /// Writes over what is there.
+    pub(crate) replaces: bool,
+    /// How many replicas must have each write.
+    pub(crate) w: Option<u8>,
+    /// How durable at each of them.
+    pub(crate) durability: Option<Durability>,
+}
+
+/// How a record's key is made: texts and fields in turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeySpec(Vec<Piece>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Field(String),
+}
+
+/// What is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ValueSpec {
+    /// The record as it stands.
+    Record,
+    /// One field of it.
+    Field(String),
+    /// The amount 1.
+    One,
+}
+
+/// One write to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    key: String,
+    change: Change,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Change {
+    Put(String),
+    Increment(i64),
+    Add(String),
+}
+
+impl KeySpec {
+    /// The key is a field.
+    pub(crate) fn field(name: &str) -> Self {
+        Self(vec![Piece::Field(name.to_owned())])
+    }
+
+    /// The key is a text with `{fields}` in it; `{{` and `}}` are braces.
+    pub(crate) fn template(template: &str) -> anyhow::Result<Self> {
+        let wrong = |why: &str| UsageError(format!("--key-template {template}: {why}"));
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut rest = template.chars().peekable();
+        while let Some(c) = rest.next() {
+            match c {
+                '{' | '}' if rest.peek() == Some(&c) => text.extend(rest.next()),
+                '{' => {
+                    pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    let field: String = rest.by_ref().take_while(|c| *c != '}').collect();
+                    pieces.push(Piece::Field(field));
+                }
+                '}' => bail!(wrong("a } closes nothing; write }} for a brace")),
+                _ => text.push(c),
+            }
+        }
+        pieces.push(Piece::Text(text));
+        let named = |piece: &Piece| matches!(piece, Piece::Field(name) if !name.is_empty());
+        if !pieces.iter().any(named) {
+            bail!(wrong(
+                "it names no {field}, so all records would have one key"
+            ));
+        }
+        Ok(Self(pieces))
+    }
+
+    fn key(&self, record: &Record) -> Result<String, String> {
+        let mut key = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(text) => key.push_str(text),
+                Piece::Field(name) => key.push_str(&field(record, name)?),
+            }
+        }
+        if key.is_empty() {
+            Err("the key is empty".to_owned())
+        } else {
+            Ok(key)
+        }
+    }
+}
+
+impl Plan {
+    /// The write that a record becomes, or what is wrong with the record.
+    pub(super) fn step(&self, record: &Record) -> Result<Step, String> {
+        let key = self.key.key(record)?;
+        let value = match &self.value {
+            ValueSpec::Record => record.text.clone(),
+            ValueSpec::Field(name) => field(record, name)?,
+            ValueSpec::One => "1".to_owned(),
+        };
+        let change = match self.kind {
+            Kind::Value => Change::Put(value),
+            Kind::Set => Change::Add(value),
+            Kind::Counter => {
+                let amount = value.trim().parse();
+                let wrong = |error| format!("{value:?} is no whole number: {error}");
+                Change::Increment(amount.map_err(|error: ParseIntError| wrong(error))?)
+            }
+        };
+        Ok(Step { key, change })
+    }
+
+    /// The upper part of the names of all writes of this plan from this file.
+    pub(super) fn operations(&self, digest: Digest) -> (u64, u64) {
+        let mut hasher = Xxh3::new();
+        hasher.update(&digest.hash.to_be_bytes());
+        hasher
+            .update(format!("{:?}", (&self.bucket, self.kind, &self.key, &self.value)).as_bytes());
+        let hash = hasher.digest128();
+        let low = u64::try_from(hash & u128::from(u64::MAX)).unwrap_or(0);
+        (u64::try_from(hash >> 64).unwrap_or(0), low)
+    }
+
+    /// Carries a step out under its name.
+    pub(super) async fn write(
+        &self,
+        bucket: &Bucket,
+        step: &Step,
+        operation: OperationId,
+    ) -> Result<Written, Error> {
+        let key = step.key.as_str();
+        match &step.change {
+            Change::Put(value) if self.replaces => {
+                let read = bucket.get(key).await?;
+                let write = bucket.put(key, value.clone()).context(read.context());
+                self.with_options(write, operation).await
+            }
+            Change::Put(value) => {
+                self.with_options(bucket.put(key, value.clone()), operation)
+                    .await
+            }
+            Change::Increment(amount) => {
+                self.with_options(bucket.counter(key).add(*amount), operation)
+                    .await
+            }
+            Change::Add(element) => {
+                self.with_options(bucket.set(key).add(element.clone()), operation)
+                    .await
+            }
+        }
+    }
+
+    fn with_options<M>(&self, mut write: Write<M>, operation: OperationId) -> Write<M> {
+        if let Some(w) = self.w {
+            write = write.w(w);
+        }
+        if let Some(durability) = self.durability {
+            write = write.durability(durability);
+        }
+        write.operation_id(operation)
+    }
+}
+
+/// A field as text: strings as they are, everything else as JSON writes it.
+fn field(record: &Record, name: &str) -> Result<String, String> {
+    match record.fields.get(name) {
+        Some(Value::String(text)) => Ok(text.clone()),
+        Some(Value::Null) | None => Err(format!("there is no field {name}")),
+        Some(value) => Ok(value.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Change, Digest, KeySpec, Kind, Plan, Record, Step, ValueSpec};
+
+    fn record(text: &str) -> Record {
+        Record {
+            fields: serde_json::from_str(text).unwrap(),
+            text: text.to_owned(),
+        }
+    }
+
+    fn plan(kind: Kind, template: &str, value: ValueSpec) -> Plan {
+        Plan {
+            bucket: "b".to_owned(),
+            kind,
+            key: KeySpec::template(template).unwrap(),
+            value,
+            replaces: false,
+            w: None,
+            durability: None,
+        }
+    }
+
+    #[test]
+    fn a_template_names_fields() {
+        let plan = plan(Kind::Value, "{{{name}:{arch}}}", ValueSpec::Record);
+        let text = r#"{"name":"bash","arch":"amd64","size":7}"#;
+        let step = plan.step(&record(text)).unwrap();
+        let change = Change::Put(text.to_owned());
+        assert_eq!(
+            step,
+            Step {
+                key: "{bash:amd64}".to_owned(),
+                change
+            }
+        );
+        assert!(
+            plan.step(&record(r#"{"name":"bash"}"#))
+                .unwrap_err()
+                .contains("arch")
+        );
+        assert!(KeySpec::template("all").is_err());
+        assert!(KeySpec::template("{a}}").is_err());
+    }
+
+    #[test]
+    fn an_amount_must_be_a_number() {
+        let plan = plan(Kind::Counter, "{name}", ValueSpec::Field("size".to_owned()));
+        let step = plan
+            .step(&record(r#"{"name":"bash","size":"-7"}"#))
+            .unwrap();
+        assert_eq!(step.change, Change::Increment(-7));
+        let wrong = plan.step(&record(r#"{"name":"bash","size":1.5}"#));
+        assert!(wrong.unwrap_err().contains("no whole number"));
+    }
+
+    #[test]
+    fn other_plans_and_other_files_have_other_names() {
+        let names = |plan: &Plan, hash| plan.operations(Digest { hash, bytes: 1 });
+        let one = plan(Kind::Counter, "{name}", ValueSpec::One);
+        let mut other = one.clone();
+        other.bucket = "c".to_owned();
+        assert_eq!(names(&one, 1), names(&one.clone(), 1));
+        assert_ne!(names(&one, 1), names(&one, 2));
+        assert_ne!(names(&one, 1), names(&other, 1));
+    }
+}

@@ -1,0 +1,109 @@
+//! `starling status`: the cluster at a glance, and the next command to type.
+//!
+//! One node is asked who is there and whom it reaches; each of those is then asked about itself,
+//! because only a node knows its own rows and disk. What is unreachable is what *that* node's own
+//! calls fail to reach: nothing is spread between the nodes yet.
+
+mod health;
+mod screen;
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use ring::NodeId;
+use starling::wire::MemberStatus;
+use starling::{Client, Status};
+
+use super::exit::Exit;
+use super::output::Output;
+use health::{Health, Verdict};
+
+/// What was learnt of the cluster.
+pub(crate) struct Picture {
+    /// What the first node said, its members' own numbers filled in where they answered.
+    status: Status,
+    /// How far the partitions are covered.
+    health: Health,
+}
+
+/// Asks, prints, and says by the exit code how the cluster is.
+pub(crate) async fn run(client: &Client, output: Output) -> anyhow::Result<Exit> {
+    let picture = Picture::take(client).await?;
+    if output.is_json() {
+        output.json(&picture.to_json())?;
+    } else {
+        picture.print(output)?;
+    }
+    Ok(match picture.health.verdict {
+        Verdict::Well => Exit::Done,
+        Verdict::Degraded => Exit::Degraded,
+        Verdict::Unavailable => Exit::Unavailable,
+    })
+}
+
+impl Picture {
+    /// Asks one node for the members, and the members for themselves.
+    pub(crate) async fn take(client: &Client) -> anyhow::Result<Self> {
+        let mut status = client.status().await?;
+        let mut asked = JoinSet::new();
+        let asked_first = status.node;
+        for member in status.members.iter().filter(|member| member.reachable) {
+            if member.node != asked_first {
+                let node = NodeId(member.node);
+                asked.spawn(
+                    client
+                        .status()
+                        .on_node(node)
+                        .timeout(PATIENCE)
+                        .into_future(),
+                );
+            }
+        }
+        while let Some(answered) = asked.join_next().await {
+            let Ok(Ok(answer)) = answered else { continue };
+            let own = answer
+                .members
+                .into_iter()
+                .find(|member| member.node == answer.node);
+            if let Some(own) = own {
+                fill(&mut status.members, own);
+            }
+        }
+        let health = Health::of(client.topology().ring().layout(), &status.members);
+        Ok(Self { status, health })
+    }
+
+    /// Whether every node is there and no replica lacks anything that another has.
+    pub(crate) fn is_well(&self) -> bool {
+        self.health.verdict == Verdict::Well
+    }
+}
+
+/// A member's own numbers stand over what another knows of it; the distance between the two is
+/// what that other measured.
+fn fill(members: &mut [MemberStatus], own: MemberStatus) {
+    let Some(member) = members.iter_mut().find(|member| member.node == own.node) else {
+        return;
+    };
+    let MemberStatus {
+        reachable,
+        rtt_us,
+        missing_here,
+        missing_there,
+        ..
+    } = *member;
+    let address = std::mem::take(&mut member.address);
+    *member = MemberStatus {
+        reachable,
+        rtt_us,
+        missing_here,
+        missing_there,
+        address,
+        ..own
+    };
+}
+
+/// A node that answers others may still not answer us.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -1,0 +1,127 @@
+//! Orders: what clients want of a coordinator, and what came of it.
+
+use std::collections::BTreeMap;
+
+use crate::protocol::keys::RowKey;
+use crate::protocol::messages::{Refusal, RowsRead, Selection};
+use crate::protocol::time::Time;
+use crate::protocol::vnode::{Command, Rejected};
+use crdt::{Context, Row};
+use ring::{NodeId, VnodeId};
+use starling::wire::Durability;
+
+/// What a client wants, checked by the server.
+#[derive(Debug, Clone)]
+pub enum Order {
+    /// Read rows.
+    Read(ReadOrder),
+    /// Change a key.
+    Write(WriteOrder),
+    /// Show what every owner holds.
+    Inspect(ReadOrder),
+}
+
+/// A read.
+#[derive(Debug, Clone)]
+pub struct ReadOrder {
+    /// The vnode of the key.
+    pub vnode: VnodeId,
+    /// Which rows.
+    pub selection: Selection,
+    /// How many owners must answer.
+    pub r: u8,
+    /// This node's replica alone.
+    pub local: bool,
+    /// Until when.
+    pub deadline: Time,
+}
+
+/// A write.
+#[derive(Debug, Clone)]
+pub struct WriteOrder {
+    /// The vnode of the key.
+    pub vnode: VnodeId,
+    /// What to do.
+    pub command: Command,
+    /// How many owners must have it.
+    pub w: u8,
+    /// How durable at each of them.
+    pub durability: Durability,
+    /// Rows to answer with, as they are here after the write.
+    pub read_back: Option<Selection>,
+    /// Until when.
+    pub deadline: Time,
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Of a read.
+    Read(Result<ReadDone, OrderFailed>),
+    /// Of a write.
+    Written(Result<WriteDone, OrderFailed>),
+    /// Of an inspection: every owner in the order of the preference list.
+    Inspected(Vec<(NodeId, Result<RowsRead, OrderFailed>)>),
+}
+
+/// A read that enough owners answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadDone {
+    /// The joined rows.
+    pub rows: BTreeMap<RowKey, Row>,
+    /// What the reader has now seen.
+    pub context: Context,
+    /// How many owners the rows are joined from.
+    pub answered: u8,
+}
+
+/// A write that enough owners have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteDone {
+    /// What the writer has now seen.
+    pub context: Context,
+    /// How many owners have it.
+    pub acks: u8,
+    /// The rows that were asked for, as they are here.
+    pub rows: Option<BTreeMap<RowKey, Row>>,
+    /// It was a retry of an operation that had been entered before.
+    pub repeated: bool,
+}
+
+/// Why an order failed, and what is true of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderFailed {
+    /// This node does not own the key. Nothing was done.
+    NotOwner,
+    /// Too many orders are under way. Nothing was done.
+    Overloaded,
+    /// Too few owners can be reached. Nothing was done.
+    Unavailable {
+        /// Owners that can be reached, this node included.
+        reachable: u8,
+        /// How many are needed.
+        required: u8,
+    },
+    /// The write was refused. Nothing was done.
+    Rejected(Rejected),
+    /// A replica refused. Nothing was done.
+    Refused(Refusal),
+    /// Too few owners answered the read, or none of those left can.
+    TooFewAnswers {
+        /// Owners that answered and count.
+        answered: u8,
+        /// How many are needed.
+        required: u8,
+        /// The deadline passed, rather than owners failing.
+        timed_out: bool,
+    },
+    /// The deadline passed before this node knew whether it entered the write: it may be applied.
+    Unknown,
+    /// The write is entered here and at `acks` owners in all; it will reach the others.
+    BelowQuorum {
+        /// Owners that have it.
+        acks: u8,
+        /// How many were asked for.
+        required: u8,
+    },
+}

@@ -1,0 +1,223 @@
+//! A read: the r best owners are asked, their rows joined; an owner that fails or dawdles is
+//! replaced by the next.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use super::joined::Joined;
+use super::{CoordinatorConfig, OrderFailed, ReadDone, ReadOrder};
+use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::messages::{ReadRows, RowsRead, Selection};
+use crate::protocol::time::Time;
+use crdt::{Dot, Row};
+use ring::{NodeId, VnodeId};
+
+/// One read. Feed it with `handle_*`, then drain every `poll_*`.
+#[derive(Debug)]
+pub(super) struct Read {
+    order: ReadOrder,
+    asking: VecDeque<NodeId>,
+    waiting: VecDeque<NodeId>,
+    outstanding: BTreeSet<NodeId>,
+    replies: BTreeMap<NodeId, RowsRead>,
+    ask_next_at: Time,
+    ask_next_after: Duration,
+    refused: Option<OrderFailed>,
+    late: bool,
+}
+
+/// Which side of a difference must pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stale {
+    /// This node lacks something.
+    Here,
+    /// The peer lacks something.
+    There,
+}
+
+impl Read {
+    /// A read of the owners that can be reached, best first; this node is the best.
+    pub(super) fn new(
+        now: Time,
+        here: NodeId,
+        order: ReadOrder,
+        mut owners: Vec<NodeId>,
+        config: &CoordinatorConfig,
+    ) -> Self {
+        owners.sort_by_key(|&node| node != here);
+        if order.local {
+            owners.truncate(1);
+        }
+        let mut waiting: VecDeque<NodeId> = owners.into();
+        let reachable = u8::try_from(waiting.len()).unwrap_or(u8::MAX);
+        let required = order.r;
+        let refused = (reachable < required).then_some(OrderFailed::Unavailable {
+            reachable,
+            required,
+        });
+        let asked = if refused.is_some() {
+            0
+        } else {
+            usize::from(required)
+        };
+        let asking: VecDeque<NodeId> = waiting.drain(..asked).collect();
+        let ask_next_after = config.ask_next_after;
+        Self {
+            order,
+            outstanding: asking.iter().copied().collect(),
+            asking,
+            waiting,
+            replies: BTreeMap::new(),
+            ask_next_at: now.after(ask_next_after),
+            ask_next_after,
+            refused,
+            late: false,
+        }
+    }
+
+    pub(super) fn handle_rows(&mut self, from: NodeId, rows: Result<RowsRead, OrderFailed>) {
+        if !self.outstanding.remove(&from) {
+            return;
+        }
+        match rows {
+            Ok(rows) => {
+                // A replica that is catching up may lack what was acknowledged: it is joined, and
+                // somebody else is asked in its place.
+                let counts = !rows.catching_up || self.order.local;
+                self.replies.insert(from, rows);
+                if !counts {
+                    self.ask_next();
+                }
+            }
+            Err(refused @ OrderFailed::Refused(_)) if self.waiting.is_empty() => {
+                self.refused = Some(refused);
+            }
+            Err(_) => self.ask_next(),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Time) {
+        if now >= self.order.deadline {
+            self.late = true;
+        } else if now >= self.ask_next_at {
+            self.ask_next();
+            self.ask_next_at = now.after(self.ask_next_after);
+        }
+    }
+
+    pub(super) fn request(&self) -> ReadRows {
+        let ReadOrder {
+            vnode, selection, ..
+        } = &self.order;
+        ReadRows {
+            vnode: *vnode,
+            selection: selection.clone(),
+            whole_clock: false,
+        }
+    }
+
+    /// Whom to ask next.
+    pub(super) fn poll_transmit(&mut self) -> Option<NodeId> {
+        self.asking.pop_front()
+    }
+
+    /// The answer, when enough owners have replied or can no longer.
+    pub(super) fn poll_event(&mut self) -> Option<Result<ReadDone, OrderFailed>> {
+        let answered = self.counted();
+        let required = self.order.r;
+        if answered >= required {
+            return Some(Ok(self.joined(answered)));
+        }
+        let hopeless = self.outstanding.is_empty() && self.asking.is_empty();
+        if !self.late && !hopeless {
+            return None;
+        }
+        let too_few = OrderFailed::TooFewAnswers {
+            answered,
+            required,
+            timed_out: self.late,
+        };
+        Some(Err(self.refused.unwrap_or(too_few)))
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
+        if self.waiting.is_empty() {
+            Some(self.order.deadline)
+        } else {
+            Some(self.ask_next_at.min(self.order.deadline))
+        }
+    }
+
+    /// Between this node and each peer that replied: who shows other versions than the join of
+    /// both, as far as those versions were written before `young_ms`.
+    pub(super) fn poll_repairs(&self, here: NodeId, young_ms: u64) -> Vec<(NodeId, Stale)> {
+        let Some(mine) = self.replies.get(&here) else {
+            return Vec::new();
+        };
+        let mut repairs = Vec::new();
+        for (&peer, theirs) in self.replies.iter().filter(|(node, _)| **node != here) {
+            let mut both = Joined::default();
+            both.add(mine);
+            both.add(theirs);
+            let newest = both.rows().values().flat_map(|row| row.versions().values());
+            if newest
+                .map(|version| version.hlc.milliseconds())
+                .max()
+                .unwrap_or(0)
+                > young_ms
+            {
+                continue;
+            }
+            let shown = dots(both.rows().iter());
+            if dots(mine.rows.iter().map(|keyed| (&keyed.key, &keyed.row))) != shown {
+                repairs.push((peer, Stale::Here));
+            }
+            if dots(theirs.rows.iter().map(|keyed| (&keyed.key, &keyed.row))) != shown {
+                repairs.push((peer, Stale::There));
+            }
+        }
+        repairs
+    }
+
+    /// The vnode and the key that is read.
+    pub(super) fn key(&self) -> (VnodeId, KeyPrefix) {
+        let prefix = match &self.order.selection {
+            Selection::Key(prefix) => prefix.clone(),
+            Selection::Row(row) => row.prefix(),
+        };
+        (self.order.vnode, prefix)
+    }
+
+    fn ask_next(&mut self) {
+        if let Some(next) = self.waiting.pop_front() {
+            self.outstanding.insert(next);
+            self.asking.push_back(next);
+        }
+    }
+
+    fn counted(&self) -> u8 {
+        let local = self.order.local;
+        let counted = self
+            .replies
+            .values()
+            .filter(|reply| !reply.catching_up || local);
+        u8::try_from(counted.count()).unwrap_or(u8::MAX)
+    }
+
+    fn joined(&self, answered: u8) -> ReadDone {
+        let mut joined = Joined::default();
+        self.replies.values().for_each(|reply| joined.add(reply));
+        let (rows, context) = joined.finish();
+        ReadDone {
+            rows,
+            context,
+            answered,
+        }
+    }
+}
+
+/// Which versions rows show.
+fn dots<'a>(rows: impl Iterator<Item = (&'a RowKey, &'a Row)>) -> BTreeSet<(&'a RowKey, Dot)> {
+    rows.flat_map(|(key, row)| row.versions().keys().map(move |&dot| (key, dot)))
+        .collect()
+}

@@ -1,0 +1,223 @@
+//! One event as the dotlog keeps it and as it travels: everything that its dot stands for.
+
+use super::keys::RowKey;
+use crdt::codec::{DecodeError, Decoder, Encoder};
+use crdt::{Dot, Hlc, OpId};
+
+/// An event: one dot names one row and one operation, for ever.
+///
+/// The events of one atomic batch have consecutive dots of one actor, and each names the whole
+/// span; pull, repair and transfer send whole spans in one message, applied in one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The dot.
+    pub dot: Dot,
+    /// The row it changed.
+    pub row: RowKey,
+    /// The counter of the first dot of its batch.
+    pub first: u64,
+    /// The counter of the last dot of its batch.
+    pub last: u64,
+    /// The coordinator's stamp.
+    pub hlc: Hlc,
+    /// The client's operation and what it does; an event that no client asked for has none.
+    pub operation: Option<Operation>,
+}
+
+/// What a client asked for, as far as a retry must know it again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operation {
+    /// Its name, the same in every retry.
+    pub id: OpId,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// What an operation does to its key, by how a retry is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Puts or adds: the version carries the operation's name.
+    Carried,
+    /// Adds this amount to a counter: a record is kept.
+    Increment(i64),
+    /// Removes or resets what was seen: a record is kept, so that a retry removes no more.
+    Removal,
+}
+
+impl Event {
+    /// The dotlog's value: all but the dot, which is the key.
+    ///
+    /// ```text
+    ///   u8 format = 1 | u64 hlc | varint dots before in the span | varint dots after
+    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal; [24 B id]; [zigzag amount]
+    ///   | row key
+    /// ```
+    #[must_use]
+    pub fn encode_value(&self) -> Vec<u8> {
+        let mut encoder = Encoder::with_capacity(48 + self.row.as_bytes().len());
+        self.encode_fields(&mut encoder);
+        encoder.finish()
+    }
+
+    /// Reads an entry of the dotlog.
+    ///
+    /// # Errors
+    /// When the bytes are not an event.
+    pub fn decode_value(dot: Dot, bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_fields(dot, Decoder::new(bytes))
+    }
+
+    /// The dot and the rest.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut encoder = Encoder::with_capacity(72 + self.row.as_bytes().len());
+        self.dot.encode(&mut encoder);
+        self.encode_fields(&mut encoder);
+        encoder.finish()
+    }
+
+    /// Reads what [`Event::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not an event.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut decoder = Decoder::new(bytes);
+        let dot = Dot::decode(&mut decoder)?;
+        Self::decode_fields(dot, decoder)
+    }
+
+    fn encode_fields(&self, encoder: &mut Encoder) {
+        encoder.u8(FORMAT);
+        encoder.u64(self.hlc.to_bits());
+        encoder.varint(self.dot.counter - self.first);
+        encoder.varint(self.last - self.dot.counter);
+        encode_operation(self.operation, encoder);
+        encoder.raw(self.row.as_bytes());
+    }
+
+    fn decode_fields(dot: Dot, mut decoder: Decoder<'_>) -> Result<Self, DecodeError> {
+        match decoder.u8("event's format")? {
+            FORMAT => {}
+            found => {
+                return Err(DecodeError::UnknownFormat {
+                    field: "event",
+                    found,
+                });
+            }
+        }
+        let hlc = Hlc::from_bits(decoder.u64("event's stamp")?);
+        let span = DecodeError::Invalid {
+            field: "event's span",
+        };
+        let first = dot
+            .counter
+            .checked_sub(decoder.varint("event's span")?)
+            .ok_or(span)?;
+        let last = dot
+            .counter
+            .checked_add(decoder.varint("event's span")?)
+            .ok_or(span)?;
+        if first == 0 {
+            return Err(span);
+        }
+        let operation = decode_operation(&mut decoder)?;
+        let row = RowKey::decode(decoder.rest())?;
+        Ok(Self {
+            dot,
+            row,
+            first,
+            last,
+            hlc,
+            operation,
+        })
+    }
+}
+
+fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
+    let Some(Operation { id, effect }) = operation else {
+        return encoder.u8(0);
+    };
+    encoder.u8(match effect {
+        Effect::Carried => 1,
+        Effect::Increment(_) => 2,
+        Effect::Removal => 3,
+    });
+    id.encode(encoder);
+    if let Effect::Increment(amount) = effect {
+        encoder.signed(i128::from(amount));
+    }
+}
+
+fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, DecodeError> {
+    let mark = decoder.u8("event's operation mark")?;
+    if mark == 0 {
+        return Ok(None);
+    }
+    let id = OpId::decode(decoder)?;
+    let effect = match mark {
+        1 => Effect::Carried,
+        2 => {
+            let amount = i64::try_from(decoder.signed("amount")?);
+            Effect::Increment(amount.map_err(|_wide| DecodeError::Invalid { field: "amount" })?)
+        }
+        3 => Effect::Removal,
+        _ => {
+            return Err(DecodeError::Invalid {
+                field: "event's operation mark",
+            });
+        }
+    };
+    Ok(Some(Operation { id, effect }))
+}
+
+const FORMAT: u8 = 1;
+
+#[cfg(test)]
+mod tests {
+    use crdt::{Actor, Dot, Hlc, OpId};
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+    use ring::{BucketId, Token};
+
+    use super::{Effect, Event, Operation};
+    use crate::protocol::keys::{KeyPrefix, Tag};
+
+    fn event() -> Event {
+        let prefix = KeyPrefix::new(3, Token(0x0102), BucketId(0x0304), b"k", b"");
+        Event {
+            dot: Dot::new(Actor { node: 1, nonce: 2 }, 7),
+            row: prefix.row(Tag::Value, b""),
+            first: 6,
+            last: 8,
+            hlc: Hlc::from_bits(5),
+            operation: Some(Operation {
+                id: OpId {
+                    client: 1,
+                    sequence: 2,
+                },
+                effect: Effect::Increment(-3),
+            }),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_format_1_stay() {
+        let bytes = event().encode_value();
+        let mut expected = vec![1, 0, 0, 0, 0, 0, 0, 0, 5, 1, 1, 2];
+        expected.extend_from_slice(&[0; 15]);
+        expected.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 5]);
+        expected.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4]);
+        expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
+        assert_eq!(bytes, expected);
+        assert_eq!(Event::decode_value(event().dot, &bytes), Ok(event()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_an_event_or_an_error(bytes in any::<Vec<u8>>(), cut in 0_usize..60) {
+            let _ = Event::decode(&bytes).is_ok();
+            let whole = event().encode();
+            let part = whole.get(..cut).unwrap_or(&whole);
+            prop_assert_eq!(Event::decode(part).is_ok(), part.len() >= whole.len());
+        }
+    }
+}

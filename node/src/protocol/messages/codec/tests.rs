@@ -1,0 +1,139 @@
+//! Messages come back as they were sent, and bytes that are no message are an error.
+
+use crdt::dots::DotSet;
+use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row, Version};
+use proptest::collection::vec;
+use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
+use starling::wire::Durability;
+
+use super::{MessageError, decode, encode};
+use crate::protocol::event::{Effect, Event, Operation};
+use crate::protocol::keys::{KeyPrefix, Tag};
+use crate::protocol::messages::{
+    Absorb, Bundle, Change, Difference, Differences, Fingerprint, KeyedRow, Page, PeerReply,
+    PeerRequest, Pull, PullKey, Pulled, ReadRows, Refusal, Replicate, RowsRead, Selection, Sync,
+};
+
+const VNODE: VnodeId = VnodeId { n: ReplicaCount::DEFAULT, partition: PartitionId(5) };
+
+fn prefix() -> KeyPrefix {
+    KeyPrefix::new(3, Token(7), BucketId(9), b"key", b"\0")
+}
+
+fn dot(counter: u64) -> Dot {
+    Dot::new(Actor { node: 1, nonce: 2 }, counter)
+}
+
+fn clock() -> Clock {
+    let mut clock = Clock::default();
+    [1, 2, 5].into_iter().for_each(|counter| clock.insert(dot(counter)));
+    clock
+}
+
+fn dots() -> DotSet {
+    clock().dots().clone()
+}
+
+fn change() -> Change {
+    let id = OpId { client: 3, sequence: 4 };
+    let operation = Some(Operation { id, effect: Effect::Carried });
+    let row = prefix().row(Tag::Value, b"");
+    let event = Event { dot: dot(6), row, first: 6, last: 6, hlc: Hlc::at(1), operation };
+    let version = Version { hlc: Hlc::at(1), op: Some(id), body: "body".into() };
+    Change { event, delta: Row::write(dot(6), version, Context::of(dots())) }
+}
+
+fn bundle() -> Bundle {
+    let Change { event, delta } = change();
+    let rows = vec![KeyedRow { key: event.row.clone(), row: delta }];
+    Bundle { events: vec![event], rows, bases: clock() }
+}
+
+fn requests() -> Vec<PeerRequest> {
+    let (vnode, durability, incarnation) = (VNODE, Durability::Synced, 8);
+    let selection = Selection::Row(prefix().row(Tag::Element, b"e"));
+    let pull_key = PullKey { vnode, incarnation, prefix: prefix(), have: clock() };
+    vec![
+        PeerRequest::Replicate(Replicate { vnode, durability, changes: vec![change(), change()] }),
+        PeerRequest::Absorb(Absorb { vnode, durability, bundle: bundle() }),
+        PeerRequest::Read(ReadRows { vnode, selection, whole_clock: true }),
+        PeerRequest::Repair { vnode, prefix: prefix() },
+        PeerRequest::Compare(vec![Fingerprint { vnode, clock: 1, known_durable: 2 }]),
+        PeerRequest::Pull(Pull { vnode, incarnation, want: dots() }),
+        PeerRequest::PullKey(pull_key),
+        PeerRequest::Sync(Sync { vnode, incarnation, after: Some(vec![1, 2].into()) }),
+    ]
+}
+
+fn replies() -> Vec<PeerReply> {
+    let (vnode, incarnation) = (VNODE, 8);
+    let difference = Difference { vnode, incarnation, clock: clock(), durable: clock() };
+    let differences = Differences { differing: vec![difference], unknown: vec![vnode] };
+    let rows = RowsRead { rows: bundle().rows, clock: clock(), catching_up: true };
+    let trimmed = dots();
+    let pulled = Pulled { vnode, incarnation, bundle: bundle(), trimmed, more: true };
+    let page = Page {
+        vnode,
+        incarnation,
+        bundle: bundle(),
+        after: None,
+        upto: Some(vec![9].into()),
+        clock: clock(),
+    };
+    vec![
+        PeerReply::Acked,
+        PeerReply::Rows(rows),
+        PeerReply::Differences(differences),
+        PeerReply::Pulled(pulled),
+        PeerReply::Page(page),
+        PeerReply::Refused(Refusal::TooLarge),
+    ]
+}
+
+#[test]
+fn every_message_comes_back() {
+    for request in requests() {
+        assert_eq!(decode::<PeerRequest>(&encode(&request).unwrap()), Ok(request));
+    }
+    for reply in replies() {
+        assert_eq!(decode::<PeerReply>(&encode(&reply).unwrap()), Ok(reply));
+    }
+}
+
+#[test]
+fn the_bytes_of_version_1_stay() {
+    let pull = Pull { vnode: VNODE, incarnation: 8, want: dots() };
+    let mut expected = vec![1, 0x81, 0xa4];
+    expected.extend_from_slice(b"Pull");
+    expected.extend_from_slice(&[0x93, 0x92, 3, 5, 8, 0xc4, 22, 1]);
+    expected.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+    expected.extend_from_slice(&[2, 1, 1, 3, 0]);
+    assert_eq!(encode(&PeerRequest::Pull(pull)).unwrap(), expected);
+}
+
+#[test]
+fn what_is_not_a_message_says_so() {
+    assert_eq!(decode::<PeerReply>(&[]), Err(MessageError::Empty));
+    assert_eq!(decode::<PeerReply>(&[2]), Err(MessageError::UnknownVersion { found: 2 }));
+    let mut trailing = encode(&PeerReply::Acked).unwrap();
+    trailing.push(0);
+    assert!(matches!(decode::<PeerReply>(&trailing), Err(MessageError::Malformed { .. })));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_a_message_or_an_error(mut bytes in vec(any::<u8>(), 0..200)) {
+        bytes.insert(0, 1);
+        let _ = decode::<PeerRequest>(&bytes).is_ok();
+        let _ = decode::<PeerReply>(&bytes).is_ok();
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error(which in 0_usize..8, cut in any::<proptest::sample::Index>()) {
+        let bytes = encode(&requests()[which]).unwrap();
+        let cut = cut.index(bytes.len());
+        prop_assert!(decode::<PeerRequest>(&bytes[..cut]).is_err());
+        prop_assert_eq!(decode::<PeerRequest>(&bytes).is_ok(), true);
+    }
+}

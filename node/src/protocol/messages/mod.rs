@@ -1,0 +1,283 @@
+//! What replicas say to each other, as values; [`codec`] makes them bytes.
+//!
+//! | request | reply | what for |
+//! |---|---|---|
+//! | [`Replicate`] | [`PeerReply::Acked`] | the write path: deltas under their dots |
+//! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation: containers and their dots again |
+//! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
+//! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
+//! | [`PeerRequest::Compare`] | [`PeerReply::Differences`] | dot pull, step 1: whose clocks differ |
+//! | [`Pull`] | [`PeerReply::Pulled`] | dot pull, step 2: the rows behind missing dots |
+//! | [`PullKey`] | [`PeerReply::Pulled`] | the same for all missing dots of one key |
+//! | [`Sync`] | [`PeerReply::Page`] | a full sync, when the dotlog is trimmed: the vnode by pages |
+
+pub mod codec;
+mod encoded;
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Event;
+use super::keys::{KeyPrefix, RowKey};
+use crdt::dots::DotSet;
+use crdt::{Clock, Row};
+use ring::VnodeId;
+use starling::wire::Durability;
+
+/// What one replica asks of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerRequest {
+    /// Store new deltas.
+    Replicate(Replicate),
+    /// Store containers with their dots.
+    Absorb(Absorb),
+    /// Read rows with the clock that belongs to them.
+    Read(ReadRows),
+    /// Pull what you lack of this key from me.
+    Repair {
+        /// The vnode.
+        vnode: VnodeId,
+        /// The key.
+        #[serde(with = "encoded")]
+        prefix: KeyPrefix,
+    },
+    /// Here are my clocks' fingerprints: which of yours differ?
+    Compare(Vec<Fingerprint>),
+    /// Send the rows behind these dots.
+    Pull(Pull),
+    /// Send what I lack of this key.
+    PullKey(PullKey),
+    /// Send a page of the whole vnode.
+    Sync(Sync),
+}
+
+/// What the other answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PeerReply {
+    /// Stored, as durably as was asked, or had been before.
+    Acked,
+    /// To [`PeerRequest::Read`].
+    Rows(RowsRead),
+    /// To [`PeerRequest::Compare`].
+    Differences(Differences),
+    /// To [`PeerRequest::Pull`] and [`PeerRequest::PullKey`].
+    Pulled(Pulled),
+    /// To [`PeerRequest::Sync`].
+    Page(Page),
+    /// Nothing was done.
+    Refused(Refusal),
+}
+
+/// Why a peer did nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refusal {
+    /// It does not own the vnode in its layout.
+    NotOwner,
+    /// It has not recovered yet.
+    Starting,
+    /// Its disk is full.
+    DiskFull,
+    /// Its store failed.
+    Storage,
+    /// The request makes no sense to it.
+    Malformed,
+    /// It has too much to do.
+    Overloaded,
+    /// The answer would be over the limit of a message.
+    TooLarge,
+}
+
+/// One new event and what it does to its row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The event.
+    #[serde(with = "encoded")]
+    pub event: Event,
+    /// The delta.
+    #[serde(with = "encoded")]
+    pub delta: Row,
+}
+
+/// New deltas for a vnode. The events of one atomic batch travel together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replicate {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// How durable they must be before the ack.
+    pub durability: Durability,
+    /// The changes, in the order of their dots.
+    pub changes: Vec<Change>,
+}
+
+/// Rows as they stand at their sender, and the dots that they bring.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// The events to enter; every one's row is in `rows`.
+    #[serde(with = "encoded::list")]
+    pub events: Vec<Event>,
+    /// The rows, not filled.
+    pub rows: Vec<KeyedRow>,
+    /// The bases of the sender's clock, one atomic pair with the rows: what fills them.
+    #[serde(with = "encoded")]
+    pub bases: Clock,
+}
+
+/// A row and its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedRow {
+    /// The key.
+    #[serde(with = "encoded")]
+    pub key: RowKey,
+    /// The row, not filled.
+    #[serde(with = "encoded")]
+    pub row: Row,
+}
+
+/// Containers with their dots for a vnode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Absorb {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// How durable they must be before the ack.
+    pub durability: Durability,
+    /// What to absorb.
+    pub bundle: Bundle,
+}
+
+/// Which rows of a key to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Selection {
+    /// All rows of the key.
+    Key(#[serde(with = "encoded")] KeyPrefix),
+    /// One row.
+    Row(#[serde(with = "encoded")] RowKey),
+}
+
+/// Reads rows of a vnode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadRows {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// Which rows.
+    pub selection: Selection,
+    /// Answer with the whole clock, to inspect it, and not its bases alone.
+    pub whole_clock: bool,
+}
+
+/// Rows and the clock that belongs to them, read as one atomic pair.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsRead {
+    /// The stored rows, not filled.
+    pub rows: Vec<KeyedRow>,
+    /// The bases of the clock (or all of it, where that was asked).
+    #[serde(with = "encoded")]
+    pub clock: Clock,
+    /// The vnode is catching up: the answer must not count towards r.
+    pub catching_up: bool,
+}
+
+/// What one owner tells another of a vnode that both own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// A hash of the asker's clock.
+    pub clock: u64,
+    /// A hash of what the asker takes for the answerer's durable clock.
+    pub known_durable: u64,
+}
+
+/// How the answerer's vnodes differ from the fingerprints. What is in neither list is equal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Differences {
+    /// Those that differ, or whose durable clock is news to the asker.
+    pub differing: Vec<Difference>,
+    /// Those that the answerer does not have (yet).
+    pub unknown: Vec<VnodeId>,
+}
+
+/// A vnode whose clocks differ, or whose durable clock is news to the asker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The nonce of the answerer's actor: a new one forgets what was known of the old.
+    pub incarnation: u64,
+    /// The answerer's clock.
+    #[serde(with = "encoded")]
+    pub clock: Clock,
+    /// The part of it that would survive power loss.
+    #[serde(with = "encoded")]
+    pub durable: Clock,
+}
+
+/// Asks for the rows behind missing dots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pull {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The nonce of the asker's actor; an answer to another one is dropped.
+    pub incarnation: u64,
+    /// The dots.
+    #[serde(with = "encoded")]
+    pub want: DotSet,
+}
+
+/// Asks for all that is missing of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullKey {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The nonce of the asker's actor.
+    pub incarnation: u64,
+    /// The key.
+    #[serde(with = "encoded")]
+    pub prefix: KeyPrefix,
+    /// The asker's clock.
+    #[serde(with = "encoded")]
+    pub have: Clock,
+}
+
+/// The answer to a pull. It is partial by row: all wanted dots of a row travel with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulled {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The asker's incarnation, repeated.
+    pub incarnation: u64,
+    /// The rows and their dots.
+    pub bundle: Bundle,
+    /// Wanted dots whose dotlog entries are trimmed here: they need a full sync.
+    #[serde(with = "encoded")]
+    pub trimmed: DotSet,
+    /// More of what was wanted is here: ask again.
+    pub more: bool,
+}
+
+/// Asks for a page of a vnode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The nonce of the asker's actor.
+    pub incarnation: u64,
+    /// The last row key of the page before; `None` for the first page.
+    pub after: Option<serde_bytes::ByteBuf>,
+}
+
+/// A page of a vnode in key order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The asker's incarnation, repeated.
+    pub incarnation: u64,
+    /// The rows of the page with the bases of the clock that belongs to them; no events.
+    pub bundle: Bundle,
+    /// Where the page begins (without that key), as it was asked.
+    pub after: Option<serde_bytes::ByteBuf>,
+    /// The last key that the page speaks for; `None` when it reaches the vnode's end.
+    pub upto: Option<serde_bytes::ByteBuf>,
+    /// The sender's clock at this page. The asker enters the first page's when it has the last.
+    #[serde(with = "encoded")]
+    pub clock: Clock,
+}

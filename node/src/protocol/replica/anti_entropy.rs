@@ -1,0 +1,378 @@
+//! Dot pull between owners: replicas become equal with no traffic and nothing to remember.
+//!
+//! ```text
+//!   every second, per peer:   Compare(fingerprints)  ->  Differences(clocks that differ)
+//!   what stays missing:       Pull(dots)             ->  Pulled(rows, their dots)
+//!   what is trimmed there:    Sync(page)             ->  Page(rows), ..., the first page's clock
+//!   what all hold durably:    trim
+//! ```
+//!
+//! One pull per vnode and a few per node are under way at a time. A call that fails is forgotten:
+//! the next comparison starts over.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::{Batch, Output, Replica};
+use crate::protocol::messages::{
+    Differences, Fingerprint, Page, PeerReply, PeerRequest, Pulled, Refusal,
+};
+use crate::protocol::stage::SourceError;
+use crate::protocol::time::Time;
+use crate::protocol::vnode::Vnode;
+use ring::{NodeId, VnodeId};
+use starling::wire::Durability;
+
+/// What is known of a peer as a whole.
+#[derive(Debug)]
+pub(super) struct PeerState {
+    next_compare: Time,
+    comparing: bool,
+    compared: BTreeSet<VnodeId>,
+    unreachable_since: Option<Time>,
+}
+
+impl PeerState {
+    pub(super) fn new(now: Time) -> Self {
+        let compared = BTreeSet::new();
+        Self {
+            next_compare: now,
+            comparing: false,
+            compared,
+            unreachable_since: Some(now),
+        }
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub(super) struct Call {
+    peer: NodeId,
+    purpose: Purpose,
+    deadline: Time,
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Compare,
+    Pull(VnodeId),
+    PullKey(VnodeId),
+    Page(VnodeId),
+    Spread,
+}
+
+/// How far two owners are apart, in dots over all vnodes that both own, as last heard.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// The peer has them and this node lacks them.
+    pub missing_here: u64,
+    /// This node has them and the peer lacks them.
+    pub missing_there: u64,
+}
+
+impl Replica {
+    /// How far each peer and this node are apart.
+    #[must_use]
+    pub fn lags(&self) -> BTreeMap<NodeId, Lag> {
+        let mut lags: BTreeMap<NodeId, Lag> = BTreeMap::new();
+        for vnode in self.vnodes.values() {
+            for (peer, view) in vnode.peers() {
+                let lag = lags.entry(peer).or_default();
+                lag.missing_here += view.clock().missing_from(vnode.clock()).len();
+                lag.missing_there += vnode.clock().missing_from(view.clock()).len();
+            }
+        }
+        lags
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        let compares = self.peers.values().map(|peer| peer.next_compare);
+        let calls = self.calls.values().map(|call| call.deadline);
+        let sync = self
+            .unsynced
+            .then(|| self.last_sync.after(self.config.sync_every));
+        let pulls = self.vnodes.values().any(Vnode::is_missing_dots);
+        let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
+        compares.chain(calls).chain(sync).chain(pulls).min()
+    }
+
+    pub(super) fn handle_tick(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        let now = batch.now.time;
+        self.last_tick = now;
+        let late: Vec<u64> = self
+            .calls
+            .iter()
+            .filter(|(_, call)| call.deadline <= now)
+            .map(|(&t, _)| t)
+            .collect();
+        for tag in late {
+            if let Some(call) = self.calls.remove(&tag) {
+                self.handle_failed_call(&call, now);
+            }
+        }
+        self.compare(batch);
+        self.pull(batch);
+        self.tend(batch)?;
+        if self.unsynced && now >= self.last_sync.after(self.config.sync_every) {
+            batch.barrier = Durability::Synced;
+        }
+        Ok(())
+    }
+
+    /// Asks the peers whose turn has come.
+    fn compare(&mut self, batch: &mut Batch<'_>) {
+        let now = batch.now.time;
+        let due: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.next_compare <= now)
+            .map(|(&node, _)| node)
+            .collect();
+        for peer in due {
+            let jitter = self.random.f64() / 2.0 + 0.75;
+            let next = now.after(self.config.compare_every.mul_f64(jitter));
+            let Some(state) = self.peers.get_mut(&peer) else {
+                continue;
+            };
+            state.next_compare = next;
+            if state.comparing {
+                continue;
+            }
+            state.comparing = true;
+            let fingerprints: Vec<Fingerprint> = self
+                .vnodes
+                .values()
+                .filter_map(|vnode| vnode.fingerprint(peer))
+                .collect();
+            state.compared = fingerprints
+                .iter()
+                .map(|fingerprint| fingerprint.vnode)
+                .collect();
+            let request = PeerRequest::Compare(fingerprints);
+            self.call(peer, Purpose::Compare, request, batch);
+        }
+    }
+
+    /// Starts the pulls that are due, as many as may be under way.
+    fn pull(&mut self, batch: &mut Batch<'_>) {
+        let mut busy: Vec<VnodeId> = self.calls.values().filter_map(Call::occupied).collect();
+        let ids: Vec<VnodeId> = self.vnodes.keys().copied().collect();
+        for id in ids {
+            if busy.len() >= self.config.pulls {
+                return;
+            }
+            if busy.contains(&id) {
+                continue;
+            }
+            let Some(vnode) = self.vnodes.get_mut(&id) else {
+                continue;
+            };
+            if let Some((source, sync)) = vnode.next_page() {
+                self.call(source, Purpose::Page(id), PeerRequest::Sync(sync), batch);
+                busy.push(id);
+                continue;
+            }
+            let peers: Vec<NodeId> = vnode.peers().map(|(peer, _)| peer).collect();
+            let pull = peers.into_iter().find_map(|peer| {
+                let pull = vnode.wanted(batch.now.time, peer, self.config.pull_delay)?;
+                Some((peer, pull))
+            });
+            if let Some((peer, pull)) = pull {
+                self.call(peer, Purpose::Pull(id), PeerRequest::Pull(pull), batch);
+                busy.push(id);
+            }
+        }
+    }
+
+    /// Trims dotlogs and expires records.
+    fn tend(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        if batch.now.time < self.next_tending {
+            return Ok(());
+        }
+        self.next_tending = batch.now.time.after(TEND_EVERY);
+        let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let mut voided = Vec::new();
+        for (&id, vnode) in &mut self.vnodes {
+            let (trimmed, voids) = vnode.trim(hlc, &self.config.limits, &mut batch.stage)?;
+            let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
+            if trimmed + expired > 0 {
+                batch.touched.push(id);
+                voided.push((id, voids));
+            }
+        }
+        voided
+            .into_iter()
+            .for_each(|(id, voids)| self.spread(id, voids, batch));
+        Ok(())
+    }
+
+    pub(super) fn call(
+        &mut self,
+        to: NodeId,
+        purpose: Purpose,
+        request: PeerRequest,
+        batch: &mut Batch<'_>,
+    ) {
+        let tag = self.next_tag;
+        self.next_tag += 1;
+        let deadline = batch.now.time.after(self.config.call_timeout);
+        self.calls.insert(
+            tag,
+            Call {
+                peer: to,
+                purpose,
+                deadline,
+            },
+        );
+        batch.outputs.push(Output::Call { to, tag, request });
+    }
+
+    pub(super) fn handle_reply(
+        &mut self,
+        from: NodeId,
+        tag: u64,
+        reply: Option<PeerReply>,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        let Some(call) = self.calls.remove(&tag) else {
+            return Ok(());
+        };
+        let now = batch.now.time;
+        match (call.purpose, reply) {
+            (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
+                self.handle_differences(now, from, differences);
+            }
+            (Purpose::Pull(_) | Purpose::PullKey(_), Some(PeerReply::Pulled(pulled))) => {
+                self.handle_pulled(from, call.purpose, &pulled, batch)?;
+            }
+            (Purpose::Page(_), Some(PeerReply::Page(page))) => self.handle_page(&page, batch)?,
+            (Purpose::Spread, Some(_)) => {}
+            (
+                Purpose::Compare | Purpose::Pull(_) | Purpose::PullKey(_) | Purpose::Page(_),
+                Some(
+                    PeerReply::Acked
+                    | PeerReply::Rows(_)
+                    | PeerReply::Differences(_)
+                    | PeerReply::Pulled(_)
+                    | PeerReply::Page(_)
+                    | PeerReply::Refused(
+                        Refusal::NotOwner
+                        | Refusal::Starting
+                        | Refusal::DiskFull
+                        | Refusal::Storage
+                        | Refusal::Malformed
+                        | Refusal::Overloaded
+                        | Refusal::TooLarge,
+                    ),
+                )
+                | None,
+            )
+            | (Purpose::Spread, None) => self.handle_failed_call(&call, now),
+        }
+        self.pull(batch);
+        Ok(())
+    }
+
+    fn handle_differences(&mut self, now: Time, from: NodeId, differences: Differences) {
+        let Some(peer) = self.peers.get_mut(&from) else {
+            return;
+        };
+        peer.comparing = false;
+        peer.unreachable_since = None;
+        let mut equal = std::mem::take(&mut peer.compared);
+        differences.unknown.iter().for_each(|id| {
+            equal.remove(id);
+        });
+        for difference in differences.differing {
+            equal.remove(&difference.vnode);
+            if let Some(vnode) = self.vnodes.get_mut(&difference.vnode) {
+                vnode.handle_difference(now, from, difference);
+            }
+        }
+        for id in equal {
+            if let Some(vnode) = self.vnodes.get_mut(&id) {
+                vnode.handle_equal(from);
+            }
+        }
+    }
+
+    fn handle_pulled(
+        &mut self,
+        from: NodeId,
+        purpose: Purpose,
+        pulled: &Pulled,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        let Some(vnode) = self.vnodes.get(&pulled.vnode) else {
+            return Ok(());
+        };
+        if vnode.actor().nonce != pulled.incarnation {
+            return Ok(());
+        }
+        self.absorb_bundle(pulled.vnode, &pulled.bundle, Durability::Memory, batch)?;
+        let Some(vnode) = self.vnodes.get_mut(&pulled.vnode) else {
+            return Ok(());
+        };
+        if let Purpose::Pull(_) = purpose {
+            vnode.handle_pulled(from, pulled.more);
+            if !pulled.trimmed.difference(vnode.clock().dots()).is_empty() {
+                vnode.begin_sync(from);
+            }
+        }
+        Ok(())
+    }
+
+    fn handle_page(&mut self, page: &Page, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        if let Some(vnode) = self.vnodes.get_mut(&page.vnode) {
+            vnode.absorb_page(page, &mut batch.stage)?;
+            batch.touched.push(page.vnode);
+        }
+        Ok(())
+    }
+
+    fn handle_failed_call(&mut self, call: &Call, now: Time) {
+        match call.purpose {
+            Purpose::Compare => self.handle_no_comparison(call.peer, now),
+            Purpose::Pull(id) => {
+                if let Some(vnode) = self.vnodes.get_mut(&id) {
+                    vnode.handle_pulled(call.peer, false);
+                }
+            }
+            Purpose::Page(id) => {
+                if let Some(vnode) = self.vnodes.get_mut(&id) {
+                    vnode.abandon_sync();
+                }
+            }
+            Purpose::PullKey(_) | Purpose::Spread => {}
+        }
+    }
+
+    fn handle_no_comparison(&mut self, peer: NodeId, now: Time) {
+        let Some(state) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        state.comparing = false;
+        let since = *state.unreachable_since.get_or_insert(now);
+        if now.since(since) >= self.config.patience {
+            self.vnodes
+                .values_mut()
+                .for_each(|vnode| vnode.handle_unreachable(peer));
+        }
+    }
+}
+
+impl Call {
+    /// The vnode whose pull or sync this is: it has one at a time.
+    fn occupied(&self) -> Option<VnodeId> {
+        match self.purpose {
+            Purpose::Pull(id) | Purpose::Page(id) => Some(id),
+            Purpose::Compare | Purpose::PullKey(_) | Purpose::Spread => None,
+        }
+    }
+}
+
+/// How often pulls are looked at while something is missing.
+const PULL_TICK: Duration = Duration::from_millis(50);
+/// How often dotlogs are trimmed and records swept.
+const TEND_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,45 @@
+//! How often and how long a replica does what it does by itself.
+
+use std::time::Duration;
+
+use crate::protocol::vnode::Limits;
+
+/// How often and how long.
+#[derive(Debug, Clone)]
+pub struct ReplicaConfig {
+    /// How much of everything.
+    pub limits: Limits,
+    /// Between two comparisons of clocks with one peer, jittered by a quarter. Default 1 s.
+    pub compare_every: Duration,
+    /// How long a dot must be missing before it is pulled; what is on its way comes before that.
+    /// Default 200 ms.
+    pub pull_delay: Duration,
+    /// Between two syncs to the disk of what was written without one. Default 1 s. Peers trim only
+    /// what is synced.
+    pub sync_every: Duration,
+    /// How long a call to a peer may take before it counts as failed. Default 5 s.
+    pub call_timeout: Duration,
+    /// How long a peer must be unreachable before a vnode that is catching up goes on without it.
+    /// Default 5 s.
+    pub patience: Duration,
+    /// Pulls under way at one time. Default 8.
+    pub pulls: usize,
+    /// How far ahead of the wall a stamp of a peer may lie, in milliseconds, to be taken over.
+    /// Default 500.
+    pub max_drift_ms: u64,
+}
+
+impl Default for ReplicaConfig {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            compare_every: Duration::from_secs(1),
+            pull_delay: Duration::from_millis(200),
+            sync_every: Duration::from_secs(1),
+            call_timeout: Duration::from_secs(5),
+            patience: Duration::from_secs(5),
+            pulls: 8,
+            max_drift_ms: 500,
+        }
+    }
+}

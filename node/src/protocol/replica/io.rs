@@ -1,0 +1,126 @@
+//! What goes into a replica and what comes out.
+
+use crate::protocol::keys::KeyPrefix;
+use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use crate::protocol::stage::Changes;
+use crate::protocol::vnode::{Command, Rejected, Written};
+use ring::{NodeId, ReplicaCount, Ring, VnodeId};
+use starling::wire::Durability;
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A client's write, to be coordinated here. Answered by [`Output::Written`].
+    Write {
+        /// The coordinator's name for it.
+        ticket: u64,
+        /// The vnode.
+        vnode: VnodeId,
+        /// What to do.
+        command: Command,
+        /// How durable it must be here before the answer.
+        durability: Durability,
+    },
+    /// A read of this replica. Answered by [`Output::RowsRead`].
+    Read {
+        /// The coordinator's name for it.
+        ticket: u64,
+        /// What to read.
+        read: ReadRows,
+    },
+    /// A peer asks. Answered by [`Output::Answer`].
+    Request {
+        /// Who.
+        from: NodeId,
+        /// The shell's name for the call.
+        call: u64,
+        /// What.
+        request: PeerRequest,
+    },
+    /// A peer answered an [`Output::Call`], or could not be reached (`None`).
+    Reply {
+        /// Who.
+        from: NodeId,
+        /// The call's tag.
+        tag: u64,
+        /// What it said.
+        reply: Option<PeerReply>,
+    },
+    /// A read showed that this replica lacks something of a key that `from` has.
+    Repair {
+        /// Who has it.
+        from: NodeId,
+        /// The vnode.
+        vnode: VnodeId,
+        /// The key.
+        prefix: KeyPrefix,
+    },
+    /// The time that [`Replica::poll_timeout`] named has come.
+    Tick,
+    /// A new ring, or buckets with another n.
+    Topology {
+        /// The ring.
+        ring: Box<Ring>,
+        /// Every n in use.
+        counts: Vec<ReplicaCount>,
+    },
+}
+
+/// What to let out when the batch is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// To [`Input::Write`].
+    Written {
+        /// The ticket of the write.
+        ticket: u64,
+        /// What came of it.
+        result: Result<Written, WriteError>,
+    },
+    /// To [`Input::Read`].
+    RowsRead {
+        /// The ticket of the read.
+        ticket: u64,
+        /// The rows.
+        result: Result<RowsRead, Refusal>,
+    },
+    /// To [`Input::Request`].
+    Answer {
+        /// Who asked.
+        to: NodeId,
+        /// The shell's name for the call.
+        call: u64,
+        /// The answer.
+        reply: PeerReply,
+    },
+    /// Ask a peer; the reply comes back as [`Input::Reply`].
+    Call {
+        /// Whom.
+        to: NodeId,
+        /// Comes back with the reply.
+        tag: u64,
+        /// What.
+        request: PeerRequest,
+    },
+}
+
+/// Why a write was not entered here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteError {
+    /// It was refused; nothing changed.
+    Rejected(Rejected),
+    /// This node does not serve: it does not own the vnode, or its store failed.
+    Refused(Refusal),
+}
+
+/// What one batch comes to.
+#[derive(Debug)]
+pub struct Commit {
+    /// Write these as one atomic batch.
+    pub changes: Changes,
+    /// Then make everything written so far as durable as this.
+    pub barrier: Durability,
+    /// Then let these out.
+    pub outputs: Vec<Output>,
+    /// The vnodes whose rows or clocks the batch changes.
+    pub touched: Vec<VnodeId>,
+}

@@ -1,0 +1,369 @@
+//! All vnodes of a node: what the committer drives.
+//!
+//! The committer takes every [`Input`] that waits, calls [`Replica::handle_batch`] once, writes the
+//! returned changes as one atomic batch, raises the asked [`Commit::barrier`], calls
+//! [`Replica::handle_committed`], and only then lets the [`Output`]s out. If the batch cannot be
+//! written, [`Replica::handle_failure`] gives the answers instead, and every vnode begins anew from
+//! the store.
+//!
+//! Anti-entropy lives here too ([`anti_entropy`]): comparing clocks, pulling, syncing, trimming.
+
+mod anti_entropy;
+mod config;
+mod io;
+mod requests;
+
+use std::collections::BTreeMap;
+
+use super::messages::{Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use super::stage::{Source, SourceError, Stage};
+use super::time::{Moment, Time};
+use super::vnode::{Beginning, Command, Vnode, Written};
+pub use anti_entropy::Lag;
+use anti_entropy::PeerState;
+pub use config::ReplicaConfig;
+use crdt::hlc::HlcClock;
+use crdt::{Clock, Hlc};
+pub use io::{Commit, Input, Output, WriteError};
+use ring::{NodeId, QBits, ReplicaCount, Ring, VnodeId};
+use starling::wire::Durability;
+
+/// All vnodes of a node.
+#[derive(Debug)]
+pub struct Replica {
+    node: NodeId,
+    config: ReplicaConfig,
+    bits: QBits,
+    behind: bool,
+    random: fastrand::Rng,
+    hlc: HlcClock,
+    ring: Option<Ring>,
+    vnodes: BTreeMap<VnodeId, Vnode>,
+    peers: BTreeMap<NodeId, PeerState>,
+    calls: BTreeMap<u64, anti_entropy::Call>,
+    next_tag: u64,
+    unsynced: bool,
+    last_sync: Time,
+    last_tick: Time,
+    next_tending: Time,
+    pending: Vec<Pending>,
+    stamps_ahead: u64,
+}
+
+/// Who waits for the batch at hand.
+#[derive(Debug)]
+enum Pending {
+    Write(u64),
+    Read(u64),
+    Request(NodeId, u64),
+}
+
+/// One batch in the making.
+struct Batch<'a> {
+    now: Moment,
+    stage: Stage<'a>,
+    barrier: Durability,
+    outputs: Vec<Output>,
+    touched: Vec<VnodeId>,
+}
+
+impl Replica {
+    /// A node without vnodes; [`Input::Topology`] brings them. `behind` says that the last shutdown
+    /// may have lost what was acknowledged: the machine crashed. `seed` is random: from it come the
+    /// nonces of actors, and jitter. `floor` is the greatest stamp that an earlier life may have
+    /// given.
+    #[must_use]
+    pub fn new(node: NodeId, config: ReplicaConfig, behind: bool, seed: u64, floor: Hlc) -> Self {
+        let hlc = HlcClock::new(floor, config.max_drift_ms);
+        Self {
+            node,
+            config,
+            bits: QBits::DEFAULT,
+            behind,
+            random: fastrand::Rng::with_seed(seed),
+            hlc,
+            ring: None,
+            vnodes: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            next_tag: 0,
+            unsynced: false,
+            last_sync: Time::default(),
+            last_tick: Time::default(),
+            next_tending: Time::default(),
+            pending: Vec::new(),
+            stamps_ahead: 0,
+        }
+    }
+
+    /// Handles a batch of inputs in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read. Nothing of the batch may be written; call
+    /// [`Replica::handle_failure`].
+    pub fn handle_batch(
+        &mut self,
+        now: Moment,
+        inputs: Vec<Input>,
+        source: &dyn Source,
+    ) -> Result<Commit, SourceError> {
+        let mut batch = Batch {
+            now,
+            stage: Stage::new(source),
+            barrier: Durability::Memory,
+            outputs: Vec::new(),
+            touched: Vec::new(),
+        };
+        self.pending = inputs.iter().filter_map(Pending::of).collect();
+        for input in inputs {
+            self.handle(input, &mut batch)?;
+        }
+        batch.touched.sort_unstable();
+        batch.touched.dedup();
+        let Batch {
+            stage,
+            mut barrier,
+            outputs,
+            touched,
+            ..
+        } = batch;
+        let changes = stage.into_changes();
+        self.unsynced |= !changes.is_empty();
+        if crate::mutants::is_active(crate::mutants::Mutant::AckBeforeWrite) {
+            barrier = Durability::Memory;
+        }
+        Ok(Commit {
+            changes,
+            barrier,
+            outputs,
+            touched,
+        })
+    }
+
+    /// The batch is written and the barrier raised.
+    pub fn handle_committed(&mut self, now: Time, barrier: Durability) {
+        self.pending.clear();
+        if barrier == Durability::Synced {
+            self.unsynced = false;
+            self.last_sync = now;
+            self.vnodes.values_mut().for_each(Vnode::handle_synced);
+        }
+    }
+
+    /// The batch could not be made or written: nobody is acknowledged, and every vnode begins anew
+    /// from the store, since what it remembers may not be there. A vnode that cannot be read serves
+    /// no more until the node starts again.
+    pub fn handle_failure(&mut self, refusal: Refusal, source: &dyn Source) -> Vec<Output> {
+        let behind = self.behind;
+        for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
+            let still_behind = self.vnodes.get(&id).is_some_and(Vnode::is_catching_up);
+            self.vnodes.remove(&id);
+            self.behind = behind || still_behind;
+            if let Ok(vnode) = self.begin(id, source) {
+                self.vnodes.insert(id, vnode);
+            }
+        }
+        self.behind = behind;
+        let failed = std::mem::take(&mut self.pending)
+            .into_iter()
+            .map(|waiting| match waiting {
+                Pending::Write(ticket) => Output::Written {
+                    ticket,
+                    result: Err(WriteError::Refused(refusal)),
+                },
+                Pending::Read(ticket) => Output::RowsRead {
+                    ticket,
+                    result: Err(refusal),
+                },
+                Pending::Request(to, call) => Output::Answer {
+                    to,
+                    call,
+                    reply: PeerReply::Refused(refusal),
+                },
+            });
+        failed.collect()
+    }
+
+    /// When to hand in [`Input::Tick`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.next_timeout()
+    }
+
+    /// The clock of a vnode, for the view that readers pair with rows.
+    #[must_use]
+    pub fn vnode(&self, id: VnodeId) -> Option<&Vnode> {
+        self.vnodes.get(&id)
+    }
+
+    /// All vnodes, in order.
+    pub fn vnodes(&self) -> impl Iterator<Item = &Vnode> {
+        self.vnodes.values()
+    }
+
+    /// The greatest stamp given or taken over.
+    #[must_use]
+    pub fn last_stamp(&self) -> Hlc {
+        self.hlc.last()
+    }
+
+    /// How many stamps of peers lay too far ahead to be taken over: somebody's clock is wrong.
+    #[must_use]
+    pub fn stamps_ahead(&self) -> u64 {
+        self.stamps_ahead
+    }
+
+    fn handle(&mut self, input: Input, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        match input {
+            Input::Write {
+                ticket,
+                vnode,
+                command,
+                durability,
+            } => {
+                let result = self.write(vnode, &command, durability, batch)?;
+                batch.outputs.push(Output::Written { ticket, result });
+            }
+            Input::Read { ticket, read } => {
+                let result = self.read(&read, batch)?;
+                batch.outputs.push(Output::RowsRead { ticket, result });
+            }
+            Input::Request {
+                from,
+                call,
+                request,
+            } => {
+                let reply = self.answer(from, request, batch)?;
+                batch.outputs.push(Output::Answer {
+                    to: from,
+                    call,
+                    reply,
+                });
+            }
+            Input::Reply { from, tag, reply } => self.handle_reply(from, tag, reply, batch)?,
+            Input::Repair {
+                from,
+                vnode,
+                prefix,
+            } => self.repair(from, vnode, prefix, batch),
+            Input::Tick => self.handle_tick(batch)?,
+            Input::Topology { ring, counts } => self.take_over(*ring, &counts, batch)?,
+        }
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        id: VnodeId,
+        command: &Command,
+        durability: Durability,
+        batch: &mut Batch<'_>,
+    ) -> Result<Result<Written, WriteError>, SourceError> {
+        let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let Some(vnode) = self.vnodes.get_mut(&id) else {
+            return Ok(Err(WriteError::Refused(Refusal::NotOwner)));
+        };
+        batch.barrier = batch.barrier.max(durability);
+        batch.touched.push(id);
+        let written = vnode.write(hlc, command, &self.config.limits, &mut batch.stage)?;
+        Ok(written.map_err(WriteError::Rejected))
+    }
+
+    fn read(
+        &self,
+        read: &ReadRows,
+        batch: &Batch<'_>,
+    ) -> Result<Result<RowsRead, Refusal>, SourceError> {
+        match self.vnodes.get(&read.vnode) {
+            Some(vnode) => vnode.read(read, &self.config.limits, &batch.stage),
+            None => Ok(Err(Refusal::NotOwner)),
+        }
+    }
+
+    /// Makes the vnodes that this node owns and does not have, and tells all who else owns them.
+    /// A vnode that is no longer owned stays: dropping it takes the transfer protocol.
+    fn take_over(
+        &mut self,
+        ring: Ring,
+        counts: &[ReplicaCount],
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        self.bits = ring.layout().q_bits();
+        for id in ring.vnodes_of(self.node, counts) {
+            if !self.vnodes.contains_key(&id) {
+                let vnode = self.begin(id, batch.stage.source())?;
+                if vnode.clock() == &Clock::default() {
+                    vnode.checkpoint(&mut batch.stage);
+                }
+                self.vnodes.insert(id, vnode);
+                batch.touched.push(id);
+            }
+        }
+        self.ring = Some(ring);
+        for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
+            let others = self.other_owners(id);
+            for &peer in &others {
+                self.peers
+                    .entry(peer)
+                    .or_insert_with(|| PeerState::new(batch.now.time));
+            }
+            if let Some(vnode) = self.vnodes.get_mut(&id) {
+                vnode.set_owners(others);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, id: VnodeId, source: &dyn Source) -> Result<Vnode, SourceError> {
+        let beginning = Beginning {
+            node: self.node,
+            bits: self.bits,
+            nonce: self.random.u64(..),
+            behind: self.behind,
+        };
+        let mut vnode = Vnode::recover(id, beginning, source)?;
+        vnode.set_owners(self.other_owners(id));
+        Ok(vnode)
+    }
+
+    fn other_owners(&self, id: VnodeId) -> Vec<NodeId> {
+        let owners = self
+            .ring
+            .as_ref()
+            .and_then(|ring| ring.owners(id.n, id.partition));
+        let others = owners
+            .iter()
+            .flat_map(|list| list.iter())
+            .filter(|&node| node != self.node);
+        others.collect()
+    }
+
+    /// Sends events that no client asked for to the other owners, once; dot pull does the rest.
+    fn spread(&mut self, id: VnodeId, changes: Vec<Change>, batch: &mut Batch<'_>) {
+        if changes.is_empty() {
+            return;
+        }
+        for peer in self.other_owners(id) {
+            let replicate = super::messages::Replicate {
+                vnode: id,
+                durability: Durability::Memory,
+                changes: changes.clone(),
+            };
+            let request = PeerRequest::Replicate(replicate);
+            self.call(peer, anti_entropy::Purpose::Spread, request, batch);
+        }
+    }
+}
+
+impl Pending {
+    fn of(input: &Input) -> Option<Self> {
+        match input {
+            Input::Write { ticket, .. } => Some(Self::Write(*ticket)),
+            Input::Read { ticket, .. } => Some(Self::Read(*ticket)),
+            Input::Request { from, call, .. } => Some(Self::Request(*from, *call)),
+            Input::Reply { .. } | Input::Repair { .. } | Input::Tick | Input::Topology { .. } => {
+                None
+            }
+        }
+    }
+}

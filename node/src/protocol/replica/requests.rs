@@ -1,0 +1,156 @@
+//! Answering the other owners.
+
+use super::anti_entropy::Purpose;
+use super::{Batch, Replica};
+use crate::protocol::keys::KeyPrefix;
+use crate::protocol::messages::{
+    Absorb, Bundle, Change, Differences, Fingerprint, PeerReply, PeerRequest, PullKey, Refusal,
+    Replicate,
+};
+use crate::protocol::stage::SourceError;
+use crdt::Hlc;
+use ring::{NodeId, VnodeId};
+use starling::wire::Durability;
+
+impl Replica {
+    pub(super) fn answer(
+        &mut self,
+        from: NodeId,
+        request: PeerRequest,
+        batch: &mut Batch<'_>,
+    ) -> Result<PeerReply, SourceError> {
+        let limits = &self.config.limits;
+        let not_owner = PeerReply::Refused(Refusal::NotOwner);
+        match request {
+            PeerRequest::Replicate(replicate) => self.replicate(&replicate, batch),
+            PeerRequest::Absorb(absorb) => self.absorb(&absorb, batch),
+            PeerRequest::Read(read) => Ok(match self.read(&read, batch)? {
+                Ok(rows) => PeerReply::Rows(rows),
+                Err(refusal) => PeerReply::Refused(refusal),
+            }),
+            PeerRequest::Repair { vnode, prefix } => {
+                self.repair(from, vnode, prefix, batch);
+                Ok(PeerReply::Acked)
+            }
+            PeerRequest::Compare(fingerprints) => {
+                Ok(PeerReply::Differences(self.differences(&fingerprints)))
+            }
+            PeerRequest::Pull(pull) => match self.vnodes.get(&pull.vnode) {
+                Some(vnode) => vnode
+                    .answer_pull(&pull, limits, &batch.stage)
+                    .map(PeerReply::Pulled),
+                None => Ok(not_owner),
+            },
+            PeerRequest::PullKey(pull) => match self.vnodes.get(&pull.vnode) {
+                Some(vnode) => vnode
+                    .answer_pull_key(&pull, limits, &batch.stage)
+                    .map(PeerReply::Pulled),
+                None => Ok(not_owner),
+            },
+            PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
+                Some(vnode) => vnode
+                    .answer_sync(&sync, limits, &batch.stage)
+                    .map(PeerReply::Page),
+                None => Ok(not_owner),
+            },
+        }
+    }
+
+    fn differences(&self, fingerprints: &[Fingerprint]) -> Differences {
+        let mut differences = Differences::default();
+        for fingerprint in fingerprints {
+            match self.vnodes.get(&fingerprint.vnode) {
+                Some(vnode) => differences.differing.extend(vnode.difference(fingerprint)),
+                None => differences.unknown.push(fingerprint.vnode),
+            }
+        }
+        differences
+    }
+
+    /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked.
+    fn replicate(
+        &mut self,
+        replicate: &Replicate,
+        batch: &mut Batch<'_>,
+    ) -> Result<PeerReply, SourceError> {
+        let hlc = self.take_stamps(replicate.changes.iter().map(|c| c.event.hlc), batch);
+        let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
+            return Ok(PeerReply::Refused(Refusal::NotOwner));
+        };
+        let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage)?;
+        self.entered(replicate.vnode, replicate.durability, answers, batch);
+        Ok(PeerReply::Acked)
+    }
+
+    fn absorb(&mut self, absorb: &Absorb, batch: &mut Batch<'_>) -> Result<PeerReply, SourceError> {
+        if !self.vnodes.contains_key(&absorb.vnode) {
+            return Ok(PeerReply::Refused(Refusal::NotOwner));
+        }
+        self.absorb_bundle(absorb.vnode, &absorb.bundle, absorb.durability, batch)?;
+        Ok(PeerReply::Acked)
+    }
+
+    pub(super) fn absorb_bundle(
+        &mut self,
+        id: VnodeId,
+        bundle: &Bundle,
+        durability: Durability,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        let hlc = self.take_stamps(bundle.events.iter().map(|event| event.hlc), batch);
+        let Some(vnode) = self.vnodes.get_mut(&id) else {
+            return Ok(());
+        };
+        let answers = vnode.absorb(hlc, bundle, &mut batch.stage)?;
+        self.entered(id, durability, answers, batch);
+        Ok(())
+    }
+
+    /// Pulls what this replica lacks of a key from a peer that has it.
+    pub(super) fn repair(
+        &mut self,
+        from: NodeId,
+        id: VnodeId,
+        prefix: KeyPrefix,
+        batch: &mut Batch<'_>,
+    ) {
+        let Some(vnode) = self.vnodes.get(&id) else {
+            return;
+        };
+        let pull = PullKey {
+            vnode: id,
+            incarnation: vnode.actor().nonce,
+            prefix,
+            have: vnode.clock().clone(),
+        };
+        self.call(
+            from,
+            Purpose::PullKey(id),
+            PeerRequest::PullKey(pull),
+            batch,
+        );
+    }
+
+    fn entered(
+        &mut self,
+        id: VnodeId,
+        durability: Durability,
+        answers: Vec<Change>,
+        batch: &mut Batch<'_>,
+    ) {
+        batch.barrier = batch.barrier.max(durability);
+        batch.touched.push(id);
+        self.spread(id, answers, batch);
+    }
+
+    /// Takes over the stamps of received events, as far as drift allows: a stamp from too far ahead
+    /// is stored with its version and moves no clock here.
+    fn take_stamps(&mut self, stamps: impl Iterator<Item = Hlc>, batch: &Batch<'_>) -> Hlc {
+        for stamp in stamps {
+            if let Err(_exceeded) = self.hlc.observe(batch.now.wall_ms, stamp) {
+                self.stamps_ahead += 1;
+            }
+        }
+        self.hlc.stamp(batch.now.wall_ms)
+    }
+}

@@ -1,0 +1,324 @@
+//! What a vnode reads from and writes to while it handles a batch: storage as an argument.
+//!
+//! The committer hands the machine a [`Stage`] over the store. Reads see what the batch has staged
+//! so far, then the store; writes are staged. When all operations of the batch are handled, the
+//! committer writes the staged changes as one atomic batch, and only then lets the effects out.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt;
+use std::ops::{Bound, ControlFlow};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::keys::RowKey;
+use crdt::Row;
+use crdt::codec::DecodeError;
+
+/// The families of rows that the protocol keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// Rows of keys.
+    Data,
+    /// Events by their dots.
+    Dotlog,
+    /// Records of operations.
+    Records,
+    /// Checkpoints of vnodes.
+    Meta,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Data, Self::Dotlog, Self::Records, Self::Meta];
+}
+
+/// Ordered bytes to read from: the store, or a snapshot of it.
+pub trait Source {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError>;
+
+    /// Visits the keys from `from` up to but without `to`, in order, until the visitor breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), SourceError>;
+}
+
+/// The store could not be read, or holds bytes that nothing here wrote. The batch at hand is given
+/// up, nothing of it is acknowledged, and the vnode begins anew from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceError {
+    /// Reading failed.
+    Unreadable {
+        /// What the store says.
+        reason: String,
+    },
+    /// A stored value is damaged.
+    Corrupt {
+        /// Where.
+        key: String,
+        /// How.
+        reason: String,
+    },
+}
+
+impl SourceError {
+    pub(crate) fn corrupt(key: &[u8], reason: impl fmt::Display) -> Self {
+        Self::Corrupt {
+            key: key.escape_ascii().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { reason } => write!(f, "the store cannot be read: {reason}"),
+            Self::Corrupt { key, reason } => {
+                write!(f, "the stored value of {key} is damaged: {reason}")
+            }
+        }
+    }
+}
+
+impl Error for SourceError {}
+
+/// Everything one batch changes: each key once, in order; `None` deletes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    families: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()],
+}
+
+impl Changes {
+    /// Does the batch change nothing?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.families.iter().all(BTreeMap::is_empty)
+    }
+
+    /// How many keys the batch changes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.families.iter().map(BTreeMap::len).sum()
+    }
+
+    /// Every change.
+    pub fn iter(&self) -> impl Iterator<Item = (Family, &[u8], Option<&[u8]>)> {
+        Family::ALL.into_iter().flat_map(|family| {
+            self.of(family)
+                .iter()
+                .map(move |(key, value)| (family, &key[..], value.as_deref()))
+        })
+    }
+
+    fn of(&self, family: Family) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+        let [data, dotlog, records, meta] = &self.families;
+        match family {
+            Family::Data => data,
+            Family::Dotlog => dotlog,
+            Family::Records => records,
+            Family::Meta => meta,
+        }
+    }
+
+    fn insert(&mut self, family: Family, key: Vec<u8>, value: Option<Vec<u8>>) {
+        let [data, dotlog, records, meta] = &mut self.families;
+        let changes = match family {
+            Family::Data => data,
+            Family::Dotlog => dotlog,
+            Family::Records => records,
+            Family::Meta => meta,
+        };
+        changes.insert(key, value);
+    }
+}
+
+/// A batch in the making over a source.
+pub struct Stage<'a> {
+    source: &'a dyn Source,
+    changes: Changes,
+}
+
+impl<'a> Stage<'a> {
+    /// An empty batch over `source`.
+    #[must_use]
+    pub fn new(source: &'a dyn Source) -> Self {
+        Self {
+            source,
+            changes: Changes::default(),
+        }
+    }
+
+    /// What lies under the batch.
+    #[must_use]
+    pub fn source(&self) -> &'a dyn Source {
+        self.source
+    }
+
+    /// What the batch changes.
+    #[must_use]
+    pub fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    /// Stages a value.
+    pub fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
+        self.changes.insert(family, key, Some(value));
+    }
+
+    /// Stages a deletion.
+    pub fn delete(&mut self, family: Family, key: Vec<u8>) {
+        self.changes.insert(family, key, None);
+    }
+
+    /// The first `limit` entries from `from` up to but without `to`, staged or stored, in order.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn range(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SourceError> {
+        let mut found = Vec::new();
+        if limit > 0 {
+            self.scan(family, from, to, &mut |key, value| {
+                found.push((key.to_vec(), value.to_vec()));
+                if found.len() < limit {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            })?;
+        }
+        Ok(found)
+    }
+
+    /// The row of a key; the empty row if none is stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the row is damaged.
+    pub fn row(&self, key: &RowKey) -> Result<Row, SourceError> {
+        match self.get(Family::Data, key.as_bytes())? {
+            Some(bytes) => decode_row(key.as_bytes(), &bytes),
+            None => Ok(Row::default()),
+        }
+    }
+
+    /// Stages a row; an empty one is deleted.
+    pub fn put_row(&mut self, key: &RowKey, row: &Row) {
+        if row.is_empty() {
+            self.delete(Family::Data, key.as_bytes().to_vec());
+        } else {
+            self.put(
+                Family::Data,
+                key.as_bytes().to_vec(),
+                encode_row(key.as_bytes(), row),
+            );
+        }
+    }
+}
+
+impl Source for Stage<'_> {
+    fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        match self.changes.of(family).get(key) {
+            Some(staged) => Ok(staged.clone()),
+            None => self.source.get(family, key),
+        }
+    }
+
+    fn scan(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), SourceError> {
+        let bounds = (Bound::Included(from), Bound::Excluded(to));
+        if from >= to {
+            return Ok(());
+        }
+        let mut staged = self.changes.of(family).range::<[u8], _>(bounds).peekable();
+        let mut stopped = false;
+        self.source.scan(family, from, to, &mut |key, value| {
+            while let Some((at, earlier)) = staged.next_if(|(at, _)| &at[..] < key) {
+                if earlier
+                    .as_ref()
+                    .is_some_and(|earlier| visit(at, earlier).is_break())
+                {
+                    stopped = true;
+                    return ControlFlow::Break(());
+                }
+            }
+            let step = match staged.next_if(|(at, _)| at[..] == *key) {
+                Some((_, None)) => ControlFlow::Continue(()),
+                Some((_, Some(staged))) => visit(key, staged),
+                None => visit(key, value),
+            };
+            stopped = step.is_break();
+            step
+        })?;
+        if !stopped {
+            for (at, value) in staged {
+                if value
+                    .as_ref()
+                    .is_some_and(|value| visit(at, value).is_break())
+                {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage")
+            .field("changes", &self.changes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The stored form of a row: its canonical bytes and a checksum of key and bytes, big endian, so
+/// that damage is found wherever on its way it happened.
+#[must_use]
+pub fn encode_row(key: &[u8], row: &Row) -> Vec<u8> {
+    let mut bytes = row.encode();
+    bytes.extend_from_slice(&checksum(key, &bytes).to_be_bytes());
+    bytes
+}
+
+/// Reads the stored form of a row.
+///
+/// # Errors
+/// [`SourceError::Corrupt`] when the checksum does not match or the bytes are no row.
+pub fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row, SourceError> {
+    let Some((bytes, sum)) = stored.split_last_chunk::<8>() else {
+        return Err(SourceError::corrupt(
+            key,
+            DecodeError::Truncated { field: "checksum" },
+        ));
+    };
+    if u64::from_be_bytes(*sum) != checksum(key, bytes) {
+        return Err(SourceError::corrupt(key, "the checksum does not match"));
+    }
+    Row::decode(bytes).map_err(|error| SourceError::corrupt(key, error))
+}
+
+fn checksum(key: &[u8], bytes: &[u8]) -> u64 {
+    xxh3_64_with_seed(bytes, xxh3_64_with_seed(key, 0))
+}

@@ -1,0 +1,207 @@
+//! What a vnode knows of the other owners: who has what, what to pull, and whether it may count for
+//! reads.
+//!
+//! After a machine crash, a quarantine or at its creation a vnode may lack what it once
+//! acknowledged. It takes writes, but does not count towards r until its clock has covered the
+//! clocks of the other live owners.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::Vnode;
+use crate::mutants::{self, Mutant};
+use crate::protocol::messages::{Difference, Fingerprint, Pull};
+use crate::protocol::time::Time;
+use crdt::dots::DotSet;
+use crdt::{Clock, Dot};
+use ring::NodeId;
+
+/// What is known of another owner's vnode.
+#[derive(Debug, Clone, Default)]
+pub struct PeerView {
+    incarnation: u64,
+    clock: Clock,
+    durable: Clock,
+    missing: DotSet,
+    missing_since: Time,
+}
+
+impl PeerView {
+    /// Its clock, as last heard.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+}
+
+/// Whether a vnode counts for reads, and whom it still waits for.
+#[derive(Debug, Clone)]
+pub(super) struct CatchUp {
+    behind: bool,
+    settled: BTreeSet<NodeId>,
+}
+
+impl CatchUp {
+    pub(super) fn new(behind: bool) -> Self {
+        Self {
+            behind,
+            settled: BTreeSet::new(),
+        }
+    }
+}
+
+impl Vnode {
+    /// Is it catching up, so that it must not count towards r?
+    #[must_use]
+    pub fn is_catching_up(&self) -> bool {
+        self.catch_up.behind && !mutants::is_active(Mutant::CatchingUpCounts)
+    }
+
+    /// Who else owns the partition. Views of nodes that no longer do are forgotten.
+    pub fn set_owners(&mut self, others: impl IntoIterator<Item = NodeId>) {
+        let others: BTreeSet<NodeId> = others.into_iter().collect();
+        self.peers.retain(|node, _| others.contains(node));
+        for node in others {
+            self.peers.entry(node).or_default();
+        }
+        self.check_caught_up();
+    }
+
+    /// The other owners and what is known of them.
+    pub fn peers(&self) -> impl Iterator<Item = (NodeId, &PeerView)> {
+        self.peers.iter().map(|(&node, view)| (node, view))
+    }
+
+    /// What to tell `peer` when clocks are compared; `None` if it is no owner.
+    #[must_use]
+    pub fn fingerprint(&self, peer: NodeId) -> Option<Fingerprint> {
+        let view = self.peers.get(&peer)?;
+        Some(Fingerprint {
+            vnode: self.id,
+            clock: hash(&self.clock),
+            known_durable: hash(&view.durable),
+        })
+    }
+
+    /// What differs from the fingerprint of a peer's vnode, if anything does.
+    #[must_use]
+    pub fn difference(&self, fingerprint: &Fingerprint) -> Option<Difference> {
+        let same = fingerprint.clock == hash(&self.clock)
+            && fingerprint.known_durable == hash(&self.durable);
+        (!same).then(|| Difference {
+            vnode: self.id,
+            incarnation: self.actor.nonce,
+            clock: self.clock.clone(),
+            durable: self.durable.clone(),
+        })
+    }
+
+    /// A peer answered a comparison: its vnode differs so.
+    pub fn handle_difference(&mut self, now: Time, peer: NodeId, difference: Difference) {
+        let Some(view) = self.peers.get_mut(&peer) else {
+            return;
+        };
+        // What was missed earlier keeps its time: new dots are on their way, old ones are due.
+        view.missing = view.missing.difference(self.clock.dots());
+        if view.missing.is_empty() || view.incarnation != difference.incarnation {
+            view.missing = difference.clock.missing_from(&self.clock);
+            view.missing_since = now;
+        }
+        view.incarnation = difference.incarnation;
+        view.clock = difference.clock;
+        view.durable = difference.durable;
+        self.settle_if_covered(peer);
+    }
+
+    /// A peer answered a comparison: its clock equals ours as it was then.
+    pub fn handle_equal(&mut self, peer: NodeId) {
+        let clock = self.clock.clone();
+        if let Some(view) = self.peers.get_mut(&peer) {
+            view.missing = DotSet::default();
+            view.clock = clock;
+            self.catch_up.settled.insert(peer);
+            self.check_caught_up();
+        }
+    }
+
+    /// A peer could not be asked for so long that it does not count as live.
+    pub fn handle_unreachable(&mut self, peer: NodeId) {
+        self.catch_up.settled.insert(peer);
+        self.check_caught_up();
+    }
+
+    /// The dots to pull from `peer` now: those that it has and that have been missing here for
+    /// `delay`, counted from when this vnode first missed them. What is merely on its way arrives
+    /// before that. A vnode that is catching up does not wait.
+    pub fn wanted(&mut self, now: Time, peer: NodeId, delay: Duration) -> Option<Pull> {
+        let view = self.peers.get_mut(&peer)?;
+        if view.missing.is_empty() {
+            return None;
+        }
+        view.missing = view.missing.difference(self.clock.dots());
+        let due = self.catch_up.behind || now.since(view.missing_since) >= delay;
+        (due && !view.missing.is_empty()).then(|| Pull {
+            vnode: self.id,
+            incarnation: self.actor.nonce,
+            want: view.missing.clone(),
+        })
+    }
+
+    /// A pull from `peer` was answered, or failed: what it did not bring is asked for only after the
+    /// next comparison, unless there is more.
+    pub fn handle_pulled(&mut self, peer: NodeId, more: bool) {
+        if let Some(view) = self.peers.get_mut(&peer) {
+            view.missing = if more {
+                view.missing.difference(self.clock.dots())
+            } else {
+                DotSet::default()
+            };
+        }
+        self.settle_if_covered(peer);
+    }
+
+    /// Is something known to be missing here?
+    #[must_use]
+    pub fn is_missing_dots(&self) -> bool {
+        self.peers.values().any(|view| !view.missing.is_empty())
+    }
+
+    /// Looks whether what arrived closes the gap to a peer.
+    pub(super) fn settle_if_covered(&mut self, peer: NodeId) {
+        let covered = self
+            .peers
+            .get(&peer)
+            .is_some_and(|view| self.clock.covers(&view.clock));
+        if self.catch_up.behind && covered {
+            self.catch_up.settled.insert(peer);
+            self.check_caught_up();
+        }
+    }
+
+    /// The dots that every owner holds durably, as far as this vnode knows.
+    pub(super) fn durable_everywhere(&self) -> DotSet {
+        let mut everywhere = self.durable.dots().clone();
+        for view in self.peers.values() {
+            let lacking = everywhere.difference(view.durable.dots());
+            everywhere = everywhere.difference(&lacking);
+        }
+        everywhere
+    }
+
+    /// Does every owner hold the event durably, as far as this vnode knows?
+    pub(super) fn is_durable_everywhere(&self, dot: Dot) -> bool {
+        self.durable.contains(dot) && self.peers.values().all(|view| view.durable.contains(dot))
+    }
+
+    fn check_caught_up(&mut self) {
+        if self.catch_up.behind && self.peers.keys().all(|n| self.catch_up.settled.contains(n)) {
+            self.catch_up.behind = false;
+        }
+    }
+}
+
+fn hash(clock: &Clock) -> u64 {
+    xxh3_64(&clock.encode())
+}

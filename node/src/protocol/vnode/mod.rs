@@ -1,0 +1,210 @@
+//! The vnode: one replica of one partition, the unit of state. The heart of a node.
+//!
+//! ```text
+//!   clock    = unlogged ∪ the dots of the dotlog         what the rows reflect
+//!   unlogged = dots every owner holds durably (trimmed), or that came by a full sync
+//!   durable  = the part of the clock that survives power loss; peers learn only this one
+//! ```
+//!
+//! A vnode handles its inputs one after the other, reads and writes through a
+//! [`Stage`], and names what must be sent. It has no other effects, so the
+//! committer, the simulator and a test drive it alike. If a batch fails to be written, the vnode is
+//! thrown away and recovered from the store under a new actor.
+//!
+//! Invariants: I1 and I2 of [`crdt`]; an actor's own dots have no gaps; one dot names one row; rows,
+//! dotlog, records and checkpoint change in one batch.
+
+mod catch_up;
+mod command;
+mod pull;
+mod read;
+mod receive;
+mod records;
+mod recover;
+mod sync;
+mod trim;
+mod write;
+
+use std::collections::BTreeMap;
+
+use super::event::Event;
+use super::keys::{self, RowKey};
+use super::messages::Change;
+use super::stage::{Family, Source, SourceError, Stage};
+use catch_up::CatchUp;
+pub use catch_up::PeerView;
+pub use command::{Action, Command, Rejected, Sending, Written};
+use crdt::{Actor, Clock, Context, Dot, Hlc, Row, Version};
+pub use read::read_rows;
+pub use recover::Beginning;
+use ring::{NodeId, QBits, VnodeId};
+
+/// How much of everything.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Concurrent versions of one row; a write that would make more is refused. Default 64.
+    pub siblings: usize,
+    /// Rows that one operation may touch; a larger one is refused. Default 10,000.
+    pub rows_per_operation: usize,
+    /// Bytes of rows in one message; pulls and syncs go on in the next, reads are refused.
+    /// Default 4 MiB.
+    pub message_bytes: usize,
+    /// Events looked through for one pull. Default 4,096.
+    pub events_per_pull: usize,
+    /// Events trimmed from the dotlog in one batch. Default 4,096.
+    pub events_per_trim: usize,
+    /// How long after its first try an operation may be retried, in milliseconds; later it is
+    /// refused. Default 15 minutes.
+    pub retry_window_ms: u64,
+    /// Operation records of one vnode; beyond it counters refuse increments. Default 262,144.
+    pub records: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            siblings: 64,
+            rows_per_operation: 10_000,
+            message_bytes: 4 << 20,
+            events_per_pull: 4_096,
+            events_per_trim: 4_096,
+            retry_window_ms: 15 * 60 * 1_000,
+            records: 262_144,
+        }
+    }
+}
+
+/// One replica of one partition.
+#[derive(Debug)]
+pub struct Vnode {
+    id: VnodeId,
+    bits: QBits,
+    actor: Actor,
+    clock: Clock,
+    unlogged: Clock,
+    durable: Clock,
+    peers: BTreeMap<NodeId, PeerView>,
+    catch_up: CatchUp,
+    records: u64,
+    records_swept_to: Vec<u8>,
+    syncing: Option<sync::Syncing>,
+}
+
+impl Vnode {
+    /// Which one.
+    #[must_use]
+    pub fn id(&self) -> VnodeId {
+        self.id
+    }
+
+    /// Under whom it makes events.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        self.actor
+    }
+
+    /// What it has seen.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// How many operation records it keeps.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The batches so far have reached the disk.
+    pub fn handle_synced(&mut self) {
+        if self.durable != self.clock {
+            self.durable = self.clock.clone();
+        }
+    }
+
+    /// Joins a delta into its row and enters its event: the one way in which an event comes to be
+    /// reflected here, for own writes and for received ones.
+    fn enter(
+        &mut self,
+        event: &Event,
+        delta: &Row,
+        stage: &mut Stage<'_>,
+    ) -> Result<(), SourceError> {
+        let mut row = stage.row(&event.row)?;
+        row.join(delta);
+        self.clock.insert(event.dot);
+        row.strip(&self.clock);
+        stage.put_row(&event.row, &row);
+        self.log(event, !row.context().is_empty(), stage);
+        Ok(())
+    }
+
+    /// Writes the dotlog entry: a mark that the row still needs settling, and the event.
+    fn log(&self, event: &Event, unsettled: bool, stage: &mut Stage<'_>) {
+        let mut entry = vec![u8::from(unsettled)];
+        entry.extend_from_slice(&event.encode_value());
+        stage.put(Family::Dotlog, keys::event_key(self.id, event.dot), entry);
+    }
+
+    /// The logged event of a dot; `None` if it is trimmed or unseen.
+    fn logged(&self, dot: Dot, stage: &Stage<'_>) -> Result<Option<Event>, SourceError> {
+        let key = keys::event_key(self.id, dot);
+        let entry = stage.get(Family::Dotlog, &key)?;
+        entry
+            .map(|entry| decode_entry(&key, &entry).map(|(event, _)| event))
+            .transpose()
+    }
+
+    /// Makes an event of the vnode's own that no client asked for.
+    fn own_change(
+        &mut self,
+        hlc: Hlc,
+        row: &RowKey,
+        version: Version,
+        context: Context,
+        stage: &mut Stage<'_>,
+    ) -> Result<Change, SourceError> {
+        let dot = self.clock.next(self.actor);
+        let (first, last) = (dot.counter, dot.counter);
+        let event = Event {
+            dot,
+            row: row.clone(),
+            first,
+            last,
+            hlc,
+            operation: None,
+        };
+        let delta = Row::write(dot, version, context);
+        self.enter(&event, &delta, stage)?;
+        Ok(Change { event, delta })
+    }
+
+    /// Writes which dots have no dotlog entry; at its creation, that there is such a vnode.
+    pub fn checkpoint(&self, stage: &mut Stage<'_>) {
+        stage.put(
+            Family::Meta,
+            keys::checkpoint_key(self.id),
+            self.unlogged.encode(),
+        );
+    }
+}
+
+/// An entry of the dotlog: the event, and whether its row still needs settling.
+fn decode_entry(key: &[u8], entry: &[u8]) -> Result<(Event, bool), SourceError> {
+    let corrupt = |error| SourceError::corrupt(key, error);
+    let dot = keys::dot_of_event_key(key).map_err(corrupt)?;
+    let (&mark, value) = entry
+        .split_first()
+        .ok_or_else(|| SourceError::corrupt(key, "an empty entry of the dotlog"))?;
+    Ok((Event::decode_value(dot, value).map_err(corrupt)?, mark != 0))
+}
+
+/// The context that covers exactly the versions of a row.
+fn versions_of(row: &Row) -> Context {
+    let mut context = Context::default();
+    row.versions().keys().for_each(|&dot| context.insert(dot));
+    context
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! How a vnode begins: from the store, under an actor that never was.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use super::Vnode;
+use super::catch_up::CatchUp;
+use crate::mutants::{self, Mutant};
+use crate::protocol::keys::{checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix};
+use crate::protocol::stage::{Family, Source, SourceError};
+use crdt::{Actor, Clock};
+use ring::{NodeId, QBits, VnodeId};
+
+/// What the node knows when a vnode begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Beginning {
+    /// The node.
+    pub node: NodeId,
+    /// How the ring is cut.
+    pub bits: QBits,
+    /// Random, drawn for this beginning and used for nothing else.
+    pub nonce: u64,
+    /// It may lack what it acknowledged: after a machine crash or a quarantine. A vnode without a
+    /// checkpoint is being created, and is behind in any case.
+    pub behind: bool,
+}
+
+impl Vnode {
+    /// Recovers a vnode, or makes an empty one: the clock is the checkpoint and the dotlog above
+    /// it. The store must have been synced to the disk before, since what is here is taken for
+    /// durable.
+    ///
+    /// # Errors
+    /// When the store cannot be read or the checkpoint is damaged: the vnode must not serve.
+    pub fn recover(
+        id: VnodeId,
+        beginning: Beginning,
+        source: &dyn Source,
+    ) -> Result<Self, SourceError> {
+        let key = checkpoint_key(id);
+        let checkpoint = source.get(Family::Meta, &key)?;
+        let is_new = checkpoint.is_none();
+        let unlogged = match checkpoint {
+            Some(bytes) => {
+                Clock::decode(&bytes).map_err(|error| SourceError::corrupt(&key, error))?
+            }
+            None => Clock::default(),
+        };
+        let mut clock = unlogged.clone();
+        let mut failed = None;
+        let (from, to) = (vnode_prefix(id), vnode_end(id));
+        source.scan(
+            Family::Dotlog,
+            &from,
+            &to,
+            &mut |key, _| match dot_of_event_key(key) {
+                Ok(dot) => {
+                    clock.insert(dot);
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(SourceError::corrupt(key, error));
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        let mut records = 0;
+        source.scan(Family::Records, &from, &to, &mut |_, _| {
+            records += 1;
+            ControlFlow::Continue(())
+        })?;
+        let nonce = if mutants::is_active(Mutant::ActorReused) {
+            1
+        } else {
+            beginning.nonce
+        };
+        Ok(Self {
+            id,
+            bits: beginning.bits,
+            actor: Actor {
+                node: beginning.node.0,
+                nonce,
+            },
+            durable: clock.clone(),
+            clock,
+            unlogged,
+            peers: BTreeMap::new(),
+            catch_up: CatchUp::new(beginning.behind || is_new),
+            records,
+            records_swept_to: Vec::new(),
+            syncing: None,
+        })
+    }
+}

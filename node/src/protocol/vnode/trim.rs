@@ -1,0 +1,71 @@
+//! Trimming the dotlog: an event that every owner holds durably needs no entry any more.
+
+use std::ops::ControlFlow;
+
+use super::{Limits, Vnode, decode_entry};
+use crate::protocol::event::Event;
+use crate::protocol::keys::event_key;
+use crate::protocol::messages::Change;
+use crate::protocol::stage::{Family, Source, SourceError, Stage};
+use crdt::{Clock, Dot, Hlc};
+
+impl Vnode {
+    /// Removes entries that every owner holds durably, and settles the rows that they marked:
+    /// strips their contexts by the clock, and removes rows with nothing left. An entry whose row
+    /// cannot be settled yet stays. The dots go to the checkpoint in the same batch. An increment
+    /// that is now safe makes its losers void. Returns how many entries went, and those voids.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the batch is given up.
+    pub fn trim(
+        &mut self,
+        hlc: Hlc,
+        limits: &Limits,
+        stage: &mut Stage<'_>,
+    ) -> Result<(usize, Vec<Change>), SourceError> {
+        let safe = Clock::of(self.durable_everywhere()).missing_from(&self.unlogged);
+        let mut entries: Vec<(Event, bool)> = Vec::new();
+        for (actor, first, last) in safe.ranges() {
+            let from = event_key(self.id, Dot::new(actor, first));
+            let to = [&event_key(self.id, Dot::new(actor, last))[..], &[0]].concat();
+            let mut failed = None;
+            stage.scan(Family::Dotlog, &from, &to, &mut |key, entry| {
+                match decode_entry(key, entry) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error) => failed = Some(error),
+                }
+                if failed.is_some() || entries.len() >= limits.events_per_trim {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            })?;
+            if let Some(error) = failed {
+                return Err(error);
+            }
+        }
+        let mut trimmed = 0;
+        let mut voids = Vec::new();
+        for (event, unsettled) in entries {
+            if unsettled && !self.settle(&event, stage)? {
+                continue;
+            }
+            stage.delete(Family::Dotlog, event_key(self.id, event.dot));
+            self.unlogged.insert(event.dot);
+            trimmed += 1;
+            voids.extend(self.void_losers(hlc, &event, stage)?);
+        }
+        if trimmed > 0 {
+            self.checkpoint(stage);
+        }
+        Ok((trimmed, voids))
+    }
+
+    /// Strips a row by the clock. False if something is left that the clock does not explain.
+    fn settle(&self, event: &Event, stage: &mut Stage<'_>) -> Result<bool, SourceError> {
+        let mut row = stage.row(&event.row)?;
+        row.strip(&self.clock);
+        stage.put_row(&event.row, &row);
+        Ok(row.context().is_empty())
+    }
+}

@@ -1,0 +1,132 @@
+//! Connections of clients and peers: what they send becomes events.
+//!
+//! A task for each connection waits for its end; nothing else of it lives here. When the node
+//! stops, newcomers are not taken any more, and what is queued for the connected ones is delivered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::NodeId;
+use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Incoming};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::envelope::Asked;
+use super::event::Event;
+use crate::admin::Metrics;
+use crate::protocol::cluster::ClusterRequest;
+
+/// How far a stopping node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Closing {
+    /// It is not stopping.
+    No,
+    /// Newcomers are not taken any more.
+    Newcomers,
+    /// Connections end when what is queued is delivered.
+    All,
+}
+
+/// Takes connections until the node stops; returns when all have ended.
+pub(crate) async fn accept_all(
+    endpoint: Arc<Endpoint>,
+    inbox: mpsc::UnboundedSender<Event>,
+    metrics: Arc<Metrics>,
+    mut closing: watch::Receiver<Closing>,
+) {
+    let mut connections = JoinSet::new();
+    let held = closing.clone();
+    loop {
+        tokio::select! {
+            biased;
+            _ = closing.wait_for(|closing| *closing > Closing::No) => break,
+            Some(_) = connections.join_next() => {}
+            connection = endpoint.accept() => {
+                let Some(connection) = connection else { break };
+                match (connection.alpn(), connection.peer().and_then(|peer| peer.node())) {
+                    (Alpn::Client, _) => serve_client(&connection, &inbox, &metrics),
+                    (Alpn::Peer, Some(node)) => serve_peer(&connection, node, &inbox),
+                    (Alpn::Peer, None) => connection.close(CloseCode::NOT_A_NODE, "not a node"),
+                }
+                connections.spawn(hold(connection, Arc::clone(&metrics), held.clone()));
+            }
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+/// Keeps a connection until it ends, or until it must.
+async fn hold(
+    connection: Connection,
+    metrics: Arc<Metrics>,
+    mut closing: watch::Receiver<Closing>,
+) {
+    let is_client = connection.alpn() == Alpn::Client;
+    if is_client {
+        metrics.client_connections.inc();
+    }
+    let must_end = tokio::select! {
+        biased;
+        _ = connection.closed() => false,
+        // If the node is gone without a word, so is the connection.
+        _ = closing.wait_for(|closing| *closing == Closing::All) => true,
+    };
+    if must_end {
+        connection.shut_down(GOODBYE).await;
+    }
+    if is_client {
+        metrics.client_connections.dec();
+    }
+}
+
+fn serve_client(
+    connection: &Connection,
+    inbox: &mpsc::UnboundedSender<Event>,
+    metrics: &Arc<Metrics>,
+) {
+    let principal = Arc::new(connection.peer().cloned());
+    let (inbox, metrics) = (inbox.clone(), Arc::clone(metrics));
+    connection.serve(move |incoming| {
+        if !incoming.reply.is_expected() {
+            metrics.malformed_frames.inc();
+            return;
+        }
+        // Without a loop the node is gone: the request is dropped, which its sender learns.
+        inbox
+            .send(Event::Client {
+                principal: Arc::clone(&principal),
+                incoming,
+            })
+            .ok();
+    });
+}
+
+fn serve_peer(connection: &Connection, from: NodeId, inbox: &mpsc::UnboundedSender<Event>) {
+    let (inbox, link) = (inbox.clone(), connection.clone());
+    let mut greeted = false;
+    connection.serve(move |incoming| {
+        let Incoming { body, reply } = incoming;
+        let asked = Asked::decode(&body);
+        match &asked {
+            _ if greeted => {}
+            Ok(Asked::Cluster(ClusterRequest::Hello(_))) => greeted = true,
+            Ok(Asked::Cluster(ClusterRequest::Init(_))) => {}
+            Ok(_) | Err(_) => {
+                tracing::warn!(peer = %from, "a peer that did not say hello was sent away");
+                return link.close(CloseCode::BAD_FRAME, "the first message must be a hello");
+            }
+        }
+        let bytes = body.len();
+        inbox
+            .send(Event::Peer {
+                from,
+                asked,
+                bytes,
+                reply,
+            })
+            .ok();
+    });
+}
+
+/// How long the last answers may take to be delivered.
+const GOODBYE: Duration = Duration::from_secs(1);

@@ -1,0 +1,158 @@
+//! What travels in a frame between nodes.
+//!
+//! ```text
+//!   request = u8 lane | message       reply = u8 lane | message
+//!   lane 1   between replicas            PeerRequest, PeerReply
+//!   lane 2   about the cluster           ClusterRequest, ClusterReply
+//!   lane 3   a report, for `status`      empty, Report
+//! ```
+//!
+//! A message is a version byte and MessagePack ([`codec`]). The first request on a connection is a
+//! hello, or the plan of `starling init`. Decoding is total; what is no message gets a refusal.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::cluster::{ClusterReply, ClusterRequest};
+use crate::protocol::messages::codec::{self, MessageError};
+use crate::protocol::messages::{PeerReply, PeerRequest};
+
+/// What one node asks of another.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// A replica asks a replica.
+    Replica(PeerRequest),
+    /// About the cluster.
+    Cluster(ClusterRequest),
+    /// How are you?
+    Report,
+}
+
+/// What the other answers.
+#[derive(Clone, Debug)]
+pub(crate) enum Answered {
+    /// To [`Asked::Replica`].
+    Replica(PeerReply),
+    /// To [`Asked::Cluster`].
+    Cluster(ClusterReply),
+    /// To [`Asked::Report`].
+    Report(Report),
+}
+
+/// What a node says of itself when somebody asks for the cluster's status.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Report {
+    /// Vnodes that are catching up.
+    pub(crate) catching_up: u32,
+    /// Rows of keys, about.
+    pub(crate) rows: u64,
+    /// Bytes of the store's files.
+    pub(crate) disk_bytes: u64,
+    /// Reads coordinated since the start.
+    pub(crate) reads: u64,
+    /// Writes coordinated since the start.
+    pub(crate) writes: u64,
+}
+
+impl Asked {
+    /// The bytes of a frame.
+    pub(crate) fn encode(&self) -> Result<Bytes, MessageError> {
+        match self {
+            Self::Replica(request) => framed(REPLICA, codec::encode(request)?),
+            Self::Cluster(request) => framed(CLUSTER, codec::encode(request)?),
+            Self::Report => Ok(Bytes::from_static(&[REPORT])),
+        }
+    }
+
+    /// The request in a frame.
+    pub(crate) fn decode(frame: &[u8]) -> Result<Self, MessageError> {
+        match frame.split_first() {
+            Some((&REPLICA, message)) => codec::decode(message).map(Self::Replica),
+            Some((&CLUSTER, message)) => codec::decode(message).map(Self::Cluster),
+            Some((&REPORT, [])) => Ok(Self::Report),
+            other => Err(unknown(other)),
+        }
+    }
+}
+
+impl Answered {
+    /// The bytes of a frame.
+    pub(crate) fn encode(&self) -> Result<Bytes, MessageError> {
+        match self {
+            Self::Replica(reply) => framed(REPLICA, codec::encode(reply)?),
+            Self::Cluster(reply) => framed(CLUSTER, codec::encode(reply)?),
+            Self::Report(report) => framed(REPORT, codec::encode(report)?),
+        }
+    }
+
+    /// The reply in a frame.
+    pub(crate) fn decode(frame: &[u8]) -> Result<Self, MessageError> {
+        match frame.split_first() {
+            Some((&REPLICA, message)) => codec::decode(message).map(Self::Replica),
+            Some((&CLUSTER, message)) => codec::decode(message).map(Self::Cluster),
+            Some((&REPORT, message)) => codec::decode(message).map(Self::Report),
+            other => Err(unknown(other)),
+        }
+    }
+}
+
+fn framed(lane: u8, mut message: Vec<u8>) -> Result<Bytes, MessageError> {
+    message.insert(0, lane);
+    Ok(Bytes::from(message))
+}
+
+fn unknown(frame: Option<(&u8, &[u8])>) -> MessageError {
+    match frame {
+        None => MessageError::Empty,
+        Some((lane, _)) => MessageError::Malformed {
+            reason: format!("no such lane as {lane}"),
+        },
+    }
+}
+
+const REPLICA: u8 = 1;
+const CLUSTER: u8 = 2;
+const REPORT: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::{Answered, Asked, Report};
+    use crate::protocol::messages::{PeerReply, PeerRequest};
+
+    #[test]
+    fn the_first_bytes_stay() {
+        let asked = Asked::Replica(PeerRequest::Compare(Vec::new()))
+            .encode()
+            .expect("bytes");
+        assert_eq!(&asked[..2], &[1, 1]);
+        assert_eq!(&Asked::Report.encode().expect("bytes")[..], &[3]);
+        let acked = Answered::Replica(PeerReply::Acked).encode().expect("bytes");
+        assert_eq!(&acked[..], b"\x01\x01\xa5Acked");
+    }
+
+    #[test]
+    fn what_is_sent_arrives() {
+        let report = Report {
+            catching_up: 1,
+            rows: 2,
+            disk_bytes: 3,
+            reads: 4,
+            writes: 5,
+        };
+        let bytes = Answered::Report(report).encode().expect("bytes");
+        let back = Answered::decode(&bytes).expect("a reply");
+        assert!(matches!(back, Answered::Report(back) if back == report));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_a_message_or_an_error(lane in 0_u8..5, rest in any::<Vec<u8>>()) {
+            let frame = [&[lane][..], &rest].concat();
+            let _ = Asked::decode(&frame).is_ok();
+            let _ = Answered::decode(&frame).is_ok();
+            let _ = Asked::decode(&rest).is_ok();
+        }
+    }
+}

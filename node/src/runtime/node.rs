@@ -1,0 +1,429 @@
+//! A running node: two threads, and the handle by which it is stopped.
+//!
+//! The `network` thread runs the node loop, the connections and the HTTP server on one
+//! current-thread runtime (more threads cost three times the CPU: `numbers.md`); the `committer`
+//! thread owns the replica and writes the store. Several nodes can live in one process: nothing is
+//! global.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc as threads;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crdt::Hlc;
+use ring::NodeId;
+use starling::transport::{CloseCode, Endpoint};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle as Task;
+
+use super::accept::{Closing, accept_all};
+use super::clock::Clock;
+use super::committer::{Committer, CommitterParts, Published};
+use super::event::Event;
+use super::peers::{Dialler, Peers};
+use super::shell::{Shell, Turn, particular};
+use super::start::{Opened, StartError};
+use super::view::Views;
+use crate::admin::{self, Health, Metrics};
+use crate::config::Config;
+use crate::protocol::cluster::{Exchange, ExchangeConfig};
+use crate::protocol::coordinator::{Coordinator, CoordinatorConfig};
+use crate::protocol::replica::{Replica, ReplicaConfig};
+use crate::protocol::vnode::Limits;
+use crate::server::Desk;
+use crate::store::{DataDirectory, StoreError};
+
+/// A running node. Dropping the handle stops it like [`Node::shutdown`].
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    quic: SocketAddr,
+    http: SocketAddr,
+    stopper: Stopper,
+    thread: Option<JoinHandle<Result<(), StopError>>>,
+}
+
+/// Tells a node to stop, from any thread and more than once if need be.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    inbox: mpsc::UnboundedSender<Event>,
+}
+
+/// A node that did not end in order. What was acknowledged as `wal` or `synced` is on the disk; the
+/// next start recovers as after a crash.
+#[derive(Debug)]
+pub enum StopError {
+    /// The store could not be synced at the end.
+    Store(StoreError),
+    /// The directory could not be marked.
+    Directory(crate::store::DirectoryError),
+    /// The network thread failed.
+    Failed,
+}
+
+impl Node {
+    /// Starts a node and returns when its ports are open.
+    ///
+    /// # Errors
+    /// When anything that the configuration names cannot be used. Nothing runs then.
+    pub fn start(config: Config) -> Result<Self, StartError> {
+        let opened = Opened::new(config)?;
+        let id = opened.node();
+        let (ready, started) = threads::sync_channel(1);
+        let thread = thread::Builder::new().name("network".to_owned());
+        let thread = thread.spawn(move || run(opened, &ready)).map_err(system)?;
+        match started.recv() {
+            Ok(Ok(Ports { quic, http, inbox })) => {
+                let stopper = Stopper { inbox };
+                Ok(Self {
+                    id,
+                    quic,
+                    http,
+                    stopper,
+                    thread: Some(thread),
+                })
+            }
+            Ok(Err(error)) => {
+                // It ends by itself, with what it could not open.
+                thread.join().ok();
+                Err(error)
+            }
+            Err(threads::RecvError) => Err(StartError::System {
+                reason: "the network thread failed".to_owned(),
+            }),
+        }
+    }
+
+    /// The node's number, from its certificate.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.id
+    }
+
+    /// Where clients and nodes connect.
+    #[must_use]
+    pub fn quic_address(&self) -> SocketAddr {
+        self.quic
+    }
+
+    /// Where health and metrics are.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// What tells this node to stop, for a signal handler.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        self.stopper.clone()
+    }
+
+    /// Stops the node in order: it is not ready any more, takes no newcomers and no requests,
+    /// finishes what is under way (for at most `limits.drain`), syncs its store and ends.
+    ///
+    /// # Errors
+    /// When the end was not clean.
+    pub fn shutdown(self) -> Result<(), StopError> {
+        self.stopper.stop();
+        self.wait()
+    }
+
+    /// Waits until the node has ended.
+    ///
+    /// # Errors
+    /// When the end was not clean.
+    pub fn wait(mut self) -> Result<(), StopError> {
+        self.join()
+    }
+
+    fn join(&mut self) -> Result<(), StopError> {
+        let Some(thread) = self.thread.take() else {
+            return Ok(());
+        };
+        thread.join().unwrap_or(Err(StopError::Failed))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        if let Err(error) = self.join() {
+            tracing::error!(%error, "a node did not end in order");
+        }
+    }
+}
+
+impl Stopper {
+    /// Begins the shutdown and returns at once.
+    pub fn stop(&self) {
+        // A node that has ended needs no telling.
+        self.inbox.send(Event::Stop).ok();
+    }
+}
+
+impl fmt::Display for StopError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => error.fmt(f),
+            Self::Directory(error) => error.fmt(f),
+            Self::Failed => f.write_str(
+                "the network thread failed; what was acknowledged as `wal` or `synced` is on the \
+                 disk: start the node again, and report what its log says",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StopError {}
+
+/// What the starting thread is told.
+#[derive(Debug)]
+struct Ports {
+    quic: SocketAddr,
+    http: SocketAddr,
+    inbox: mpsc::UnboundedSender<Event>,
+}
+
+/// The open ports, and what serves them.
+struct Network {
+    endpoint: Arc<Endpoint>,
+    accepting: Task<()>,
+    closing: watch::Sender<Closing>,
+    shell: Shell,
+    inbox: mpsc::UnboundedReceiver<Event>,
+    directory: DataDirectory,
+}
+
+/// The network thread.
+fn run(
+    opened: Opened,
+    ready: &threads::SyncSender<Result<Ports, StartError>>,
+) -> Result<(), StopError> {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // If nobody waits for it any more, nobody wants the node.
+            ready.send(Err(system(error))).ok();
+            return Ok(());
+        }
+    };
+    match runtime.block_on(open(opened)) {
+        Ok((network, ports)) => {
+            ready.send(Ok(ports)).ok();
+            drive(&runtime, network)
+        }
+        Err(error) => {
+            ready.send(Err(error)).ok();
+            Ok(())
+        }
+    }
+}
+
+/// Runs the loop until it ends, and then closes everything in order.
+fn drive(runtime: &Runtime, network: Network) -> Result<(), StopError> {
+    let Network {
+        endpoint,
+        accepting,
+        closing,
+        shell,
+        inbox,
+        directory,
+    } = network;
+    let shell = runtime.block_on(async {
+        let shell = shell.run(inbox, &closing).await;
+        closing.send_replace(Closing::All);
+        // Connections that do not take their last answers in time are cut off.
+        tokio::time::timeout(LAST_ANSWERS, accepting).await.ok();
+        endpoint.close(CloseCode::SHUTDOWN, "the node stops").await;
+        shell
+    });
+    let Shell {
+        committer, engine, ..
+    } = shell;
+    committer.stop().map_err(StopError::Store)?;
+    drop(engine);
+    directory.mark_clean().map_err(StopError::Directory)?;
+    tracing::info!("stopped in order");
+    Ok(())
+}
+
+/// Opens the ports and starts what serves them.
+async fn open(opened: Opened) -> Result<(Network, Ports), StartError> {
+    let listen = opened.config.listen.clone();
+    let endpoint = Endpoint::bind(listen.quic, opened.endpoint.clone());
+    let endpoint = Arc::new(endpoint.map_err(StartError::Transport)?);
+    let quic = endpoint.local_addr().map_err(StartError::Transport)?;
+    let refused = |error: std::io::Error| StartError::Http {
+        address: listen.http,
+        reason: error.to_string(),
+    };
+    let listener = TcpListener::bind(listen.http).await.map_err(refused)?;
+    let http = listener.local_addr().map_err(refused)?;
+
+    let (inbox, events) = mpsc::unbounded_channel();
+    let (closing, closed) = watch::channel(Closing::No);
+    let metrics = Arc::new(Metrics::new());
+    let statistics = Published::default();
+    let health = Arc::new(Health::new(statistics.clone()));
+    tokio::spawn(admin::serve(
+        listener,
+        Arc::clone(&health),
+        Arc::clone(&metrics),
+    ));
+    let accepting = accept_all(
+        Arc::clone(&endpoint),
+        inbox.clone(),
+        Arc::clone(&metrics),
+        closed,
+    );
+    let accepting = tokio::spawn(accepting);
+    let ports = Ports {
+        quic,
+        http,
+        inbox: inbox.clone(),
+    };
+    let wiring = Wiring {
+        endpoint: Arc::clone(&endpoint),
+        inbox,
+        metrics,
+        statistics,
+        health,
+    };
+    let (shell, directory) = assemble(opened, &ports, wiring)?;
+    Ok((
+        Network {
+            endpoint,
+            accepting,
+            closing,
+            shell,
+            inbox: events,
+            directory,
+        },
+        ports,
+    ))
+}
+
+/// What the parts of a node share.
+struct Wiring {
+    endpoint: Arc<Endpoint>,
+    inbox: mpsc::UnboundedSender<Event>,
+    metrics: Arc<Metrics>,
+    statistics: Published,
+    health: Arc<Health>,
+}
+
+/// Makes the machines and starts the committer.
+fn assemble(
+    opened: Opened,
+    ports: &Ports,
+    wiring: Wiring,
+) -> Result<(Shell, DataDirectory), StartError> {
+    let Opened {
+        config,
+        here,
+        directory,
+        last,
+        engine,
+        state,
+        floor,
+        seed,
+        ..
+    } = opened;
+    let Wiring {
+        endpoint,
+        inbox,
+        metrics,
+        statistics,
+        health,
+    } = wiring;
+    let clock = Clock::start();
+    let now = clock.now();
+    let limits = limits(&config);
+    let replica_config = ReplicaConfig {
+        limits: limits.clone(),
+        ..ReplicaConfig::default()
+    };
+    let behind = last.may_have_lost_wal();
+    tracing::info!(node = %here.node, cluster = %here.cluster, quic = %ports.quic, ?last, "started");
+    let views = Arc::new(Views::default());
+    let parts = CommitterParts {
+        replica: Replica::new(here.node, replica_config, behind, seed, floor),
+        engine: Arc::clone(&engine),
+        views: Arc::clone(&views),
+        clock,
+        metrics: Arc::clone(&metrics),
+        statistics,
+    };
+    let outputs = inbox.clone();
+    // Without a loop the node is stopping, and nobody waits for them.
+    let committer = Committer::start(parts, move |written| {
+        outputs.send(Event::Outputs(written)).ok();
+    });
+    let committer = committer.map_err(system)?;
+    let orders = usize::try_from(config.limits.requests.get()).unwrap_or(usize::MAX);
+    let coordinator = CoordinatorConfig {
+        orders,
+        ..CoordinatorConfig::default()
+    };
+    let exchange = Exchange::new(now, here, state, seed, ExchangeConfig::default());
+    let exchange = exchange.map_err(|error| StartError::ClusterState {
+        file: directory.path().to_owned(),
+        reason: error.to_string(),
+    })?;
+    let mut addresses = config.listen.advertise.clone();
+    if addresses.is_empty() {
+        addresses.extend(particular(ports.quic));
+    }
+    let dialler = Dialler {
+        endpoint,
+        inbox,
+        cluster: here.cluster,
+        node: here.node,
+    };
+    let shell = Shell {
+        clock,
+        here,
+        directory: directory.path().to_owned(),
+        addresses,
+        http: particular(ports.http),
+        boot: floor.max(Hlc::at(now.wall_ms)).to_bits(),
+        limits,
+        engine,
+        views,
+        committer,
+        coordinator: Coordinator::new(here.node, coordinator),
+        exchange,
+        desk: Desk::new(here.node),
+        peers: Peers::new(dialler),
+        metrics,
+        health,
+        turn: Turn::default(),
+        config: Arc::new(config),
+    };
+    Ok((shell, directory))
+}
+
+/// What the configuration says of the vnodes' limits.
+fn limits(config: &Config) -> Limits {
+    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+    Limits {
+        siblings: count(config.limits.siblings.get()),
+        rows_per_operation: count(config.limits.rows_per_operation.get()),
+        retry_window_ms: config.limits.retry_window.milliseconds(),
+        ..Limits::default()
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]
+fn system(error: std::io::Error) -> StartError {
+    StartError::System {
+        reason: error.to_string(),
+    }
+}
+
+/// How long the connections may take to deliver their last answers.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);

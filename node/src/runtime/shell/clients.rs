@@ -1,0 +1,121 @@
+//! Clients: their frames become orders, and what comes of these goes back.
+
+use starling::transport::{Incoming, Principal, ReplyTo};
+use starling::wire::{FailureKind, Response};
+
+use super::Shell;
+use crate::admin::Operation;
+use crate::protocol::coordinator::{Order, Outcome};
+use crate::protocol::time::Time;
+use crate::server::{Accepted, Posture, Shape, encode_response};
+
+/// A client that waits for the end of its order.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    reply: ReplyTo,
+    shape: Shape,
+    operation: Operation,
+    since: Time,
+}
+
+impl Shell {
+    /// A client asks something.
+    pub(super) fn handle_client(&mut self, principal: Option<&Principal>, incoming: Incoming) {
+        let Incoming { body, reply } = incoming;
+        self.metrics
+            .received_bytes
+            .inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
+        let now = self.clock.now();
+        self.desk.set_posture(self.posture());
+        match self.desk.accept(now, &body) {
+            Accepted::Order { order, shape } => {
+                let operation = self.count(&order);
+                let ticket = self.number();
+                let since = now.time;
+                let waiting = Waiting {
+                    reply,
+                    shape,
+                    operation,
+                    since,
+                };
+                self.turn.orders.insert(ticket, waiting);
+                self.coordinator.handle_order(now, ticket, order);
+            }
+            Accepted::Reply(response) => {
+                if let Response::Failed(failure) = &response
+                    && failure.kind == FailureKind::BadRequest
+                {
+                    self.metrics.malformed_frames.inc();
+                    tracing::debug!(client = ?principal, %failure.message, "a bad request");
+                }
+                let failed = matches!(response, Response::Failed(_));
+                let operation = if failed {
+                    Operation::Refused
+                } else {
+                    Operation::Cluster
+                };
+                self.answer_client(reply, operation, now.time, &response);
+            }
+            Accepted::CreateBucket { name, kind, n } => {
+                let created = self.exchange.create_bucket(now, &name, kind, n);
+                // The bucket is on this node's disk, and on its way to all others, before the
+                // answer leaves.
+                self.drain_exchange();
+                let response = self.desk.bucket_created(created);
+                self.answer_client(reply, Operation::Cluster, now.time, &response);
+            }
+            Accepted::Status => self.gather_status(reply),
+        }
+    }
+
+    /// An order has come to its end.
+    pub(super) fn finish(&mut self, ticket: u64, outcome: Outcome) {
+        let Some(waiting) = self.turn.orders.remove(&ticket) else {
+            return;
+        };
+        let response = self.desk.respond(&waiting.shape, outcome);
+        self.answer_client(waiting.reply, waiting.operation, waiting.since, &response);
+    }
+
+    /// Queues an answer.
+    pub(super) fn answer_client(
+        &self,
+        to: ReplyTo,
+        operation: Operation,
+        since: Time,
+        response: &Response,
+    ) {
+        self.metrics
+            .answered(operation, response, self.clock.time().since(since));
+        let bytes = encode_response(response);
+        self.metrics
+            .sent_bytes
+            .inc_by(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        to.send(bytes);
+    }
+
+    fn count(&mut self, order: &Order) -> Operation {
+        match order {
+            Order::Read(_) => {
+                self.turn.reads += 1;
+                Operation::Read
+            }
+            Order::Write(_) => {
+                self.turn.writes += 1;
+                Operation::Write
+            }
+            Order::Inspect(_) => Operation::Inspect,
+        }
+    }
+
+    fn posture(&self) -> Posture {
+        if self.turn.draining {
+            Posture::Draining
+        } else if let Some(alarm) = self.exchange.alarm(self.clock.now()) {
+            Posture::Alarmed(alarm)
+        } else {
+            // Orders wait for the recovery in the committer's queue.
+            Posture::Serving
+        }
+    }
+}

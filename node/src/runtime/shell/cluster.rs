@@ -1,0 +1,178 @@
+//! What the node knows of its cluster: kept on disk, and handed to everybody who works by it.
+
+use ring::{Address, Incarnation, Load, Member, MemberState, ReplicaCount, Ring};
+
+use super::Shell;
+use crate::protocol::cluster::{Changed, ClusterState, Event};
+use crate::protocol::replica::Input;
+use crate::runtime::committer::Queued;
+use crate::runtime::envelope::Asked;
+use crate::runtime::event::Caller;
+use crate::store::{FileAccess, replace_file};
+
+impl Shell {
+    /// Takes up the state from the data directory.
+    pub(super) fn begin(&mut self) {
+        if self.exchange.state().is_some() {
+            self.use_state(true, true);
+        } else {
+            tracing::info!("this node belongs to no cluster yet; `starling init` begins one");
+        }
+        self.announce();
+    }
+
+    /// Carries out what the exchange wants.
+    pub(super) fn drain_exchange(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some(event) = self.exchange.poll_event() {
+                idle = false;
+                self.handle_exchange(event);
+            }
+            while let Some(transmit) = self.exchange.poll_transmit() {
+                idle = false;
+                let asked = Asked::Cluster(transmit.request);
+                self.peers.call(transmit.to, &asked, Caller::Exchange);
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn handle_exchange(&mut self, event: Event) {
+        match event {
+            Event::Changed(changed) => self.handle_changed(&changed),
+            Event::Alarmed(alarm) => {
+                tracing::error!(%alarm, "two processes are one node");
+                let here = self.exchange.alarm(self.clock.now()).is_some();
+                self.health.set_duplicate(here);
+            }
+            Event::Refused { peer, refusal } => {
+                tracing::warn!(%peer, %refusal, "a peer refused this node");
+            }
+            Event::Unusable { peer, error } => {
+                tracing::warn!(%peer, %error, "what a peer knows was refused");
+            }
+        }
+    }
+
+    fn handle_changed(&mut self, changed: &Changed) {
+        self.persist();
+        for bucket in &changed.displaced {
+            tracing::warn!(
+                bucket = %bucket.name,
+                "a bucket gave way to one of its name that was made earlier on another node"
+            );
+        }
+        self.use_state(changed.layout, changed.buckets);
+        self.announce();
+    }
+
+    /// Keeps the state in the data directory. If that fails the node goes on and tries again with
+    /// the next change: a restarted node learns from its peers what it missed.
+    fn persist(&self) {
+        let Some(bytes) = self.exchange.encoded_state() else {
+            return;
+        };
+        let path = self.directory.join(STATE_FILE);
+        if let Err(error) = replace_file(&path, bytes, FileAccess::Owner) {
+            tracing::error!(%error, "the cluster's state could not be kept");
+        }
+    }
+
+    /// Hands the state to the peers' dialler, the desk, the coordinator and the replica.
+    fn use_state(&mut self, layout: bool, buckets: bool) {
+        let Some(state) = self.exchange.state() else {
+            return;
+        };
+        self.peers.set_members(&state.members);
+        self.desk.refresh(state);
+        let Some(known) = &state.layout else { return };
+        if !layout && !buckets {
+            return;
+        }
+        let ring = Ring::new(state.cluster, known.clone());
+        let counts = counts(state, known.n());
+        if layout {
+            tracing::info!(layout = %known.id(), "the ring is known");
+            self.coordinator.set_ring(ring.clone());
+            self.health.set_initialised();
+        }
+        let input = Input::Topology {
+            ring: Box::new(ring),
+            counts,
+        };
+        self.turn.queued.push(Queued { input, bytes: 0 });
+    }
+
+    /// Says what this node is, if the cluster believes something else.
+    fn announce(&mut self) {
+        let now = self.clock.now();
+        let Some(state) = self.exchange.state() else {
+            return;
+        };
+        let known = state.members.member(self.here.node);
+        let own = self.own_record(state, known);
+        if known.is_some_and(|known| says_the_same(known, &own)) {
+            return;
+        }
+        self.turn.member_version = own.version;
+        self.exchange.announce(now, own);
+    }
+
+    fn own_record(&self, state: &ClusterState, known: Option<&Member>) -> Member {
+        let addresses = match known {
+            // Listening everywhere says nothing about where others find this node.
+            Some(known) if self.addresses.is_empty() => known.addresses.clone(),
+            Some(_) | None => self.addresses.clone(),
+        };
+        let node = &self.config.node;
+        Member {
+            id: self.here.node,
+            incarnation: Incarnation::at(self.boot),
+            state: MemberState::Alive,
+            version: self.turn.member_version + 1,
+            name: node.name.clone(),
+            addresses,
+            http: self.http.clone(),
+            zone: node.zone.clone(),
+            weight: node.weight,
+            layout: state.layout.as_ref().map(ring::Layout::id),
+            load: Load::default(),
+            hlc_offset_ms: 0,
+        }
+    }
+}
+
+/// Whether a record says of this life of the node what the other one says.
+fn says_the_same(known: &Member, own: &Member) -> bool {
+    known.incarnation >= own.incarnation
+        && known.state == own.state
+        && known.name == own.name
+        && known.addresses == own.addresses
+        && known.http == own.http
+        && known.zone == own.zone
+        && known.weight == own.weight
+        && known.layout == own.layout
+}
+
+/// Every n in use: those of the buckets, the layout's own, and the one of buckets to come.
+fn counts(state: &ClusterState, n: ReplicaCount) -> Vec<ReplicaCount> {
+    let mut counts = state.buckets.counts();
+    counts.extend([n, ReplicaCount::DEFAULT]);
+    counts.sort_unstable();
+    counts.dedup();
+    counts
+}
+
+/// The address of a socket, unless it listens everywhere or on any port.
+pub(crate) fn particular(address: std::net::SocketAddr) -> Option<Address> {
+    let anywhere = address.ip().is_unspecified();
+    (!anywhere)
+        .then(|| Address::new(address.to_string()).ok())
+        .flatten()
+}
+
+/// The file of the cluster's state, in the data directory.
+pub(crate) const STATE_FILE: &str = "cluster.state";

@@ -1,0 +1,249 @@
+//! The node loop: the one place where events, machines and effects meet.
+//!
+//! ```text
+//!   inbox ──recv_many──> handle each event ──> drain the machines ──> hand over to the committer
+//!     ^                                             │                          │
+//!     └──── replies, outputs ── connections <───────┴── calls, answers <───────┘
+//! ```
+//!
+//! It takes everything that waits, feeds the [`Coordinator`] and the [`Exchange`], carries out what
+//! they want, and hands all inputs for the replica over in one piece. It runs on the only thread
+//! of the network, so the tasks that write to connections run after it has yielded and find all
+//! frames of the turn queued: one write per connection and turn. There is no task and no lock for a
+//! request.
+
+mod clients;
+mod cluster;
+mod replicas;
+mod status;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ring::Address;
+use starling::transport::ReplyTo;
+use tokio::sync::{mpsc, watch};
+
+use super::accept::Closing;
+use super::clock::Clock;
+use super::committer::{Committer, Queued};
+use super::event::Event;
+use super::peers::Peers;
+use super::view::Views;
+use crate::admin::{Health, Metrics};
+use crate::config::Config;
+use crate::protocol::cluster::{Exchange, Hello};
+use crate::protocol::coordinator::{Coordinator, Effect};
+use crate::protocol::time::Time;
+use crate::protocol::vnode::Limits;
+use crate::server::Desk;
+use crate::store::Engine;
+use clients::Waiting;
+pub(crate) use cluster::{STATE_FILE, particular};
+use status::Gathering;
+
+/// Everything of a node but its committer thread and its connections.
+pub(crate) struct Shell {
+    pub(crate) config: Arc<Config>,
+    pub(crate) clock: Clock,
+    /// Who this process is.
+    pub(crate) here: Hello,
+    /// Where `cluster.state` is.
+    pub(crate) directory: PathBuf,
+    /// Where others reach this node, as far as the configuration says.
+    pub(crate) addresses: Vec<Address>,
+    /// Where its HTTP port is reached.
+    pub(crate) http: Option<Address>,
+    /// The stamp of this start, above those of earlier lives.
+    pub(crate) boot: u64,
+    pub(crate) limits: Limits,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) views: Arc<Views>,
+    pub(crate) committer: Committer,
+    pub(crate) coordinator: Coordinator,
+    pub(crate) exchange: Exchange,
+    pub(crate) desk: Desk,
+    pub(crate) peers: Peers,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) health: Arc<Health>,
+    /// What goes on.
+    pub(crate) turn: Turn,
+}
+
+/// What is under way in the loop.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// Clients' orders by ticket. At most as many as the coordinator takes.
+    orders: BTreeMap<u64, Waiting>,
+    /// Requests of peers at the committer, by call.
+    requests: BTreeMap<u64, ReplyTo>,
+    /// Statuses that wait for peers' reports.
+    gatherings: BTreeMap<u64, Gathering>,
+    /// For the committer, at the end of the turn.
+    queued: Vec<Queued>,
+    next_number: u64,
+    reads: u64,
+    writes: u64,
+    member_version: u64,
+    draining: bool,
+}
+
+impl Shell {
+    /// Runs until the node is told to stop, and what is under way is answered or the time for that
+    /// is up.
+    pub(crate) async fn run(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Event>,
+        closing: &watch::Sender<Closing>,
+    ) -> Self {
+        self.begin();
+        let mut events = Vec::new();
+        let mut drained_by: Option<Time> = None;
+        loop {
+            self.drain();
+            if self.turn.draining {
+                let now = self.clock.time();
+                let by = *drained_by.get_or_insert_with(|| {
+                    closing.send_replace(Closing::Newcomers);
+                    now.after(self.config.limits.drain.duration())
+                });
+                if self.is_idle() || now >= by {
+                    return self;
+                }
+            }
+            let timeout = self.poll_timeout().into_iter().chain(drained_by).min();
+            tokio::select! {
+                biased;
+                _ = inbox.recv_many(&mut events, MOST_EVENTS) => {}
+                () = self.clock.sleep_until(timeout) => {}
+            }
+            for event in events.drain(..) {
+                self.handle(event);
+            }
+            self.handle_timeouts();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Client {
+                principal,
+                incoming,
+            } => {
+                self.handle_client(principal.as_ref().as_ref(), incoming);
+            }
+            Event::Peer {
+                from,
+                asked,
+                bytes,
+                reply,
+            } => {
+                self.handle_peer(from, asked, bytes, reply);
+            }
+            Event::Reply {
+                caller,
+                from,
+                frame,
+            } => self.handle_reply(caller, from, frame),
+            Event::Reachable { peer, connection } => {
+                self.peers.handle_reachable(peer, connection);
+                // The exchange says hello, which must be first on a connection.
+                self.exchange.handle_reachable(self.clock.now(), peer, true);
+                self.drain_exchange();
+                self.coordinator.handle_reachable(peer, true);
+                self.show_reachable();
+            }
+            Event::Unreachable { peer, reason } => {
+                if self.peers.handle_unreachable(peer, reason) {
+                    self.exchange
+                        .handle_reachable(self.clock.now(), peer, false);
+                    self.coordinator.handle_reachable(peer, false);
+                    self.show_reachable();
+                }
+            }
+            Event::Outputs(outputs) => {
+                for output in outputs {
+                    self.handle_output(output);
+                }
+            }
+            Event::Stop => {
+                tracing::info!("stopping: requests under way are finished, new ones refused");
+                self.turn.draining = true;
+                self.health.drain();
+            }
+        }
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = self.clock.now();
+        let due = |timeout: Option<Time>| timeout.is_some_and(|timeout| timeout <= now.time);
+        if due(self.coordinator.poll_timeout()) {
+            self.coordinator.handle_timeout(now);
+        }
+        if due(self.exchange.poll_timeout()) {
+            self.exchange.handle_timeout(now);
+            self.health
+                .set_duplicate(self.exchange.alarm(now).is_some());
+        }
+        self.finish_statuses(now.time);
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        let machines = [
+            self.coordinator.poll_timeout(),
+            self.exchange.poll_timeout(),
+        ];
+        let statuses = self
+            .turn
+            .gatherings
+            .values()
+            .map(|gathering| gathering.deadline);
+        machines.into_iter().flatten().chain(statuses).min()
+    }
+
+    /// Carries out what the machines want until they want nothing more, then hands the inputs of
+    /// this turn over to the committer.
+    fn drain(&mut self) {
+        loop {
+            self.drain_exchange();
+            while let Some(effect) = self.coordinator.poll_effect() {
+                match effect {
+                    Effect::Submit(input) => self.submit(input),
+                    Effect::Call { to, call, request } => self.call_for_order(to, call, request),
+                    Effect::Finished { ticket, outcome } => self.finish(ticket, outcome),
+                }
+            }
+            let queued = std::mem::take(&mut self.turn.queued);
+            let refused = self.hand_over(queued);
+            if refused.is_empty() {
+                return;
+            }
+            for output in refused {
+                self.handle_output(output);
+            }
+        }
+    }
+
+    /// Whether nobody waits for anything.
+    fn is_idle(&self) -> bool {
+        let turn = &self.turn;
+        turn.orders.is_empty() && turn.requests.is_empty() && turn.gatherings.is_empty()
+    }
+
+    fn number(&mut self) -> u64 {
+        self.turn.next_number += 1;
+        self.turn.next_number
+    }
+
+    fn show_reachable(&self) {
+        let reachable = i64::try_from(self.peers.reachable()).unwrap_or(i64::MAX);
+        self.metrics.peers_reachable.set(reachable);
+    }
+}
+
+/// Events of one turn. More would make the first answers wait for the last requests.
+const MOST_EVENTS: usize = 256;
+/// How long a status waits for peers' reports.
+const REPORTS_WITHIN: Duration = Duration::from_millis(500);

@@ -1,0 +1,229 @@
+//! Between the network and the replica: inline reads, the committer, peers' requests and replies.
+
+use bytes::Bytes;
+use ring::NodeId;
+use starling::transport::ReplyTo;
+
+use super::Shell;
+use crate::protocol::cluster::{ClusterRefusal, ClusterReply, ClusterRequest};
+use crate::protocol::messages::codec::MessageError;
+use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use crate::protocol::replica::{Input, Output};
+use crate::protocol::vnode::{Action, Command};
+use crate::runtime::committer::Queued;
+use crate::runtime::envelope::{Answered, Asked};
+use crate::runtime::event::Caller;
+use crate::runtime::source::StoreSource;
+
+impl Shell {
+    /// What the coordinator has for this node's replica. A read is answered at once if it can be.
+    pub(super) fn submit(&mut self, input: Input) {
+        let bytes = match &input {
+            Input::Read { ticket, read } => {
+                if let Some(result) = self.read_inline(read) {
+                    let output = Output::RowsRead {
+                        ticket: *ticket,
+                        result,
+                    };
+                    return self.coordinator.handle_output(self.clock.now(), output);
+                }
+                SMALL
+            }
+            Input::Write { command, .. } => size(command),
+            Input::Repair { .. } => {
+                self.metrics.repairs.inc();
+                SMALL
+            }
+            Input::Request { .. } | Input::Reply { .. } | Input::Tick | Input::Topology { .. } => {
+                SMALL
+            }
+        };
+        self.turn.queued.push(Queued { input, bytes });
+    }
+
+    /// Hands inputs over; gives the answers to those that are refused as overload.
+    pub(super) fn hand_over(&mut self, queued: Vec<Queued>) -> Vec<Output> {
+        self.committer.submit(queued)
+    }
+
+    /// What the replica lets out.
+    pub(super) fn handle_output(&mut self, output: Output) {
+        match output {
+            Output::Written { .. } | Output::RowsRead { .. } => {
+                self.coordinator.handle_output(self.clock.now(), output);
+            }
+            Output::Answer { to: _, call, reply } => {
+                if let Some(to) = self.turn.requests.remove(&call) {
+                    answer(to, &Answered::Replica(reply));
+                }
+            }
+            Output::Call { to, tag, request } => {
+                if let PeerRequest::Pull(_) | PeerRequest::PullKey(_) = request {
+                    self.metrics.pulls.inc();
+                }
+                self.peers
+                    .call(to, &Asked::Replica(request), Caller::Replica(tag));
+            }
+        }
+    }
+
+    pub(super) fn call_for_order(&mut self, to: NodeId, call: u64, request: PeerRequest) {
+        if let PeerRequest::Repair { .. } = request {
+            self.metrics.repairs.inc();
+        }
+        self.peers
+            .call(to, &Asked::Replica(request), Caller::Coordinator(call));
+    }
+
+    /// A peer asks.
+    pub(super) fn handle_peer(
+        &mut self,
+        from: NodeId,
+        asked: Result<Asked, MessageError>,
+        bytes: usize,
+        reply: ReplyTo,
+    ) {
+        match asked {
+            Ok(Asked::Replica(PeerRequest::Read(read))) => {
+                if let Some(rows) = self.read_inline(&read) {
+                    let rows = rows.map_or_else(PeerReply::Refused, PeerReply::Rows);
+                    return answer(reply, &Answered::Replica(rows));
+                }
+                self.queue_request(from, PeerRequest::Read(read), bytes, reply);
+            }
+            Ok(Asked::Replica(request)) => self.queue_request(from, request, bytes, reply),
+            Ok(Asked::Cluster(request)) => {
+                if let ClusterRequest::Hello(hello) = &request {
+                    self.peers.handle_hello(from, hello.instance);
+                }
+                let said = self
+                    .exchange
+                    .handle_request(self.clock.now(), from, request);
+                // What has changed is on the disk before the peer hears that it was taken in.
+                self.drain_exchange();
+                answer(reply, &Answered::Cluster(said));
+            }
+            Ok(Asked::Report) => answer(reply, &Answered::Report(self.report())),
+            Err(error) => {
+                self.metrics.malformed_frames.inc();
+                tracing::warn!(peer = %from, %error, "a peer's request was refused");
+                let reason = error.to_string();
+                let refusal = ClusterReply::Refused(ClusterRefusal::Unusable { reason });
+                answer(reply, &Answered::Cluster(refusal));
+            }
+        }
+    }
+
+    /// A peer has answered a call, or will not.
+    pub(super) fn handle_reply(&mut self, caller: Caller, from: NodeId, frame: Option<Bytes>) {
+        let bytes = frame.as_ref().map_or(0, Bytes::len);
+        let answered = frame.and_then(|frame| match Answered::decode(&frame) {
+            Ok(answered) => Some(answered),
+            Err(error) => {
+                self.metrics.malformed_frames.inc();
+                tracing::warn!(peer = %from, %error, "a peer's reply makes no sense");
+                None
+            }
+        });
+        let now = self.clock.now();
+        match caller {
+            Caller::Coordinator(call) => {
+                self.coordinator.handle_reply(now, call, replica(answered));
+            }
+            Caller::Replica(tag) => {
+                let reply = replica(answered);
+                self.count_rows(reply.as_ref());
+                let input = Input::Reply { from, tag, reply };
+                self.turn.queued.push(Queued { input, bytes });
+            }
+            Caller::Exchange => {
+                let reply = match answered {
+                    Some(Answered::Cluster(reply)) => Some(reply),
+                    Some(Answered::Replica(_) | Answered::Report(_)) | None => None,
+                };
+                self.exchange.handle_reply(now, from, reply);
+            }
+            Caller::Status(number) => {
+                let report = match answered {
+                    Some(Answered::Report(report)) => Some(report),
+                    Some(Answered::Replica(_) | Answered::Cluster(_)) | None => None,
+                };
+                self.handle_report(number, from, report);
+            }
+        }
+    }
+
+    fn queue_request(&mut self, from: NodeId, request: PeerRequest, bytes: usize, reply: ReplyTo) {
+        let call = self.number();
+        self.turn.requests.insert(call, reply);
+        let input = Input::Request {
+            from,
+            call,
+            request,
+        };
+        self.turn.queued.push(Queued { input, bytes });
+    }
+
+    /// Reads without the committer, if the vnode's view allows it.
+    fn read_inline(&self, read: &ReadRows) -> Option<Result<RowsRead, Refusal>> {
+        let source = StoreSource::new(&*self.engine);
+        match self.views.read(read, &self.limits, &source)? {
+            Ok(rows) => {
+                self.metrics.inline_reads.inc();
+                Some(rows)
+            }
+            Err(error) => {
+                self.metrics.corruptions.inc();
+                tracing::error!(%error, "a row could not be read; the other owners are asked");
+                Some(Err(Refusal::Storage))
+            }
+        }
+    }
+
+    fn count_rows(&self, reply: Option<&PeerReply>) {
+        let rows = match reply {
+            Some(PeerReply::Pulled(pulled)) => pulled.bundle.rows.len(),
+            Some(PeerReply::Page(page)) => page.bundle.rows.len(),
+            Some(
+                PeerReply::Acked
+                | PeerReply::Rows(_)
+                | PeerReply::Differences(_)
+                | PeerReply::Refused(_),
+            )
+            | None => return,
+        };
+        self.metrics
+            .rows_pulled
+            .inc_by(u64::try_from(rows).unwrap_or(u64::MAX));
+    }
+}
+
+/// The reply of a replica; anything else is none.
+fn replica(answered: Option<Answered>) -> Option<PeerReply> {
+    match answered {
+        Some(Answered::Replica(reply)) => Some(reply),
+        Some(Answered::Cluster(_) | Answered::Report(_)) | None => None,
+    }
+}
+
+/// Queues a reply.
+pub(super) fn answer(to: ReplyTo, answered: &Answered) {
+    match answered.encode() {
+        Ok(frame) => to.send(frame),
+        // Dropping it tells the peer that no reply will come.
+        Err(error) => tracing::error!(%error, "a reply could not be encoded"),
+    }
+}
+
+/// About how many bytes a command holds.
+fn size(command: &Command) -> usize {
+    let payload = match &command.action {
+        Action::Put(value) => value.len(),
+        Action::Add(elements) | Action::Remove(elements) => elements.iter().map(Bytes::len).sum(),
+        Action::DeleteValue | Action::Increment(_) | Action::ResetCounter | Action::ClearSet => 0,
+    };
+    command.prefix.as_bytes().len() + payload + SMALL
+}
+
+/// About what an input without a payload takes.
+const SMALL: usize = 64;

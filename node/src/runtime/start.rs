@@ -1,0 +1,263 @@
+//! What a node needs before it can run: its certificate, its data directory, its store. Opened in
+//! this order, each only if the former is sound, so that a wrong configuration changes nothing.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ring::NodeId;
+use starling::transport::{
+    AcceptConfig, ClientAuth, EndpointConfig, Identity, IdentityError, Limits, Principal,
+    TransportError, TrustRoots,
+};
+
+use super::committer::last_stamp;
+use super::shell::STATE_FILE;
+use crate::config::{self, Config, EngineKind};
+use crate::protocol::cluster::{ClusterState, Hello, MAX_STATE, StateError};
+use crate::store::{
+    Barrier, DataDirectory, DirectoryError, Engine, Identity as Owner, LastShutdown, MemoryEngine,
+    StoreError,
+};
+
+/// Why a node did not start. Nothing of it runs, and nothing in its data directory was changed
+/// that a later start would not find as it must be.
+#[derive(Debug)]
+pub enum StartError {
+    /// A certificate, a key or an authority cannot be used.
+    Identity(IdentityError),
+    /// The certificate is not that of a node.
+    NotANode {
+        /// Whose it is.
+        found: Principal,
+        /// The certificate's file.
+        file: PathBuf,
+    },
+    /// The data directory cannot be used.
+    Directory(DirectoryError),
+    /// The store cannot be opened, or cannot be read.
+    Store(StoreError),
+    /// The engine is not part of this build.
+    NoSuchEngine {
+        /// Its name.
+        engine: &'static str,
+    },
+    /// The kept state of the cluster cannot be used.
+    ClusterState {
+        /// Its file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The QUIC port cannot be opened, or TLS cannot be set up.
+    Transport(TransportError),
+    /// The HTTP port cannot be opened.
+    Http {
+        /// Its address.
+        address: SocketAddr,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The operating system gives no thread or no random numbers.
+    System {
+        /// What it says.
+        reason: String,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity(error) => error.fmt(f),
+            Self::NotANode { found, file } => write!(
+                f,
+                "the certificate {} is that of {found}, which is no node; nothing was started: \
+                 make one with `starling cert node`",
+                file.display()
+            ),
+            Self::Directory(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::NoSuchEngine { engine } => write!(
+                f,
+                "this build has no engine `{engine}`; nothing was started: use one that was built \
+                 with the cargo feature `{engine}`, or set storage.engine to \"memory\" for a test"
+            ),
+            Self::ClusterState { file, reason } => write!(
+                f,
+                "{} cannot be used ({reason}); nothing was started and no data is lost: restore it \
+                 from a backup, or remove it, and this node learns it from its peers",
+                file.display()
+            ),
+            Self::Transport(error) => error.fmt(f),
+            Self::Http { address, reason } => write!(
+                f,
+                "the HTTP address {address} cannot be opened ({reason}); nothing was started: stop \
+                 the process that uses it, or choose another in listen.http"
+            ),
+            Self::System { reason } => {
+                write!(
+                    f,
+                    "the operating system refuses ({reason}); nothing was started: try again"
+                )
+            }
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Identity(error) => Some(error),
+            Self::Directory(error) => Some(error),
+            Self::Store(error) => Some(error),
+            Self::Transport(error) => Some(error),
+            Self::NotANode { .. }
+            | Self::NoSuchEngine { .. }
+            | Self::ClusterState { .. }
+            | Self::Http { .. }
+            | Self::System { .. } => None,
+        }
+    }
+}
+
+/// Everything that is opened before the threads start.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) config: Config,
+    pub(super) here: Hello,
+    pub(super) endpoint: EndpointConfig,
+    pub(super) directory: DataDirectory,
+    pub(super) last: LastShutdown,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) state: Option<ClusterState>,
+    /// The greatest stamp that an earlier life may have given.
+    pub(super) floor: crdt::Hlc,
+    /// For actors' nonces, and jitter.
+    pub(super) seed: u64,
+}
+
+impl Opened {
+    /// Opens what `config` names.
+    pub(super) fn new(config: Config) -> Result<Self, StartError> {
+        let endpoint = endpoint(&config)?;
+        let (identity, file) = (endpoint.identity.as_ref(), config.tls.cert.clone());
+        let principal = identity.map(|identity| identity.principal().clone());
+        let principal = principal.ok_or(StartError::Identity(IdentityError::NoCertificate))?;
+        let Some(node) = principal.node() else {
+            return Err(StartError::NotANode {
+                found: principal,
+                file,
+            });
+        };
+        let here = Hello {
+            cluster: principal.cluster,
+            node,
+            instance: random()?,
+        };
+        let owner = Owner {
+            cluster: here.cluster,
+            node,
+        };
+        let opened = DataDirectory::open(&config.node.data_dir, owner);
+        let (directory, last) = opened.map_err(StartError::Directory)?;
+        let engine = open_engine(&config, &directory)?;
+        // What recovery finds it takes for durable.
+        engine.barrier(Barrier::Synced).map_err(StartError::Store)?;
+        let floor = last_stamp(&*engine).map_err(StartError::Store)?;
+        let state = read_state(&directory)?;
+        let seed = random()?;
+        Ok(Self {
+            config,
+            here,
+            endpoint,
+            directory,
+            last,
+            engine,
+            state,
+            floor,
+            seed,
+        })
+    }
+
+    /// Which node.
+    pub(super) fn node(&self) -> NodeId {
+        self.here.node
+    }
+}
+
+/// How the node's socket is to be, from the files of certificates.
+pub(super) fn endpoint(config: &Config) -> Result<EndpointConfig, StartError> {
+    let tls = &config.tls;
+    let identity = Identity::from_files(&tls.cert, &tls.key).map_err(StartError::Identity)?;
+    let roots = TrustRoots::from_file(&tls.ca).map_err(StartError::Identity)?;
+    let connections = config.limits.connections.get();
+    let accept = AcceptConfig {
+        client_auth: match tls.client_auth {
+            config::ClientAuth::Required => ClientAuth::Required,
+            config::ClientAuth::Optional => ClientAuth::Optional,
+        },
+        max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
+        ..AcceptConfig::default()
+    };
+    Ok(EndpointConfig {
+        identity: Some(identity),
+        roots,
+        accept: Some(accept),
+        limits: Limits::default(),
+    })
+}
+
+fn open_engine(config: &Config, directory: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
+    match config.storage.engine {
+        EngineKind::Memory => Ok(Arc::new(MemoryEngine::new())),
+        EngineKind::Rocksdb => open_rocksdb(config, directory),
+    }
+}
+
+#[cfg(feature = "rocksdb")]
+fn open_rocksdb(config: &Config, directory: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
+    use crate::store::{RocksConfig, RocksEngine};
+
+    let rocks = RocksConfig {
+        cache_bytes: config.storage.cache.bytes(),
+        write_buffer_bytes: config.storage.write_buffer.bytes(),
+    };
+    let engine = RocksEngine::open(&directory.database(), rocks).map_err(StartError::Store)?;
+    Ok(Arc::new(engine))
+}
+
+#[cfg(not(feature = "rocksdb"))]
+fn open_rocksdb(_: &Config, _: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
+    Err(StartError::NoSuchEngine { engine: "rocksdb" })
+}
+
+/// What the node knew of its cluster when it was last up.
+fn read_state(directory: &DataDirectory) -> Result<Option<ClusterState>, StartError> {
+    let file = directory.path().join(STATE_FILE);
+    let failed = |reason: String| StartError::ClusterState {
+        file: file.clone(),
+        reason,
+    };
+    let length = match std::fs::metadata(&file) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    if usize::try_from(length).is_ok_and(|length| length > MAX_STATE) {
+        return Err(failed(format!("it has {length} bytes")));
+    }
+    let bytes = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
+    let state = ClusterState::decode(&bytes);
+    let state = state.map_err(|error: StateError| failed(error.to_string()))?;
+    if state.cluster != directory.identity().cluster {
+        return Err(failed(format!("it is of cluster {}", state.cluster)));
+    }
+    Ok(Some(state))
+}
+
+fn random() -> Result<u64, StartError> {
+    getrandom::u64().map_err(|error| StartError::System {
+        reason: error.to_string(),
+    })
+}

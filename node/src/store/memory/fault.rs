@@ -1,0 +1,78 @@
+//! Faults of the simulated disk: each makes the calls it concerns fail, a given number of times.
+
+use std::path::PathBuf;
+
+use crate::store::error::StoreError;
+
+/// What can be wrong with the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Writes fail and change nothing.
+    WriteError,
+    /// Writes fail and change nothing; barriers fail, since a log is also buffered until then.
+    DiskFull,
+    /// [`Barrier::Synced`](crate::store::Barrier) fails; the process must abort.
+    SyncError,
+    /// Reads and scans fail before the first row.
+    ReadError,
+    /// Reads and scans find the rows damaged.
+    Corruption,
+}
+
+impl Fault {
+    /// What a call that meets this fault returns.
+    pub(super) fn error(self, database: PathBuf) -> StoreError {
+        let detail = "injected fault".to_owned();
+        match self {
+            Self::WriteError => StoreError::Io {
+                action: "write to",
+                path: database,
+                detail,
+            },
+            Self::DiskFull => StoreError::DiskFull { database, detail },
+            Self::SyncError => StoreError::SyncFailed { database, detail },
+            Self::ReadError => StoreError::Io {
+                action: "read from",
+                path: database,
+                detail,
+            },
+            Self::Corruption => StoreError::Corruption {
+                file: database.clone(),
+                database,
+                detail,
+            },
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::WriteError => 0,
+            Self::DiskFull => 1,
+            Self::SyncError => 2,
+            Self::ReadError => 3,
+            Self::Corruption => 4,
+        }
+    }
+}
+
+/// How often each fault is still to strike; `u32::MAX` never runs out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Faults {
+    left: [u32; 5],
+}
+
+impl Faults {
+    pub(super) fn inject(&mut self, fault: Fault, times: u32) {
+        self.left[fault.index()] = times;
+    }
+
+    /// Whether the fault strikes this call.
+    pub(super) fn strike(&mut self, fault: Fault) -> bool {
+        let left = &mut self.left[fault.index()];
+        let strikes = *left > 0;
+        if strikes && *left < u32::MAX {
+            *left -= 1;
+        }
+        strikes
+    }
+}

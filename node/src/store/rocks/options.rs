@@ -1,0 +1,128 @@
+//! How RocksDB is set up: little memory, bounded files, nothing silent.
+//!
+//! The families differ as their use does (`algorithms.md`, K.1): `data` is large and read at
+//! random, `dotlog` is appended, read soon after and dropped from the front, the others are
+//! small. Recovery is point-in-time, as [`Engine`](crate::store::Engine) promises.
+
+use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+
+use crate::store::table::Table;
+
+/// How much memory a database may use. Values below [`RocksConfig::LEAST_BYTES`] count as that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RocksConfig {
+    /// Bytes of blocks, indexes and filters, of all tables together; 32 MiB by default. More
+    /// makes reads faster once the rows outgrow it. It is filled by use, not at the start.
+    pub cache_bytes: usize,
+    /// Bytes of newest rows of one large table before they are written to a file; 8 MiB by
+    /// default. All tables together hold at most four times as much. More means fewer, larger
+    /// files, and a longer start after a crash.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for RocksConfig {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 32 << 20,
+            write_buffer_bytes: 8 << 20,
+        }
+    }
+}
+
+impl RocksConfig {
+    /// The smallest cache and write buffer.
+    pub const LEAST_BYTES: usize = 1 << 20;
+
+    /// The cache that all tables share.
+    pub(super) fn cache(self) -> Cache {
+        Cache::new_lru_cache(self.cache_bytes.max(Self::LEAST_BYTES))
+    }
+
+    /// What holds for the whole database.
+    pub(super) fn database(self) -> Options {
+        let mut options = Options::default();
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        self.set_durability(&mut options);
+        self.set_limits(&mut options);
+        options
+    }
+
+    /// What holds for one table.
+    pub(super) fn family(self, table: Table, cache: &Cache) -> Options {
+        let mut options = Options::default();
+        let write_buffer = match table {
+            Table::Data | Table::Dotlog => self.write_buffer(),
+            Table::Records | Table::Hints | Table::Meta => self.write_buffer() / 4,
+        };
+        options.set_write_buffer_size(write_buffer);
+        // The first row of a table allocates one such block; five of the default size would be
+        // a good part of what an idle node may use.
+        options.set_arena_block_size(128 << 10);
+        options.set_target_file_size_base(32 << 20);
+        options.set_level_compaction_dynamic_level_bytes(true);
+        options.set_compression_type(match table {
+            Table::Data | Table::Dotlog | Table::Records | Table::Hints => DBCompressionType::Lz4,
+            Table::Meta => DBCompressionType::None,
+        });
+        options.set_block_based_table_factory(&blocks(table, cache));
+        options
+    }
+
+    fn write_buffer(self) -> usize {
+        self.write_buffer_bytes.max(Self::LEAST_BYTES)
+    }
+
+    fn set_durability(self, options: &mut Options) {
+        options.set_manual_wal_flush(true);
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_track_and_verify_wals_in_manifest(true);
+        options.set_paranoid_checks(true);
+        // Bounds the log, and with it the time a start takes after a crash.
+        options.set_max_total_wal_size(8 * size(self.write_buffer()));
+        // Spreads the writing of large files, so that a sync of the log does not wait for them.
+        options.set_bytes_per_sync(1 << 20);
+    }
+
+    fn set_limits(self, options: &mut Options) {
+        options.set_db_write_buffer_size(self.write_buffer().saturating_mul(4));
+        options.set_max_open_files(OPEN_FILES);
+        options.set_max_file_opening_threads(2);
+        options.set_max_background_jobs(2);
+        options.set_max_manifest_file_size(4 << 20);
+        options.set_log_level(LogLevel::Warn);
+        options.set_max_log_file_size(1 << 20);
+        options.set_keep_log_file_num(2);
+        // Nobody reads these, and they would wake an idle node.
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
+    }
+}
+
+/// How the files of one table are cut and cached.
+fn blocks(table: Table, cache: &Cache) -> BlockBasedOptions {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_block_size(8 << 10);
+    // Indexes and filters count as cache, so that memory does not grow with the rows.
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    match table {
+        // Read by exact key, often for a key that is not there: a first write, a new op-id.
+        Table::Data | Table::Records => {
+            blocks.set_bloom_filter(10.0, false);
+            blocks.set_whole_key_filtering(true);
+        }
+        // Scanned, or so small that a filter saves nothing.
+        Table::Dotlog | Table::Hints | Table::Meta => {}
+    }
+    blocks
+}
+
+/// Sizes in memory always fit the 64 bits that sizes on disk have.
+fn size(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// Together with the sockets of a node well below the usual limit of 1024 per process.
+const OPEN_FILES: i32 = 512;

@@ -1,0 +1,90 @@
+//! Waiting until the replicas are equal, and reading what they hold.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use ring::NodeId;
+use starling::{Client, Error, Kind};
+
+use super::{Cluster, until};
+use crate::history::{FinalState, Observed, Subject};
+
+impl Cluster {
+    /// Waits until all owners of each of these keys answer and hold the same.
+    ///
+    /// # Errors
+    /// If that does not come about in time; the error names the keys and what is wrong with one.
+    pub async fn wait_equal(&self, client: &Client, subjects: &[Subject]) -> anyhow::Result<()> {
+        for subject in subjects {
+            let Subject { bucket, key } = subject;
+            let mut verdict = String::new();
+            let waited = until("the replicas are equal", || async {
+                client
+                    .inspect(bucket.clone(), key)
+                    .await
+                    .ok()
+                    .filter(|seen| seen.equal)
+            });
+            if let Err(error) = waited.await {
+                match client.inspect(bucket.clone(), key).await {
+                    Ok(inspection) => verdict.push_str(&inspection.verdict),
+                    Err(error) => verdict.push_str(&error.to_string()),
+                }
+                return Err(error.context(format!("{subject}: {verdict}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads each key at each node alone.
+    ///
+    /// # Errors
+    /// If a node does not answer in time.
+    pub async fn read_everywhere(
+        &self,
+        client: &Client,
+        subjects: &BTreeMap<Subject, Kind>,
+    ) -> anyhow::Result<FinalState> {
+        let mut last = FinalState::default();
+        for (subject, kind) in subjects {
+            let mut replicas = Vec::new();
+            for node in self.nodes() {
+                let held = until("a node reads alone", || async {
+                    read_local(client, subject, *kind, node.id()).await.ok()
+                });
+                let held = held.await.with_context(|| subject.to_string())?;
+                replicas.push((node.name().to_owned(), held));
+            }
+            last.replicas.insert(subject.clone(), replicas);
+        }
+        Ok(last)
+    }
+}
+
+/// What one node holds of a key, whatever the others have.
+///
+/// # Errors
+/// As for every read.
+pub async fn read_local(
+    client: &Client,
+    subject: &Subject,
+    kind: Kind,
+    node: NodeId,
+) -> Result<Observed, Error> {
+    let bucket = client.bucket(&subject.bucket);
+    let key = &subject.key;
+    match kind {
+        Kind::Value => {
+            let read = bucket.get(key).local().on_node(node).await?;
+            Ok(Observed::items(read.siblings()))
+        }
+        Kind::Counter => {
+            let count = bucket.counter(key).read().local().on_node(node).await?;
+            Ok(Observed::Count(count.value()))
+        }
+        Kind::Set => {
+            let members = bucket.set(key).members().local().on_node(node).await?;
+            Ok(Observed::items(members.elements()))
+        }
+    }
+}

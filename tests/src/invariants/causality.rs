@@ -1,0 +1,102 @@
+//! A replica shows exactly the maximal events of what it has seen.
+//!
+//! The ledger knows what each event covers from what its *client* had in hand, not from what the
+//! nodes made of it. At any time:
+//!
+//! - a version that a replica shows is in its clock, is what its writer wrote, and no event in the
+//!   clock covers it: nothing deleted or overwritten comes back;
+//! - a version that a replica has seen and does not show is covered by some event: nothing vanishes.
+//!
+//! At rest the second holds with an event that is *in the clock*. A kill that outlives the event
+//! it came from would be a lost write.
+//!
+//! Shares of counters are joined by number when they are read and not by dots alone; their rows are
+//! held to the first rule only, and [`counters`](super::counters) looks at their sums.
+
+use std::collections::BTreeSet;
+
+use crdt::{Clock, Dot, Row};
+use starling_node::protocol::keys::{RowKey, Tag};
+use starling_node::protocol::stage::{Family, Source, decode_row};
+
+use super::Observation;
+use crate::sim::ledger::{Entry, Ledger};
+
+pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
+    match observation {
+        Observation::Committed(committed) => {
+            let clock = committed.vnode.clock();
+            for key in committed.rows {
+                let found = check_row(key, clock, committed.source, ledger, |_| true);
+                found.map_err(|what| format!("node {}: {what}", committed.node))?;
+            }
+            Ok(())
+        }
+        Observation::Quiet(nodes) => {
+            let rows: BTreeSet<&RowKey> = ledger.entries().iter().map(|e| &e.event.row).collect();
+            for resting in *nodes {
+                for key in &rows {
+                    let subject = ledger.subject_of(&key.prefix());
+                    let vnode = subject.and_then(|subject| resting.replica.vnode(subject.vnode));
+                    let Some(vnode) = vnode else { continue };
+                    let is_in_clock = |dot| vnode.clock().contains(dot);
+                    check_row(key, vnode.clock(), resting.source, ledger, is_in_clock)
+                        .map_err(|what| format!("at rest, node {}: {what}", resting.node))?;
+                }
+            }
+            Ok(())
+        }
+        Observation::Recovered { .. } | Observation::Read(_) => Ok(()),
+    }
+}
+
+/// `explains` says which covering events may have taken a version away.
+fn check_row(
+    key: &RowKey,
+    clock: &Clock,
+    source: &dyn Source,
+    ledger: &Ledger,
+    explains: impl Fn(Dot) -> bool,
+) -> Result<(), String> {
+    let row = row_of(key, source)?;
+    for (&dot, version) in row.versions() {
+        let entry = ledger.entry(dot).ok_or_else(|| format!("{key} shows the phantom {dot}"))?;
+        if !clock.contains(dot) {
+            return Err(format!("{key} shows {dot}, which is not in the clock"));
+        }
+        if entry.body.as_ref().is_some_and(|body| *body != version.body) {
+            return Err(format!("{key} shows {dot} with another body than was written"));
+        }
+        let is_share = key.tag() == Tag::Share;
+        if let Some(by) = entry.covered_by.iter().find(|&&by| !is_share && clock.contains(by)) {
+            return Err(format!("{key} shows {dot}, which {by} covers"));
+        }
+    }
+    if key.tag() == Tag::Share {
+        return Ok(());
+    }
+    let hidden = |entry: &&Entry| {
+        let dot = entry.event.dot;
+        let is_hidden = clock.contains(dot) && !row.versions().contains_key(&dot);
+        entry.event.row == *key && entry.body.is_some() && is_hidden
+    };
+    let prefix = key.prefix();
+    let lost = ledger.entries_of(&prefix).filter(hidden);
+    let mut unexplained = lost.filter(|entry| !entry.covered_by.iter().any(|&by| explains(by)));
+    match unexplained.next() {
+        None => Ok(()),
+        Some(Entry { event, covered_by, .. }) => Err(format!(
+            "{key} has seen {} and does not show it, covered by {}",
+            event.dot,
+            if covered_by.is_empty() { "nothing" } else { "nothing that it has seen" },
+        )),
+    }
+}
+
+/// The stored row of a key.
+pub(super) fn row_of(key: &RowKey, source: &dyn Source) -> Result<Row, String> {
+    let stored = source.get(Family::Data, key.as_bytes());
+    let stored = stored.map_err(|error| format!("{key} cannot be read: {error}"))?;
+    let row = stored.map(|stored| decode_row(key.as_bytes(), &stored)).transpose();
+    Ok(row.map_err(|error| format!("{key} is damaged: {error}"))?.unwrap_or_default())
+}

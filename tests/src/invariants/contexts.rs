@@ -1,0 +1,27 @@
+//! A context covers only what its reader saw, or what was overwritten before it read.
+//!
+//! A context that covers more makes the reader's next write kill versions that nobody has read: a
+//! clock newer than its row does that, and so does a dot that is claimed as a vector entry.
+
+use std::collections::BTreeSet;
+
+use crdt::Dot;
+
+use super::Observation;
+use crate::sim::ledger::Ledger;
+
+pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
+    let Observation::Read(answered) = observation else { return Ok(()) };
+    let rows = answered.done.rows.values();
+    let shown: BTreeSet<Dot> = rows.flat_map(|row| row.versions().keys().copied()).collect();
+    let context = &answered.done.context;
+    for entry in ledger.entries_of(&ledger.subjects[answered.subject].prefix) {
+        let dot = entry.event.dot;
+        let is_claimed = context.contains(dot) && !shown.contains(&dot);
+        if is_claimed && entry.body.is_some() && entry.covered_by.is_empty() {
+            let key = &entry.event.row;
+            return Err(format!("a read of {key} covers {dot}, which it did not show"));
+        }
+    }
+    Ok(())
+}

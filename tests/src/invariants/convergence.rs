@@ -1,0 +1,107 @@
+//! Some seconds after the last fault heals, every replica of a key is byte-identical.
+//!
+//! - the clocks of a vnode's owners are equal;
+//! - the rows are equal in canonical form, that is stripped by the clock, which must leave nothing
+//!   that one replica explains and another does not;
+//! - where nothing was lost for good, stored rows have no context left and dotlogs are empty: every
+//!   owner holds everything durably and knows that all do.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use ring::VnodeId;
+use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
+use starling_node::protocol::stage::{Family, decode_row};
+
+use super::{Observation, Resting};
+use crate::sim::bits;
+use crate::sim::ledger::Ledger;
+
+pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
+    let Observation::Quiet(nodes) = observation else { return Ok(()) };
+    is_converged(nodes)?;
+    if ledger.has_loss {
+        return Ok(());
+    }
+    for resting in *nodes {
+        for vnode in resting.replica.vnodes() {
+            is_settled(resting, vnode.id())?;
+        }
+    }
+    Ok(())
+}
+
+/// Are the clocks and rows of all owners equal?
+pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
+    let mut first: BTreeMap<VnodeId, &Resting<'_>> = BTreeMap::new();
+    for resting in nodes {
+        for vnode in resting.replica.vnodes() {
+            let id = vnode.id();
+            let Some(other) = first.get(&id) else {
+                first.insert(id, resting);
+                continue;
+            };
+            let (a, b) = (other.node, resting.node);
+            let theirs = other.replica.vnode(id).map(|vnode| vnode.clock().clone());
+            if theirs.as_ref() != Some(vnode.clock()) {
+                return Err(format!("the clocks of {id:?} at nodes {a} and {b} differ"));
+            }
+            let (mine, theirs) = (rows(resting, id)?, rows(other, id)?);
+            for key in mine.keys().chain(theirs.keys()) {
+                if mine.get(key) != theirs.get(key) {
+                    let key = key.escape_ascii();
+                    return Err(format!("the rows of {key} at nodes {a} and {b} differ"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The canonical rows of a vnode.
+fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {
+    let mut rows = BTreeMap::new();
+    let Some(vnode) = resting.replica.vnode(id) else { return Ok(rows) };
+    for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
+        let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
+        row.strip(vnode.clock());
+        if !row.is_empty() {
+            rows.insert(key, row.encode());
+        }
+    }
+    Ok(rows)
+}
+
+/// Has the vnode nothing left to tell and nothing left to explain?
+pub(crate) fn is_settled(resting: &Resting<'_>, id: VnodeId) -> Result<(), String> {
+    let node = resting.node;
+    let range = (vnode_prefix(id).to_vec(), vnode_end(id));
+    let left = entries(resting, Family::Dotlog, &range)?.len();
+    if left > 0 {
+        return Err(format!("node {node} did not trim {left} entries of the dotlog of {id:?}"));
+    }
+    for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
+        let row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
+        if !row.context().is_empty() {
+            let key = key.escape_ascii();
+            return Err(format!("node {node} did not settle {key}"));
+        }
+    }
+    Ok(())
+}
+
+type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn entries(
+    resting: &Resting<'_>,
+    family: Family,
+    (from, to): &(Vec<u8>, Vec<u8>),
+) -> Result<Entries, String> {
+    let mut entries = Vec::new();
+    let scanned = resting.source.scan(family, from, to, &mut |key, value| {
+        entries.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    });
+    scanned.map_err(|error| error.to_string())?;
+    Ok(entries)
+}

@@ -1,0 +1,96 @@
+//! What must hold in every run, one file for each promise.
+//!
+//! | invariant | promise of the design | looked at |
+//! |---|---|---|
+//! | [`causality`] | 3, 4: no sibling vanishes unread, nothing covered comes back | every commit, the end |
+//! | [`contexts`] | 3: a context covers only what its reader saw, or what was overwritten | every read |
+//! | [`contiguity`] | an actor's own events have no gaps | every commit |
+//! | [`convergence`] | 2: replicas become byte-identical | the end |
+//! | [`counters`] | 5: an increment counts once, whatever is retried | the end |
+//! | [`durability`] | 1: what a node promised survives what the level says | every start, the end |
+//! | [`naming`] | one dot names one row and one operation, for ever | every commit |
+//! | [`outcomes`] | 7: what was called *not applied* is not applied | the end |
+//! | [`quorum_reads`] | 9: a read that overlaps an acknowledged write sees it | every read |
+//! | [`spans`] | an atomic batch arrives whole | every commit |
+
+mod causality;
+mod contexts;
+mod contiguity;
+pub(crate) mod convergence;
+mod counters;
+mod durability;
+mod naming;
+mod outcomes;
+pub(crate) mod quorum_reads;
+mod spans;
+
+use starling_node::protocol::coordinator::ReadDone;
+use starling_node::protocol::event::Event;
+use starling_node::protocol::keys::RowKey;
+use starling_node::protocol::replica::Replica;
+use starling_node::protocol::stage::Source;
+use starling_node::protocol::vnode::Vnode;
+
+use crate::sim::ledger::Ledger;
+use crate::sim::queue::Instant;
+
+/// Something to compare with the ledger.
+pub(crate) enum Observation<'a> {
+    /// A node wrote a batch: what it changed of one vnode.
+    Committed(Committed<'a>),
+    /// A node began, and recovered its vnodes.
+    Recovered { node: usize, replica: &'a Replica },
+    /// A coordinator answered a read.
+    Read(Answered<'a>),
+    /// All faults are healed and the cluster has come to rest.
+    Quiet(&'a [Resting<'a>]),
+}
+
+/// What a batch changed of one vnode.
+pub(crate) struct Committed<'a> {
+    pub(crate) node: usize,
+    pub(crate) vnode: &'a Vnode,
+    /// The events that the batch entered, own and received.
+    pub(crate) events: &'a [Event],
+    /// The rows that it changed.
+    pub(crate) rows: &'a [RowKey],
+    pub(crate) source: &'a dyn Source,
+}
+
+/// An answered read.
+pub(crate) struct Answered<'a> {
+    pub(crate) subject: usize,
+    pub(crate) r: u8,
+    /// When its coordinator began.
+    pub(crate) began: Instant,
+    pub(crate) done: &'a ReadDone,
+}
+
+/// A node at rest.
+pub(crate) struct Resting<'a> {
+    pub(crate) node: usize,
+    pub(crate) replica: &'a Replica,
+    pub(crate) source: &'a dyn Source,
+}
+
+/// One promise, and how it is checked.
+pub(crate) struct Invariant {
+    /// Its name, which is its file's.
+    pub(crate) name: &'static str,
+    /// Says what is wrong, if something is. It passes over observations that are not its own.
+    pub(crate) check: fn(&Observation<'_>, &Ledger) -> Result<(), String>,
+}
+
+/// All of them.
+pub(crate) const TABLE: &[Invariant] = &[
+    Invariant { name: "naming", check: naming::check },
+    Invariant { name: "contiguity", check: contiguity::check },
+    Invariant { name: "spans", check: spans::check },
+    Invariant { name: "causality", check: causality::check },
+    Invariant { name: "contexts", check: contexts::check },
+    Invariant { name: "quorum_reads", check: quorum_reads::check },
+    Invariant { name: "durability", check: durability::check },
+    Invariant { name: "convergence", check: convergence::check },
+    Invariant { name: "outcomes", check: outcomes::check },
+    Invariant { name: "counters", check: counters::check },
+];

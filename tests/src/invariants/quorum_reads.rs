@@ -1,0 +1,61 @@
+//! A read that overlaps an acknowledged write sees it (R+W>N), or what covers it.
+//!
+//! What is promised when: while at least `w` of the nodes that acknowledged the write still stand by
+//! it, every later read with `r + w > n` sees it. A crash takes a promise back when it takes more
+//! than the write's durability survives; a wiped or restored disk takes back all promises.
+//!
+//! In runs where a vnode that is catching up waits for every other owner, and no disk was silently
+//! replaced by an older copy, one node that stands by the write is enough: who lost it does not count
+//! until it has it again (`rules` 3).
+
+use std::collections::BTreeSet;
+
+use crdt::Dot;
+use starling_node::protocol::coordinator::ReadDone;
+
+use super::{Answered, Observation};
+use crate::sim::N;
+use crate::sim::ledger::{Acked, Ledger};
+
+pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
+    let Observation::Read(answered) = observation else { return Ok(()) };
+    for acked in ledger.acked(answered.subject) {
+        if is_owed(answered, acked, ledger) {
+            for &dot in &acked.dots {
+                is_seen(dot, answered.done, ledger).map_err(|what| {
+                    let (w, r) = (acked.w, answered.r);
+                    format!("a read with r = {r} missed a write with w = {w}: {what}")
+                })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Must this read see this write?
+pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -> bool {
+    let overlaps = usize::from(answered.r) + usize::from(acked.w) > N;
+    let is_strict = ledger.plan.waits_for_all && !ledger.has_unknown_loss;
+    let needed = if is_strict { 1 } else { usize::from(acked.w) };
+    let is_held = acked.dots.iter().all(|&dot| ledger.holders(dot) >= needed);
+    acked.at <= answered.began && overlaps && is_held
+}
+
+fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
+    let Some(entry) = ledger.entry(dot) else { return Ok(()) };
+    let key = &entry.event.row;
+    if entry.body.is_some() {
+        // A version that was seen is shown or covered, and both are in the context.
+        return if done.context.contains(dot) {
+            Ok(())
+        } else {
+            Err(format!("{key} does not show {dot} nor cover it"))
+        };
+    }
+    let shown = done.rows.get(key).map(|row| row.versions().keys().copied());
+    let shown: BTreeSet<Dot> = shown.into_iter().flatten().collect();
+    match shown.into_iter().find(|&shown| entry.covers.contains(shown)) {
+        Some(back) => Err(format!("{key} shows {back}, which {dot} removed")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,19 @@
+//! An atomic batch arrives whole: a vnode that has one event of a span has all of them (`rules` 4).
+
+use crdt::Dot;
+
+use super::Observation;
+use crate::sim::ledger::Ledger;
+
+pub(super) fn check(observation: &Observation<'_>, _ledger: &Ledger) -> Result<(), String> {
+    let Observation::Committed(committed) = observation else { return Ok(()) };
+    let clock = committed.vnode.clock();
+    for event in committed.events {
+        let mut span = (event.first..=event.last).map(|n| Dot::new(event.dot.actor, n));
+        if let Some(missing) = span.find(|&mate| !clock.contains(mate)) {
+            let (node, dot) = (committed.node, event.dot);
+            return Err(format!("node {node} has {dot} and not {missing} of the same batch"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! The committer, step by step: take what waits, decide, write, secure, let out. The steps are
+//! events of their own, so that a crash can fall between any two.
+
+use std::collections::BTreeMap;
+
+use ring::VnodeId;
+use starling::wire::Durability;
+use starling_node::protocol::event::Event;
+use starling_node::protocol::keys::RowKey;
+use starling_node::protocol::messages::Refusal;
+use starling_node::protocol::replica::{Commit, Input, Output};
+use starling_node::protocol::stage::Stage;
+use starling_node::protocol::vnode::{Limits, Sending};
+use starling_node::store::{Engine, StoreError};
+
+use super::disk::{Disk, barrier_of, batch_of};
+use super::ledger::Crash;
+use super::node::InFlight;
+use super::queue::{Instant, MS};
+use super::world::{Broken, Happening, Step, World};
+use crate::invariants::{Committed, Observation};
+
+impl World {
+    /// Lets a process take a step some time later.
+    pub(crate) fn later(&mut self, node: usize, delay: Instant, step: Step) {
+        let life = self.nodes[node].life;
+        self.queue.after(delay, Happening::Process { node, life, step });
+    }
+
+    /// Hands an input to the committer.
+    pub(crate) fn feed(&mut self, node: usize, input: Input) {
+        let Some(process) = &mut self.nodes[node].process else { return };
+        process.inbox.push(input);
+        if !process.is_busy {
+            process.is_busy = true;
+            let delay = self.up_to(MS / 2);
+            self.later(node, delay, Step::Takes);
+        }
+    }
+
+    /// Takes everything that waits, as one batch.
+    pub(crate) fn take(&mut self, node: usize) -> Result<(), Broken> {
+        let now = self.queue.now();
+        let here = &mut self.nodes[node];
+        let moment = here.moment(now);
+        let Some(process) = &mut here.process else { return Ok(()) };
+        process.has_tick = false;
+        let inputs = std::mem::take(&mut process.inbox);
+        self.trace.note(now, format_args!("n{node} takes {} inputs", inputs.len()));
+        let handled = process.replica.handle_batch(moment, inputs, &Disk(&here.engine));
+        let commit = match handled {
+            Ok(commit) => commit,
+            Err(_unreadable) => {
+                self.fail(node, Refusal::Storage);
+                return Ok(());
+            }
+        };
+        let Commit { changes, barrier, outputs, touched } = commit;
+        let (events, rows) = self.record_batch(&outputs, &changes)?;
+        let batch = batch_of(&changes);
+        let in_flight = InFlight { batch, barrier, outputs, events, rows, touched };
+        if let Some(process) = &mut self.nodes[node].process {
+            process.batch = Some(in_flight);
+        }
+        self.after_disk(node, Step::Writes);
+        Ok(())
+    }
+
+    /// Writes the batch; nobody is told yet.
+    pub(crate) fn write(&mut self, node: usize) {
+        let here = &self.nodes[node];
+        let batch = here.process.as_ref().and_then(|process| process.batch.as_ref());
+        match batch.map(|in_flight| here.engine.write(&in_flight.batch)) {
+            Some(Ok(())) => self.after_disk(node, Step::Secures),
+            Some(Err(error)) => self.fail(node, refusal_of(&error)),
+            None => {}
+        }
+    }
+
+    /// Makes the batch as durable as was asked.
+    pub(crate) fn secure(&mut self, node: usize) {
+        let here = &self.nodes[node];
+        let batch = here.process.as_ref().and_then(|process| process.batch.as_ref());
+        let Some(barrier) = batch.map(|in_flight| in_flight.barrier) else { return };
+        match here.engine.barrier(barrier_of(barrier)) {
+            Ok(()) => self.after_disk(node, Step::LetsOut),
+            // The shell aborts the process: what the disk did not confirm may be anywhere.
+            Err(error) if error.must_abort() => self.crash(node, Crash::Process),
+            Err(error) => self.fail(node, refusal_of(&error)),
+        }
+    }
+
+    /// The batch is safe: its effects may be seen.
+    pub(crate) fn let_out(&mut self, node: usize) -> Result<(), Broken> {
+        let now = self.queue.now();
+        let here = &mut self.nodes[node];
+        let moment = here.moment(now);
+        let Some(process) = &mut here.process else { return Ok(()) };
+        let Some(batch) = process.batch.take() else { return Ok(()) };
+        process.replica.handle_committed(moment.time, batch.barrier);
+        let (rows, events) = (batch.rows.len(), batch.events.len());
+        self.trace.note(now, format_args!("n{node} wrote {rows} vnodes, {events} with events"));
+        self.observe_commit(node, &batch.events, &batch.rows)?;
+        self.observe_start(node)?;
+        self.go_on(node);
+        for output in batch.outputs {
+            self.release(node, output);
+        }
+        self.wake_later(node);
+        Ok(())
+    }
+
+    /// The batch could not be made or written: the replica answers so and begins anew.
+    fn fail(&mut self, node: usize, refusal: Refusal) {
+        let now = self.queue.now();
+        self.tally.count("a store failed");
+        self.trace.note(now, format_args!("n{node}'s store failed: {refusal:?}"));
+        let here = &mut self.nodes[node];
+        let Some(process) = &mut here.process else { return };
+        process.batch = None;
+        let outputs = process.replica.handle_failure(refusal, &Disk(&here.engine));
+        let n = self.ring.layout().n();
+        let owned = self.ring.vnodes_of(here.id, &[n]).count();
+        if process.replica.vnodes().count() < owned {
+            // A vnode that cannot be read serves no more until the node starts again.
+            self.crash(node, Crash::Process);
+            return;
+        }
+        self.go_on(node);
+        for output in outputs {
+            self.release(node, output);
+        }
+        self.wake_later(node);
+    }
+
+    /// The committer takes the next batch, if something waits.
+    fn go_on(&mut self, node: usize) {
+        let Some(process) = &mut self.nodes[node].process else { return };
+        process.is_busy = !process.inbox.is_empty();
+        if process.is_busy {
+            let delay = self.up_to(MS / 2);
+            self.later(node, delay, Step::Takes);
+        }
+    }
+
+    fn release(&mut self, node: usize, output: Output) {
+        match &output {
+            Output::Written { ticket, result } => {
+                if let Ok(written) = result {
+                    self.promise_written(node, *ticket, matches!(written.sending, Sending::Nothing));
+                }
+                self.coordinate(node, output);
+            }
+            Output::RowsRead { .. } => self.coordinate(node, output),
+            Output::Answer { .. } => self.send_answer(node, output),
+            Output::Call { .. } => self.send_call(node, output),
+        }
+    }
+
+    /// What this node's own replica did, for the coordinator.
+    pub(crate) fn coordinate(&mut self, node: usize, output: Output) {
+        let now = self.queue.now();
+        let moment = self.nodes[node].moment(now);
+        if let Some(process) = &mut self.nodes[node].process {
+            process.coordinator.handle_output(moment, output);
+        }
+        self.drain(node);
+    }
+
+    /// Answers a read without the committer, if it rests: then rows and clocks belong together.
+    pub(crate) fn read_inline(&mut self, node: usize, input: &Input) -> Option<Output> {
+        let here = &self.nodes[node];
+        let process = here.process.as_ref().filter(|process| !process.is_busy)?;
+        let Input::Read { ticket, read } = input else { return None };
+        let disk = Disk(&here.engine);
+        let vnode = process.replica.vnode(read.vnode)?;
+        let limits = Limits::default();
+        let rows = vnode.read(read, &limits, &Stage::new(&disk)).ok()?;
+        Some(Output::RowsRead { ticket: *ticket, result: rows })
+    }
+
+    fn observe_commit(
+        &mut self,
+        node: usize,
+        events: &BTreeMap<VnodeId, Vec<Event>>,
+        rows: &BTreeMap<VnodeId, Vec<RowKey>>,
+    ) -> Result<(), Broken> {
+        let here = &self.nodes[node];
+        let Some(process) = &here.process else { return Ok(()) };
+        let source = Disk(&here.engine);
+        for vnode in process.replica.vnodes() {
+            let id = vnode.id();
+            let events = events.get(&id).map_or(&[][..], Vec::as_slice);
+            let rows = rows.get(&id).map_or(&[][..], Vec::as_slice);
+            if events.is_empty() && rows.is_empty() {
+                continue;
+            }
+            let committed = Committed { node, vnode, events, rows, source: &source };
+            Self::check(&self.ledger, &Observation::Committed(committed))?;
+        }
+        Ok(())
+    }
+
+    /// At the first batch of a process: what it recovered.
+    fn observe_start(&mut self, node: usize) -> Result<(), Broken> {
+        let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+        if process.has_recovered {
+            return Ok(());
+        }
+        process.has_recovered = true;
+        let replica = &process.replica;
+        Self::check(&self.ledger, &Observation::Recovered { node, replica })
+    }
+
+    fn after_disk(&mut self, node: usize, step: Step) {
+        let delay = self.plan.slow_disk;
+        let delay = self.up_to(delay);
+        self.later(node, delay, step);
+    }
+
+    /// Sets the alarm for what the machines want to do next.
+    pub(crate) fn wake_later(&mut self, node: usize) {
+        let now = self.queue.now();
+        let here = &mut self.nodes[node];
+        let Some(process) = &here.process else { return };
+        let tick = process.replica.poll_timeout().filter(|_| !process.has_tick);
+        let timeouts = [tick, process.coordinator.poll_timeout()];
+        let next = timeouts.into_iter().flatten().min().map(|time| here.world_time(time));
+        let Some(next) = next.map(|next| next.max(now + 1)) else { return };
+        let Some(process) = &mut here.process else { return };
+        if process.wake_at.is_none_or(|at| next < at || at <= now) {
+            process.wake_at = Some(next);
+            self.later(node, next - now, Step::Wakes);
+        }
+    }
+
+    /// The alarm rings.
+    pub(crate) fn wake(&mut self, node: usize) {
+        let now = self.queue.now();
+        let here = &mut self.nodes[node];
+        let moment = here.moment(now);
+        let Some(process) = &mut here.process else { return };
+        if process.wake_at.is_some_and(|at| at <= now) {
+            process.wake_at = None;
+        }
+        let is_due = process.replica.poll_timeout().is_some_and(|at| at <= moment.time);
+        let ticks = is_due && !process.has_tick && process.has_recovered;
+        process.coordinator.handle_timeout(moment);
+        if ticks {
+            process.has_tick = true;
+            self.feed(node, Input::Tick);
+        }
+        self.drain(node);
+    }
+}
+
+fn refusal_of(error: &StoreError) -> Refusal {
+    if error.is_disk_full() { Refusal::DiskFull } else { Refusal::Storage }
+}
+
+/// The level that a vnode claims for the other owners when nothing needs to be sent to them.
+pub(crate) const SETTLED: Durability = Durability::Synced;

@@ -1,0 +1,225 @@
+//! What truly happened: every event that a vnode made, every operation that a client asked for, and
+//! what nodes have promised. The invariants compare it with what the nodes hold and say.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use crdt::{Context, Dot, OpId};
+use ring::VnodeId;
+use starling::wire::{Durability, Kind};
+use starling_node::protocol::event::Event;
+use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::vnode::Action;
+
+use super::plan::Plan;
+use super::queue::Instant;
+
+/// Everything that happened in a run.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    /// What the seed decided.
+    pub(crate) plan: Plan,
+    /// The keys that clients use.
+    pub(crate) subjects: Vec<Subject>,
+    /// What clients asked for, in the order in which they began.
+    pub(crate) operations: Vec<Operation>,
+    /// Some node has forgotten acknowledged writes and does not know it: it counts for reads.
+    pub(crate) has_unknown_loss: bool,
+    /// Some event may be lost for good: a crash took a batch, or a disk was replaced.
+    pub(crate) has_loss: bool,
+    entries: Vec<Entry>,
+    by_dot: BTreeMap<Dot, usize>,
+    by_key: BTreeMap<KeyPrefix, Vec<usize>>,
+    promises: BTreeMap<Dot, BTreeMap<usize, Durability>>,
+    acked: BTreeMap<usize, Vec<Acked>>,
+    forsaken: u64,
+}
+
+/// A key.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) kind: Kind,
+    pub(crate) prefix: KeyPrefix,
+    pub(crate) vnode: VnodeId,
+    /// A counter that clients reset.
+    pub(crate) is_reset: bool,
+}
+
+/// An operation of a client, with all its tries.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) client: usize,
+    pub(crate) id: OpId,
+    pub(crate) subject: usize,
+    /// What it changes; `None` for a read.
+    pub(crate) action: Option<Action>,
+    /// What the client had seen.
+    pub(crate) context: Context,
+    pub(crate) quorum: u8,
+    pub(crate) durability: Durability,
+    pub(crate) invoked: Instant,
+    pub(crate) ended: Option<(Instant, Ending)>,
+}
+
+/// How an operation ended, as far as its client knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Enough owners answered or have it.
+    Done,
+    /// No try was applied anywhere.
+    NotApplied,
+    /// Some try may have been applied.
+    Maybe,
+}
+
+/// An event that a vnode made.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) event: Event,
+    /// The operation that asked for it; voids have none.
+    pub(crate) operation: Option<usize>,
+    /// The body of the version that it wrote; removals have none.
+    pub(crate) body: Option<Bytes>,
+    /// What it may take away, by what its client (or for lack of a context its coordinator) saw.
+    pub(crate) covers: Context,
+    /// The events known so far that cover this one.
+    pub(crate) covered_by: Vec<Dot>,
+}
+
+/// A write that a coordinator acknowledged.
+#[derive(Debug, Clone)]
+pub(crate) struct Acked {
+    pub(crate) operation: usize,
+    pub(crate) dots: Vec<Dot>,
+    pub(crate) w: u8,
+    pub(crate) at: Instant,
+}
+
+/// What a crash takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Crash {
+    /// What no barrier covered.
+    Process,
+    /// What was not synced.
+    Machine,
+    /// Everything, or everything since a backup.
+    Disk,
+}
+
+impl Ledger {
+    pub(crate) fn new(plan: Plan, subjects: Vec<Subject>) -> Self {
+        Self {
+            plan,
+            subjects,
+            operations: Vec::new(),
+            has_unknown_loss: false,
+            has_loss: false,
+            entries: Vec::new(),
+            by_dot: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            promises: BTreeMap::new(),
+            acked: BTreeMap::new(),
+            forsaken: 0,
+        }
+    }
+
+    /// Enters an event that a vnode has just made.
+    pub(crate) fn enter(&mut self, mut entry: Entry) {
+        let index = self.entries.len();
+        let dot = entry.event.dot;
+        let of_key = self.by_key.entry(entry.event.row.prefix()).or_default();
+        for &earlier in of_key.iter() {
+            let earlier = &mut self.entries[earlier];
+            if earlier.event.row == entry.event.row {
+                if entry.covers.contains(earlier.event.dot) {
+                    earlier.covered_by.push(dot);
+                }
+                if earlier.covers.contains(dot) {
+                    entry.covered_by.push(earlier.event.dot);
+                }
+            }
+        }
+        of_key.push(index);
+        self.by_dot.insert(dot, index);
+        self.entries.push(entry);
+    }
+
+    pub(crate) fn entry(&self, dot: Dot) -> Option<&Entry> {
+        self.by_dot.get(&dot).map(|&index| &self.entries[index])
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Every event of a key.
+    pub(crate) fn entries_of(&self, prefix: &KeyPrefix) -> impl Iterator<Item = &Entry> {
+        let of_key = self.by_key.get(prefix);
+        of_key.into_iter().flatten().map(|&index| &self.entries[index])
+    }
+
+    /// The events of one operation.
+    pub(crate) fn dots_of(&self, operation: usize) -> impl Iterator<Item = Dot> {
+        let subject = self.operations[operation].subject;
+        let events = self.entries_of(&self.subjects[subject].prefix);
+        let own = events.filter(move |entry| entry.operation == Some(operation));
+        own.map(|entry| entry.event.dot)
+    }
+
+    /// The key with this prefix.
+    pub(crate) fn subject_of(&self, prefix: &KeyPrefix) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.prefix == *prefix)
+    }
+
+    /// The operation with this name.
+    pub(crate) fn operation_of(&self, id: OpId) -> Option<usize> {
+        self.operations.iter().rposition(|operation| operation.id == id)
+    }
+
+    /// A node says that it holds an event so durably.
+    pub(crate) fn promise(&mut self, dot: Dot, node: usize, durability: Durability) {
+        let level = self.promises.entry(dot).or_default().entry(node).or_insert(durability);
+        *level = durability.max(*level);
+    }
+
+    /// A node lost what such a crash takes, and with it the promises that do not survive it.
+    pub(crate) fn crash(&mut self, node: usize, crash: Crash) {
+        let survives = |level: Durability| match crash {
+            Crash::Process => level >= Durability::Wal,
+            Crash::Machine => level >= Durability::Synced,
+            Crash::Disk => false,
+        };
+        for holders in self.promises.values_mut() {
+            let before = holders.len();
+            holders.retain(|&holder, level| holder != node || survives(*level));
+            self.forsaken += u64::from(holders.len() < before);
+        }
+    }
+
+    /// How many promises crashes have taken back so far.
+    pub(crate) fn forsaken(&self) -> u64 {
+        self.forsaken
+    }
+
+    /// How many nodes still stand by an event.
+    pub(crate) fn holders(&self, dot: Dot) -> usize {
+        self.promises.get(&dot).map_or(0, BTreeMap::len)
+    }
+
+    /// The events that a node still stands by.
+    pub(crate) fn promised_by(&self, node: usize) -> impl Iterator<Item = (Dot, Durability)> {
+        let held = self.promises.iter();
+        held.filter_map(move |(&dot, holders)| Some((dot, *holders.get(&node)?)))
+    }
+
+    /// A coordinator acknowledged a write.
+    pub(crate) fn ack(&mut self, acked: Acked) {
+        let subject = self.operations[acked.operation].subject;
+        self.acked.entry(subject).or_default().push(acked);
+    }
+
+    /// The acknowledged writes of a key.
+    pub(crate) fn acked(&self, subject: usize) -> &[Acked] {
+        self.acked.get(&subject).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,122 @@
+//! The simulator: whole clusters in virtual time, from one seed.
+//!
+//! It drives the node's own [`Replica`](starling_node::protocol::replica::Replica) and
+//! [`Coordinator`](starling_node::protocol::coordinator::Coordinator) over the memory engine, whose
+//! disk has a volatile and a durable half. Everything that a node's shell does is an event in one
+//! queue: a message arrives, a batch is taken, written, made durable, let out, a timer rings. A crash
+//! can fall between any two of them. All that is random comes from the seed, so the seed repeats
+//! the run: `trace` proves it.
+//!
+//! ```text
+//!   seed ─> Plan (which faults, how often)
+//!             │            trouble                      heal        rest
+//!             ├──────────────────────────────────────────┼───────────┤
+//!   clients   read, put, delete, increment, add, retry    stop        Quiet: every invariant
+//!   nemesis   cuts, crashes, lost disks, pauses, ...      all mended
+//!   at any time: invariants at each commit, start and read
+//! ```
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`plan`] | what a seed decides before the first event |
+//! | [`queue`] | virtual time |
+//! | [`world`] | the loop, and where each event goes |
+//! | [`node`] | a node: disk, clocks, process |
+//! | [`commits`] | the committer: from inputs to outputs, step by step |
+//! | [`network`] | calls and messages, and what befalls them |
+//! | [`clients`], [`choices`] | sessions: what they ask, retry and learn |
+//! | [`nemesis`] | faults |
+//! | [`ledger`], [`record`] | what truly happened |
+//! | [`rest`] | healing, and waiting until nothing changes |
+//! | [`tally`], [`trace`], [`describe`] | which paths were walked; what happened, as a hash or text |
+//!
+//! Method: TigerBeetle's VOPR and FoundationDB's simulation (Zhou et al., SIGMOD'21).
+
+mod choices;
+mod clients;
+mod commits;
+mod describe;
+mod disk;
+pub(crate) mod ledger;
+mod nemesis;
+mod network;
+mod node;
+mod plan;
+pub(crate) mod queue;
+mod record;
+mod rest;
+mod tally;
+mod trace;
+mod world;
+
+use std::fmt;
+
+use ring::QBits;
+
+pub use plan::Plan;
+pub use tally::{SOMETIMES, Tally};
+use world::World;
+
+/// How many owners each key has.
+pub(crate) const N: usize = 3;
+
+/// Two partitions, so that nodes have several vnodes and some own but one of them.
+pub(crate) fn bits() -> QBits {
+    QBits::new(1).expect("a ring may be cut in two")
+}
+
+/// What a run that broke nothing comes to.
+#[derive(Debug)]
+pub struct Report {
+    /// Which paths it walked.
+    pub tally: Tally,
+    /// A hash of all that happened.
+    pub trace: u64,
+}
+
+/// A run that broke a promise.
+#[derive(Debug)]
+pub struct Failure {
+    /// The plan; its seed repeats the run.
+    pub plan: Plan,
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// When, in microseconds of virtual time.
+    pub at: u64,
+    /// What was seen.
+    pub what: String,
+    /// A hash of all that happened until then.
+    pub trace: u64,
+    /// What happened, line by line, if that was asked for.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plan, invariant, at, what, .. } = self;
+        writeln!(f, "{invariant} is broken after {}.{:06} s: {what}", at / 1_000_000, at % 1_000_000)?;
+        writeln!(f, "  plan: {plan}")?;
+        write!(
+            f,
+            "  again: STARLING_SEED={} cargo test -p starling-tests --no-default-features \
+             --test simulation replay -- --nocapture",
+            plan.seed
+        )
+    }
+}
+
+/// Runs a seed.
+///
+/// # Errors
+/// The run broke a promise.
+pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
+    World::new(Plan::of(seed), false).run()
+}
+
+/// Runs a seed and keeps what happened line by line, should it fail.
+///
+/// # Errors
+/// The run broke a promise.
+pub fn replay(seed: u64) -> Result<Report, Box<Failure>> {
+    World::new(Plan::of(seed), true).run()
+}

@@ -1,0 +1,201 @@
+//! Faults: what the nemesis does to links, processes, machines, disks and clocks.
+
+use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
+
+use super::disk::Image;
+use super::ledger::Crash;
+use super::plan::Strike;
+use super::queue::{Instant, MS, SECOND};
+use super::world::{Happening, Step, World};
+
+impl World {
+    /// Strikes once, and comes back some time later.
+    pub(crate) fn strike(&mut self, strike: Strike, mean: Instant) {
+        if self.is_healed {
+            return;
+        }
+        let pause = mean / 4 + self.up_to(mean + mean / 2);
+        self.queue.after(pause, Happening::Strikes { strike, mean });
+        let node = self.random.usize(..self.nodes.len());
+        let now = self.queue.now();
+        self.trace.note(now, format_args!("{strike:?} at n{node}"));
+        match strike {
+            Strike::Cut => self.cut_one_way(node),
+            Strike::Isolate => self.isolate(node),
+            Strike::ProcessCrash => self.crash(node, Crash::Process),
+            Strike::MachineCrash => self.crash(node, Crash::Machine),
+            Strike::Wipe => self.replace_disk(node, None),
+            Strike::Restore => {
+                let images = self.nodes[node].images.len();
+                if images > 0 {
+                    let image = self.nodes[node].images[self.random.usize(..images)].clone();
+                    self.replace_disk(node, Some(&image));
+                }
+            }
+            Strike::Pause => {
+                let pause = if self.chance(0.7) { SECOND } else { 8 * SECOND };
+                let pause = self.up_to(pause);
+                self.nodes[node].paused_until = now + pause;
+                self.tally.count("a node was paused");
+            }
+            Strike::WallStep => {
+                // Less than the window in which retries are known, or records would expire.
+                let step = self.random.i64(-300_000..=300_000);
+                self.nodes[node].wall_ahead = step;
+                self.tally.count("a wall clock jumped");
+            }
+            Strike::StoreFault => self.hurt_store(node),
+        }
+    }
+
+    fn cut_one_way(&mut self, from: usize) {
+        let to = (from + self.random.usize(1..self.nodes.len())) % self.nodes.len();
+        let lasting = self.up_to(6 * SECOND);
+        self.cut(from, to, lasting);
+    }
+
+    fn isolate(&mut self, node: usize) {
+        let lasting = SECOND / 2 + self.up_to(8 * SECOND);
+        for other in (0..self.nodes.len()).filter(|&other| other != node) {
+            self.cut(node, other, lasting);
+            self.cut(other, node, lasting);
+        }
+    }
+
+    fn cut(&mut self, from: usize, to: usize, lasting: Instant) {
+        self.tally.count("a link was cut");
+        *self.cuts.entry((from, to)).or_default() += 1;
+        self.queue.after(lasting, Happening::Mended { from, to });
+        // The shell may notice that its calls fail, or may not in time.
+        if self.chance(0.5) {
+            let delay = self.up_to(SECOND);
+            self.later(from, delay, Step::Notices { peer: to, reachable: false });
+            self.later(from, lasting.max(delay) + MS, Step::Notices { peer: to, reachable: true });
+        }
+    }
+
+    pub(crate) fn mend(&mut self, from: usize, to: usize) {
+        if let Some(cuts) = self.cuts.get_mut(&(from, to)) {
+            *cuts = cuts.saturating_sub(1);
+        }
+    }
+
+    /// Ends a node's process, with what such a crash does to its disk, and starts it again later.
+    pub(crate) fn crash(&mut self, node: usize, crash: Crash) {
+        if self.nodes[node].process.is_none() {
+            return;
+        }
+        let before = self.nodes[node].engine.counters().batches_lost;
+        self.nodes[node].stop();
+        match crash {
+            Crash::Process => {
+                self.nodes[node].engine.crash_process();
+                self.tally.count("a process crashed");
+            }
+            Crash::Machine | Crash::Disk => {
+                let random = &mut self.random;
+                self.nodes[node].engine.crash_machine(|batches| random.usize(0..=batches));
+                self.tally.count("a machine crashed");
+            }
+        }
+        let lost = self.nodes[node].engine.counters().batches_lost - before;
+        self.trace.note(self.queue.now(), format_args!("n{node}: {crash:?}, {lost} batches lost"));
+        if lost > 0 {
+            self.tally.count("a batch was lost in a crash");
+            self.ledger.has_loss = true;
+        }
+        self.lose_promises(node, crash);
+        self.nodes[node].engine.heal();
+        self.start_later(node, crash != Crash::Process);
+    }
+
+    fn lose_promises(&mut self, node: usize, crash: Crash) {
+        let before: u64 = self.ledger.forsaken();
+        self.ledger.crash(node, crash);
+        let lost = self.ledger.forsaken() - before;
+        self.tally.add("an acknowledged write was lost as its level allows", lost);
+    }
+
+    /// The machine crashes and comes back with another disk: an empty one, or an older copy.
+    fn replace_disk(&mut self, node: usize, image: Option<&Image>) {
+        if self.nodes[node].process.is_none() {
+            return;
+        }
+        let behind = image.is_none() || self.plan.restores_known;
+        let engine = match image.map(Image::restore) {
+            None => {
+                self.tally.count("a disk was wiped");
+                MemoryEngine::new()
+            }
+            Some(Ok(engine)) => {
+                self.tally.count("a disk was restored from a backup");
+                engine
+            }
+            Some(Err(_)) => return,
+        };
+        self.ledger.has_loss = true;
+        self.ledger.has_unknown_loss |= !behind;
+        self.lose_promises(node, Crash::Disk);
+        self.nodes[node].stop();
+        self.nodes[node].engine = engine;
+        self.start_later(node, behind);
+    }
+
+    fn start_later(&mut self, node: usize, behind: bool) {
+        let down = 50 * MS + if self.chance(0.7) { self.up_to(SECOND) } else { self.up_to(6 * SECOND) };
+        let life = self.nodes[node].life;
+        self.queue.after(down, Happening::Starts { node, life, behind });
+        for other in (0..self.nodes.len()).filter(|&other| other != node) {
+            let delay = self.up_to(down.min(SECOND));
+            self.later(other, delay, Step::Notices { peer: node, reachable: false });
+        }
+    }
+
+    /// Begins a process. What the disk's system holds is made durable first, as the shell does.
+    pub(crate) fn start(&mut self, node: usize, behind: bool) {
+        let now = self.queue.now();
+        let (config, seed) = (self.config(), self.random.u64(..));
+        if self.nodes[node].engine.barrier(Barrier::Synced).is_err() {
+            return self.start_later(node, behind);
+        }
+        self.nodes[node].start(now, config, behind, seed);
+        self.trace.note(now, format_args!("n{node} starts, behind: {behind}"));
+        for other in (0..self.nodes.len()).filter(|&other| other != node) {
+            let delay = MS + self.up_to(200 * MS);
+            self.later(other, delay, Step::Notices { peer: node, reachable: true });
+            let is_up = self.nodes[other].process.is_some() || now == 0;
+            self.later(node, delay, Step::Notices { peer: other, reachable: is_up });
+        }
+        if let Some(process) = &mut self.nodes[node].process {
+            process.set_ring(&self.ring);
+            process.is_busy = true;
+        }
+        let delay = self.up_to(5 * MS);
+        self.later(node, delay, Step::Takes);
+    }
+
+    fn hurt_store(&mut self, node: usize) {
+        let fault = match self.random.u32(..5) {
+            0 => Fault::WriteError,
+            1 => Fault::DiskFull,
+            2 => Fault::SyncError,
+            _ => Fault::ReadError,
+        };
+        self.nodes[node].engine.inject(fault, self.random.u32(1..=4));
+    }
+
+    /// Keeps a copy of a node's disk; the newest three are kept.
+    pub(crate) fn back_up(&mut self, node: usize) {
+        if self.is_healed {
+            return;
+        }
+        if let Ok(image) = Image::of(&self.nodes[node].engine) {
+            let images = &mut self.nodes[node].images;
+            images.push(image);
+            let surplus = images.len().saturating_sub(3);
+            images.drain(..surplus);
+        }
+        let next = SECOND + self.up_to(6 * SECOND);
+        self.queue.after(next, Happening::Backup { node });
+    }
+}

@@ -1,0 +1,154 @@
+//! The plan of a run: everything that a seed decides before the first event.
+//!
+//! Faults are swarmed (Groce et al., *Swarm Testing*, ISSTA'12): each seed switches a random subset
+//! on, at random rates, because a fault that is always there hides what happens without it.
+
+use std::fmt;
+
+use fastrand::Rng;
+
+use super::queue::{Instant, MS, SECOND};
+
+/// What a run will be like.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// From which everything else follows.
+    pub seed: u64,
+    /// Nodes; each key has three owners among them.
+    pub(crate) nodes: usize,
+    /// Clients.
+    pub(crate) clients: usize,
+    /// How long faults and clients go on.
+    pub(crate) trouble: Instant,
+    /// Between two operations of a client, on average.
+    pub(crate) think: Instant,
+    /// Of every kind of bucket, how many keys.
+    pub(crate) keys: usize,
+    /// Every message goes through the codec.
+    pub(crate) encodes: bool,
+    /// Reads are answered without the committer when it rests.
+    pub(crate) reads_inline: bool,
+    /// A vnode that is catching up never goes on without a peer that it cannot reach.
+    pub(crate) waits_for_all: bool,
+    /// A restored disk is known to be one: its vnodes catch up.
+    pub(crate) restores_known: bool,
+    /// Messages hold a few rows, so that pulls and syncs take several.
+    pub(crate) small_messages: bool,
+    /// A batch waits for its disk up to this long at each step.
+    pub(crate) slow_disk: Instant,
+    /// A message is on its way for up to this long.
+    pub(crate) delay: Instant,
+    /// A call that is not answered is given up after this long.
+    pub(crate) call_timeout: Instant,
+    /// How many messages in a thousand are lost.
+    pub(crate) loss: u64,
+    /// How many messages in a thousand arrive twice.
+    pub(crate) duplicates: u64,
+    /// The mean time between two strikes of each kind; absent kinds never strike.
+    pub(crate) strikes: Vec<(Strike, Instant)>,
+}
+
+/// What the nemesis does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strike {
+    /// Messages in one direction between two nodes are lost for a while.
+    Cut,
+    /// A node is cut off from all others, in both directions.
+    Isolate,
+    /// kill -9, and a start some time later.
+    ProcessCrash,
+    /// The power fails.
+    MachineCrash,
+    /// The power fails and the disk is replaced by an empty one.
+    Wipe,
+    /// The disk is replaced by an older copy of itself.
+    Restore,
+    /// A node stands still.
+    Pause,
+    /// A wall clock jumps.
+    WallStep,
+    /// The store fails a few calls.
+    StoreFault,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed);
+        let mut sometimes = |chance: f64| random.f64() < chance;
+        let encodes = sometimes(0.2);
+        let reads_inline = sometimes(0.5);
+        let waits_for_all = sometimes(0.5);
+        let restores_known = sometimes(0.7);
+        let small_messages = sometimes(0.5);
+        let (loses, duplicates, slow) = (sometimes(0.6), sometimes(0.5), sometimes(0.3));
+        let quick = sometimes(0.5);
+        let strikes = STRIKES
+            .iter()
+            .filter(|_| sometimes(0.4))
+            .map(|&(strike, least, most)| (strike, (least * SECOND, most * SECOND)))
+            .collect::<Vec<_>>();
+        let strikes =
+            strikes.into_iter().map(|(strike, (a, b))| (strike, random.u64(a..=b))).collect();
+        Self {
+            seed,
+            nodes: if random.f64() < 0.7 { 3 } else { random.usize(4..=5) },
+            clients: random.usize(2..=4),
+            trouble: random.u64(15..=40) * SECOND,
+            think: random.u64(60..=250) * MS,
+            keys: random.usize(2..=4),
+            encodes,
+            reads_inline,
+            waits_for_all,
+            restores_known,
+            small_messages,
+            slow_disk: if slow { random.u64(1..=40) * MS } else { MS },
+            delay: if quick { 2 * MS } else { random.u64(2..=300) * MS },
+            call_timeout: random.u64(500..=3_000) * MS,
+            loss: if loses { random.u64(5..=250) } else { 0 },
+            duplicates: if duplicates { random.u64(5..=150) } else { 0 },
+            strikes,
+        }
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, nodes, clients, keys, .. } = self;
+        write!(f, "seed {seed}: {nodes} nodes, {clients} clients, {keys} keys of each kind, ")?;
+        let Self { trouble, think, delay, loss, duplicates, .. } = self;
+        write!(f, "{} s of trouble, an operation every {} ms, ", trouble / SECOND, think / MS)?;
+        write!(f, "delays up to {} ms, {loss} ‰ lost, {duplicates} ‰ twice, ", delay / MS)?;
+        let Self { slow_disk, call_timeout, .. } = self;
+        write!(f, "disk up to {} ms, calls up to {} ms", slow_disk / MS, call_timeout / MS)?;
+        for (is_on, name) in [
+            (self.encodes, "messages encoded"),
+            (self.reads_inline, "reads inline"),
+            (self.waits_for_all, "catching up waits for all"),
+            (self.restores_known, "restores known"),
+            (self.small_messages, "small messages"),
+        ] {
+            if is_on {
+                write!(f, ", {name}")?;
+            }
+        }
+        for (strike, mean) in &self.strikes {
+            write!(f, ", {strike:?} every {} s", mean / SECOND)?;
+        }
+        Ok(())
+    }
+}
+
+/// Every kind of strike, with the least and the greatest mean time between two, in seconds.
+const STRIKES: &[(Strike, u64, u64)] = &[
+    (Strike::Cut, 1, 6),
+    (Strike::Isolate, 4, 15),
+    (Strike::ProcessCrash, 2, 12),
+    (Strike::MachineCrash, 3, 15),
+    (Strike::Wipe, 8, 30),
+    (Strike::Restore, 8, 30),
+    (Strike::Pause, 3, 12),
+    (Strike::WallStep, 3, 12),
+    (Strike::StoreFault, 3, 12),
+];

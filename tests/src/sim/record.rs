@@ -1,0 +1,198 @@
+//! Keeping the ledger: which events a batch makes, and what the answers to it promise.
+
+use std::collections::BTreeMap;
+
+use crdt::Dot;
+use ring::VnodeId;
+use starling_node::protocol::event::Event;
+use starling_node::protocol::keys::{RowKey, dot_of_event_key};
+use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
+use starling_node::protocol::replica::Output;
+use starling_node::protocol::stage::{Changes, Family};
+use starling_node::protocol::vnode::{Action, Sending, Written};
+
+use super::bits;
+use super::commits::SETTLED;
+use super::describe::Brief;
+use super::ledger::Entry;
+use super::world::{Broken, World};
+
+type Logged = BTreeMap<VnodeId, Vec<Event>>;
+type Changed = BTreeMap<VnodeId, Vec<RowKey>>;
+
+impl World {
+    /// Enters what a batch makes. Returns the events that it logs and the rows that it changes.
+    pub(crate) fn record_batch(
+        &mut self,
+        outputs: &[Output],
+        changes: &Changes,
+    ) -> Result<(Logged, Changed), Broken> {
+        for output in outputs {
+            match output {
+                Output::Written { ticket, result: Ok(written) } => {
+                    self.record_write(*ticket, written)?;
+                }
+                Output::Call { request: PeerRequest::Replicate(replicate), .. } => {
+                    replicate.changes.iter().for_each(|change| self.record_void(change));
+                }
+                _ => {}
+            }
+        }
+        let (mut events, mut rows) = (Logged::new(), Changed::new());
+        for (family, key, value) in changes.iter() {
+            match (family, value) {
+                (Family::Dotlog, Some(value)) => {
+                    let event = decode(key, value)?;
+                    if let Some(vnode) = self.vnode_of(&event.row) {
+                        events.entry(vnode).or_default().push(event);
+                    }
+                }
+                (Family::Dotlog, None) => self.tally.count("a dotlog entry was trimmed"),
+                (Family::Data, _) => {
+                    let row = RowKey::decode(key).map_err(|error| naming(&error))?;
+                    if let Some(vnode) = self.vnode_of(&row) {
+                        rows.entry(vnode).or_default().push(row);
+                    }
+                }
+                (Family::Records | Family::Meta, _) => {}
+            }
+        }
+        Ok((events, rows))
+    }
+
+    /// Enters the events of a client's write.
+    fn record_write(&mut self, ticket: u64, written: &Written) -> Result<(), Broken> {
+        let Some(attempt) = self.attempts.get(&ticket) else { return Ok(()) };
+        let operation = attempt.operation;
+        if let Sending::Changes(changes) = &written.sending {
+            for change in changes {
+                self.record_change(operation, change)?;
+            }
+        } else if written.repeated {
+            self.tally.count("a retry hit a record");
+        }
+        let dots = self.ledger.dots_of(operation);
+        let dots: Vec<Dot> = dots.filter(|&dot| written.context.contains(dot)).collect();
+        if let Some(attempt) = self.attempts.get_mut(&ticket) {
+            attempt.dots = dots;
+        }
+        Ok(())
+    }
+
+    fn record_change(&mut self, operation: usize, change: &Change) -> Result<(), Broken> {
+        let Change { event, delta } = change;
+        if let Some(earlier) = self.ledger.entry(event.dot) {
+            let earlier = &earlier.event;
+            return Err(("naming", format!("{event:?} reuses the dot of {earlier:?}")));
+        }
+        let Some(action) = &self.ledger.operations[operation].action else { return Ok(()) };
+        let context = &self.ledger.operations[operation].context;
+        let covers = match action {
+            // What the client had in hand decides, whatever the vnode made of it.
+            Action::Put(_) => context.clone(),
+            Action::DeleteValue | Action::Remove(_) if !context.is_empty() => context.clone(),
+            Action::ResetCounter => {
+                self.tally.count("a counter was reset");
+                delta.context().clone()
+            }
+            Action::DeleteValue
+            | Action::Remove(_)
+            | Action::Add(_)
+            | Action::ClearSet
+            | Action::Increment(_) => delta.context().clone(),
+        };
+        let body = delta.versions().get(&event.dot).map(|version| version.body.clone());
+        let (event, operation) = (event.clone(), Some(operation));
+        self.trace.say(self.queue.now(), format_args!("made {}", Brief(&event)));
+        self.ledger.enter(Entry { event, operation, body, covers, covered_by: Vec::new() });
+        Ok(())
+    }
+
+    /// Enters an event that a vnode made of its own and spreads: an increment that became void.
+    fn record_void(&mut self, change: &Change) {
+        if self.ledger.entry(change.event.dot).is_none() {
+            self.tally.count("an increment was made void");
+            self.trace.say(self.queue.now(), format_args!("made {}", Brief(&change.event)));
+            self.ledger.enter(Entry {
+                event: change.event.clone(),
+                operation: None,
+                body: None,
+                covers: change.delta.context().clone(),
+                covered_by: Vec::new(),
+            });
+        }
+    }
+
+    /// A write is let out: this node stands by it, and if nothing needs to be sent, all owners do.
+    pub(crate) fn promise_written(&mut self, node: usize, ticket: u64, is_everywhere: bool) {
+        let Some(attempt) = self.attempts.get(&ticket) else { return };
+        let operation = &self.ledger.operations[attempt.operation];
+        let (durability, subject) = (operation.durability, operation.subject);
+        let dots = attempt.dots.clone();
+        for dot in dots {
+            self.ledger.promise(dot, node, durability);
+            if is_everywhere {
+                let vnode = self.ledger.subjects[subject].vnode;
+                for owner in self.owners(vnode) {
+                    self.ledger.promise(dot, owner, SETTLED);
+                }
+            }
+        }
+    }
+
+    /// A peer asks this node to store something: an ack will promise it.
+    pub(crate) fn note_asked(&mut self, node: usize, call: u64, request: &PeerRequest) {
+        let (dots, durability): (Vec<Dot>, _) = match request {
+            PeerRequest::Replicate(replicate) => {
+                let changes = replicate.changes.iter();
+                (changes.map(|change| change.event.dot).collect(), replicate.durability)
+            }
+            PeerRequest::Absorb(absorb) => {
+                let events = absorb.bundle.events.iter();
+                (events.map(|event| event.dot).collect(), absorb.durability)
+            }
+            _ => return,
+        };
+        if let Some(process) = &mut self.nodes[node].process {
+            process.asked.insert(call, (dots, durability));
+        }
+    }
+
+    /// An answer is let out.
+    pub(crate) fn promise_answer(&mut self, node: usize, call: u64, reply: &PeerReply) {
+        match reply {
+            PeerReply::Acked => {
+                let process = self.nodes[node].process.as_ref();
+                let asked = process.and_then(|process| process.asked.get(&call).cloned());
+                if let Some((dots, durability)) = asked {
+                    dots.iter().for_each(|&dot| self.ledger.promise(dot, node, durability));
+                }
+            }
+            PeerReply::Rows(rows) if rows.catching_up => {
+                self.tally.count("a catching-up replica did not count");
+            }
+            PeerReply::Pulled(pulled) if !pulled.bundle.rows.is_empty() => {
+                self.tally.count("a pull brought rows");
+            }
+            PeerReply::Page(page) if page.upto.is_none() => {
+                self.tally.count("a full sync was finished");
+            }
+            _ => {}
+        }
+    }
+
+    fn vnode_of(&self, row: &RowKey) -> Option<VnodeId> {
+        let (_, partition) = row.vnode(bits())?;
+        Some(VnodeId { n: self.ring.layout().n(), partition })
+    }
+}
+
+/// An event in a dotlog entry: behind the mark that its row needs settling.
+fn decode(key: &[u8], value: &[u8]) -> Result<Event, Broken> {
+    let dot = dot_of_event_key(key).map_err(|error| naming(&error))?;
+    Event::decode_value(dot, value.get(1..).unwrap_or_default()).map_err(|error| naming(&error))
+}
+
+fn naming(error: &crdt::codec::DecodeError) -> Broken {
+    ("naming", format!("a batch holds bytes that cannot be read: {error}"))
+}

@@ -1,0 +1,76 @@
+//! Healing, and waiting until nothing changes any more.
+
+use super::disk::Disk;
+use super::queue::{Instant, SECOND};
+use super::world::{Broken, World};
+use crate::invariants::convergence::{is_converged, is_settled};
+use crate::invariants::{Observation, Resting};
+
+impl World {
+    /// Takes every fault back: links and disks are whole, nodes run, clients are gone.
+    pub(crate) fn heal(&mut self) {
+        self.is_healed = true;
+        self.trace.note(self.queue.now(), format_args!("all is healed"));
+        self.dismiss_clients();
+        self.cuts.clear();
+        let now = self.queue.now();
+        for node in 0..self.nodes.len() {
+            self.nodes[node].engine.heal();
+            self.nodes[node].wall_ahead = 0;
+            self.nodes[node].paused_until = self.nodes[node].paused_until.min(now);
+        }
+    }
+
+    /// Waits until replicas are equal and dotlogs trimmed, and then checks everything.
+    pub(crate) fn rest(&mut self) -> Result<(), Broken> {
+        let healed_at = self.queue.now();
+        let mut last = String::new();
+        while self.queue.now() < healed_at + PATIENCE {
+            let next = self.queue.now() + SECOND;
+            self.run_until(next)?;
+            match self.at_rest() {
+                Ok(()) => return self.check_at_rest(),
+                Err(what) => last = what,
+            }
+        }
+        let seconds = PATIENCE / SECOND;
+        Err(("convergence", format!("{seconds} s after the last fault: {last}")))
+    }
+
+    fn at_rest(&self) -> Result<(), String> {
+        let disks: Vec<Disk<'_>> = self.nodes.iter().map(|node| Disk(&node.engine)).collect();
+        let resting = self.resting(&disks);
+        if resting.len() < self.nodes.len() {
+            return Err("some node does not run".to_owned());
+        }
+        is_converged(&resting)?;
+        if self.ledger.has_loss {
+            return Ok(());
+        }
+        for resting in &resting {
+            for vnode in resting.replica.vnodes() {
+                is_settled(resting, vnode.id())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_at_rest(&mut self) -> Result<(), Broken> {
+        let disks: Vec<Disk<'_>> = self.nodes.iter().map(|node| Disk(&node.engine)).collect();
+        let resting = self.resting(&disks);
+        Self::check(&self.ledger, &Observation::Quiet(&resting))
+    }
+
+    /// The nodes that run and have no batch on its way.
+    fn resting<'a>(&'a self, disks: &'a [Disk<'a>]) -> Vec<Resting<'a>> {
+        let nodes = self.nodes.iter().zip(disks).enumerate();
+        let resting = nodes.filter_map(|(node, (here, disk))| {
+            let process = here.process.as_ref().filter(|process| process.batch.is_none())?;
+            Some(Resting { node, replica: &process.replica, source: disk })
+        });
+        resting.collect()
+    }
+}
+
+/// How long after the last fault replicas may differ.
+const PATIENCE: Instant = 60 * SECOND;

@@ -1,0 +1,76 @@
+//! How often each path was walked: a run that never lost a message has not tested loss.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Counts by name.
+#[derive(Debug, Clone, Default)]
+pub struct Tally(BTreeMap<&'static str, u64>);
+
+impl Tally {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, what: &'static str) {
+        self.add(what, 1);
+    }
+
+    /// Counts some more.
+    pub(crate) fn add(&mut self, what: &'static str, times: u64) {
+        *self.0.entry(what).or_default() += times;
+    }
+
+    /// Adds the counts of another run.
+    pub fn join(&mut self, other: &Self) {
+        for (&what, &times) in &other.0 {
+            self.add(what, times);
+        }
+    }
+
+    /// How often it happened.
+    #[must_use]
+    pub fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
+    /// What of [`SOMETIMES`] never happened.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        SOMETIMES.iter().copied().filter(|what| self.of(what) == 0).collect()
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, times) in &self.0 {
+            writeln!(f, "  {times:>9}  {what}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What must happen at least once over a range of seeds, or the range proves nothing.
+pub const SOMETIMES: &[&str] = &[
+    "a batch was lost in a crash",
+    "a catching-up replica did not count",
+    "a coordinator answered below quorum",
+    "a coordinator did not know",
+    "a counter was reset",
+    "a disk was restored from a backup",
+    "a disk was wiped",
+    "a dotlog entry was trimmed",
+    "a full sync was finished",
+    "a link was cut",
+    "a machine crashed",
+    "a message was delivered twice",
+    "a message was lost",
+    "a node was paused",
+    "a process crashed",
+    "a pull brought rows",
+    "a quorum read was checked",
+    "a read repaired",
+    "a read showed siblings",
+    "a retry hit a record",
+    "a store failed",
+    "a wall clock jumped",
+    "an acknowledged write was lost as its level allows",
+    "an increment was made void",
+];

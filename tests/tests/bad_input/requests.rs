@@ -1,0 +1,271 @@
+//! Requests that are well-formed and wrong: each names what is wrong with it, and does nothing.
+
+use anyhow::{bail, ensure};
+use starling::wire::{
+    self, CreateBucket, FailureKind, Key, Kind, Mutation, OperationId, Outcome, ReadRequest,
+    Request, Response, WriteRequest,
+};
+use starling::{Client, ErrorKind};
+
+use crate::raw::Raw;
+use crate::{BUCKET, Witness, cluster};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<()> {
+    let cluster = cluster().await?;
+    let witness = Witness::of(&cluster).await?;
+    let raw = Raw::client(&cluster).await?;
+    for (case, request, kind, text) in wrong_requests() {
+        let failure = raw.failure(&request).await?;
+        ensure!(failure.kind == kind, "{case}: {failure:?}");
+        ensure!(
+            failure.outcome == Outcome::NotApplied,
+            "{case}: {failure:?}"
+        );
+        ensure!(failure.message.contains(text), "{case}: {failure:?}");
+    }
+    witness.is_undisturbed().await?;
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow::Result<()> {
+    let cluster = cluster().await?;
+    let witness = Witness::of(&cluster).await?;
+    let raw = Raw::client(&cluster).await?;
+    let token = context_of(&raw, "witness").await?;
+    let other = context_of(&raw, "somebody else").await?;
+    let mut forged = token.clone();
+    let middle = forged.len() / 2;
+    forged[middle] ^= 1;
+    let mut newer = token.clone();
+    newer[0] = 9;
+    let cases = [
+        ("cut", token[..token.len() - 1].to_vec(), "cut short"),
+        ("hardly there", token[..4].to_vec(), "cut short"),
+        ("forged", forged, "changed"),
+        ("of another key", other, "another key"),
+        ("of another version", newer, "version"),
+        ("garbage", vec![1; 100], "garbage"),
+        ("endless", vec![1; wire::MAX_CONTEXT + 1], "65"),
+    ];
+    for (case, context, text) in cases {
+        let mut write = put("witness", b"x");
+        if let Request::Write(write) = &mut write {
+            write.context = context.into();
+        }
+        let failure = raw.failure(&write).await?;
+        let expected = [FailureKind::BadContext, FailureKind::TooLarge];
+        ensure!(expected.contains(&failure.kind), "{case}: {failure:?}");
+        ensure!(
+            failure.outcome == Outcome::NotApplied,
+            "{case}: {failure:?}"
+        );
+        ensure!(failure.message.contains(text), "{case}: {failure:?}");
+    }
+    witness.is_undisturbed().await?;
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_is_of_one_kind_for_its_life() -> anyhow::Result<()> {
+    let cluster = cluster().await?;
+    let witness = Witness::of(&cluster).await?;
+    let client = cluster.client().await?;
+    client.create_bucket("counts").kind(Kind::Counter).await?;
+    client.create_bucket("counts").kind(Kind::Counter).await?;
+    let conflict = client
+        .create_bucket("counts")
+        .kind(Kind::Set)
+        .await
+        .unwrap_err();
+    ensure!(conflict.kind() == ErrorKind::WrongKind, "{conflict}");
+    let conflict = client
+        .create_bucket("counts")
+        .kind(Kind::Counter)
+        .n(1)
+        .await
+        .unwrap_err();
+    ensure!(conflict.kind() == ErrorKind::WrongKind, "{conflict}");
+    for error in wrong_kinds(&client).await {
+        ensure!(error.kind() == ErrorKind::WrongKind, "{error}");
+        ensure!(error.to_string().contains("holds kind counter"), "{error}");
+    }
+    let unknown = client.bucket("no-such-bucket").get("k").await.unwrap_err();
+    ensure!(unknown.kind() == ErrorKind::UnknownBucket, "{unknown}");
+    ensure!(
+        unknown.to_string().contains("starling bucket create"),
+        "{unknown}"
+    );
+    witness.is_undisturbed().await?;
+    cluster.finish()
+}
+
+/// What is wrong, the request, the kind of its failure, and words of its message.
+fn wrong_requests() -> Vec<(&'static str, Request, FailureKind, &'static str)> {
+    let nowhere = |mutation| write("no-such-bucket", "k", mutation);
+    let long = "k".repeat(wire::MAX_KEY + 1);
+    let many = vec![b"e".to_vec().into(); wire::MAX_ELEMENTS + 1];
+    let wide = vec![vec![b'e'; wire::MAX_ELEMENT + 1].into()];
+    let large = vec![0; wire::MAX_VALUE + 1];
+    vec![
+        (
+            "no bucket",
+            nowhere(Mutation::Delete),
+            FailureKind::UnknownBucket,
+            "there is no bucket",
+        ),
+        (
+            "a name that is none",
+            write("a/b", "k", Mutation::Delete),
+            FailureKind::UnknownBucket,
+            "",
+        ),
+        ("a long key", put(&long, b""), FailureKind::TooLarge, "key"),
+        (
+            "an empty key",
+            put("", b""),
+            FailureKind::BadRequest,
+            "empty",
+        ),
+        (
+            "a large value",
+            put("k", &large),
+            FailureKind::TooLarge,
+            "value",
+        ),
+        (
+            "a counter's change",
+            mutate(Mutation::Increment(1)),
+            FailureKind::WrongKind,
+            "kind value",
+        ),
+        (
+            "a set's change",
+            mutate(Mutation::Add(wide)),
+            FailureKind::WrongKind,
+            "kind value",
+        ),
+        (
+            "many elements",
+            mutate(Mutation::Add(many)),
+            FailureKind::WrongKind,
+            "kind value",
+        ),
+        (
+            "another kind",
+            read(Kind::Set, None, 1_000),
+            FailureKind::WrongKind,
+            "kind value",
+        ),
+        (
+            "no replica",
+            read(Kind::Value, Some(0), 1_000),
+            FailureKind::BadRequest,
+            "1",
+        ),
+        (
+            "too many replicas",
+            read(Kind::Value, Some(4), 1_000),
+            FailureKind::BadRequest,
+            "3",
+        ),
+        (
+            "no time",
+            read(Kind::Value, None, 0),
+            FailureKind::BadRequest,
+            "time",
+        ),
+        (
+            "all the time",
+            read(Kind::Value, None, u32::MAX),
+            FailureKind::BadRequest,
+            "time",
+        ),
+        (
+            "a bucket's name",
+            bucket("a b", 3),
+            FailureKind::BadRequest,
+            "name",
+        ),
+        ("no replicas", bucket("b", 0), FailureKind::BadRequest, "7"),
+        (
+            "eight replicas",
+            bucket("b", 8),
+            FailureKind::BadRequest,
+            "7",
+        ),
+    ]
+}
+
+/// What becomes of using a counter as something else.
+async fn wrong_kinds(client: &Client) -> Vec<starling::Error> {
+    let bucket = client.bucket("counts");
+    [
+        bucket.put("k", "v").await.err(),
+        bucket.get("k").await.err(),
+        bucket.set("k").add("e").await.err(),
+        bucket.set("k").members().await.err(),
+    ]
+    .into_iter()
+    .map(|error| error.expect("the bucket holds counters"))
+    .collect()
+}
+
+async fn context_of(raw: &Raw, key: &str) -> anyhow::Result<Vec<u8>> {
+    raw.ask(&put(key, b"once")).await?;
+    let mut request = read(Kind::Value, None, 1_000);
+    if let Request::Read(read) = &mut request {
+        read.key = Key::from(key);
+    }
+    match raw.ask(&request).await? {
+        Response::Read(read) => Ok(read.context.into_vec()),
+        other => bail!("{other:?}"),
+    }
+}
+
+fn mutate(mutation: Mutation) -> Request {
+    write(BUCKET, "k", mutation)
+}
+
+fn put(key: &str, value: &[u8]) -> Request {
+    write(BUCKET, key, Mutation::Put(value.to_vec().into()))
+}
+
+fn write(bucket: &str, key: &str, mutation: Mutation) -> Request {
+    Request::Write(WriteRequest {
+        bucket: bucket.to_owned(),
+        key: Key::from(key),
+        mutation,
+        context: Vec::new().into(),
+        operation: OperationId {
+            client: (fastrand::u64(..), fastrand::u64(..)),
+            sequence: 1,
+        },
+        age_ms: 0,
+        w: None,
+        durability: None,
+        return_value: false,
+        timeout_ms: 1_000,
+    })
+}
+
+fn read(kind: Kind, r: Option<u8>, timeout_ms: u32) -> Request {
+    Request::Read(ReadRequest {
+        bucket: BUCKET.to_owned(),
+        kind,
+        key: Key::from("k"),
+        element: None,
+        r,
+        local: false,
+        timeout_ms,
+    })
+}
+
+fn bucket(name: &str, n: u8) -> Request {
+    Request::CreateBucket(CreateBucket {
+        name: name.to_owned(),
+        kind: Kind::Value,
+        n,
+    })
+}
