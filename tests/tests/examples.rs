@@ -8,11 +8,10 @@ use std::process::Stdio;
 use anyhow::{Context, ensure};
 use tokio::process::Command;
 
-use starling_tests::cluster::{Cluster, Engine, Options, PATIENCE, build_examples};
+use starling_tests::cluster::{Cluster, Engine, Options, PATIENCE, example};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_of_the_client_works() -> anyhow::Result<()> {
-    let built = build_examples()?;
     let sources = sources()?;
     ensure!(sources.len() >= 5, "examples are missing: {sources:?}");
     let cluster = Cluster::start(Options {
@@ -21,11 +20,10 @@ async fn every_example_of_the_client_works() -> anyhow::Result<()> {
     })
     .await?;
     for name in sources {
-        let program = built.iter().find(|(built, _)| *built == name);
-        let (_, program) = program.with_context(|| format!("cargo did not build {name}"))?;
+        let program = example(&name)?;
         // Twice: an example leaves nothing behind that is in its own way.
         for _ in 0..2 {
-            let mut command = Command::new(program);
+            let mut command = Command::new(&program);
             command.env("STARLING_URL", cluster.url());
             command.stdin(Stdio::null()).kill_on_drop(true);
             let output = tokio::time::timeout(PATIENCE, command.output()).await;

@@ -214,10 +214,10 @@ fn subject(request: &Request) -> Option<(&str, &Key)> {
 }
 
 /// Tells the node how long it may take, a little less than we wait, so that its own account of a
-/// timeout arrives; and how old the operation is.
+/// timeout arrives, and never more than nodes allow; and how old the operation is.
 fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
     let allowed = timeout.saturating_sub((timeout / 10).min(GRACE));
-    let allowed_ms = u32::try_from(allowed.as_millis())
+    let allowed_ms = u32::try_from(allowed.min(LONGEST).as_millis())
         .unwrap_or(u32::MAX)
         .max(1);
     match request {
@@ -265,4 +265,6 @@ const NOBODY: &str =
     "the cluster has no such node; nothing was sent: see `Client::topology` for its nodes";
 /// The most by which a node's time is shorter than ours.
 const GRACE: Duration = Duration::from_millis(50);
+/// Nodes refuse to work on one request for longer. A call that may take longer asks again.
+const LONGEST: Duration = Duration::from_secs(60);
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);

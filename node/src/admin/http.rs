@@ -36,7 +36,6 @@ fn readiness(health: &Health) -> impl IntoResponse + use<> {
     (status, format!("{stage}\n"))
 }
 
-#[expect(clippy::unused_async, reason = "axum's handlers are async")]
 async fn exposition(State(metrics): State<Arc<Metrics>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, OPEN_METRICS)], metrics.encode())
 }

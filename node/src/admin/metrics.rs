@@ -1,4 +1,4 @@
-//! The counters of one node, as OpenMetrics. `docs/metrics.md` lists them; a test keeps it whole.
+//! The counters of one node, as `OpenMetrics`. `docs/metrics.md` lists them; a test keeps it whole.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,8 +18,8 @@ use crate::runtime::Statistics;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Mutex<Registry>,
-    operations: Family<[(&'static str, &'static str); 2], Counter>,
-    latency: Family<[(&'static str, &'static str); 1], Histogram, fn() -> Histogram>,
+    operations: Family<[Label; 2], Counter>,
+    latency: Latencies,
     commits: Counter,
     batch_inputs: Histogram,
     written_bytes: Counter,
@@ -60,6 +60,11 @@ pub(crate) struct Metrics {
     pub(crate) trimmed: Counter,
 }
 
+/// Its name and its value.
+type Label = (&'static str, &'static str);
+
+type Latencies = Family<[Label; 1], Histogram, fn() -> Histogram>;
+
 /// What a client asked for, as far as metrics tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -77,7 +82,6 @@ pub(crate) enum Operation {
 
 impl Metrics {
     /// All at zero.
-    #[expect(clippy::new_without_default, reason = "a node makes one, by name")]
     pub(crate) fn new() -> Self {
         let metrics = Self {
             registry: Mutex::default(),

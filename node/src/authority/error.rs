@@ -62,8 +62,8 @@ pub enum AuthorityError {
     },
 }
 
-impl AuthorityError {
-    pub(super) fn sign(error: rcgen::Error) -> Self {
+impl From<rcgen::Error> for AuthorityError {
+    fn from(error: rcgen::Error) -> Self {
         Self::Signing {
             reason: error.to_string(),
         }

@@ -71,10 +71,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = new_key()?;
-        let certificate = params
-            .self_signed(&key)
-            .map_err(AuthorityError::sign)?
-            .pem();
+        let certificate = params.self_signed(&key)?.pem();
         Ok(Self {
             cluster,
             certificate,
@@ -115,7 +112,7 @@ impl Authority {
     pub fn issue_node(&self, validity: Validity) -> Result<Issued, AuthorityError> {
         let node = NodeId(random()?);
         let mut params = self.params(Role::Node(node), validity)?;
-        let dns = SERVER_NAME.try_into().map_err(AuthorityError::sign)?;
+        let dns = SERVER_NAME.try_into()?;
         params.subject_alt_names.push(SanType::DnsName(dns));
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
@@ -179,9 +176,7 @@ impl Authority {
 
     fn sign(&self, params: &CertificateParams, role: Role) -> Result<Issued, AuthorityError> {
         let key = new_key()?;
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .map_err(AuthorityError::sign)?;
+        let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued {
             principal: Principal {
                 cluster: self.cluster,
@@ -226,13 +221,10 @@ fn named(
     principal: &Principal,
     validity: Validity,
 ) -> Result<CertificateParams, AuthorityError> {
-    let mut params = CertificateParams::new(Vec::new()).map_err(AuthorityError::sign)?;
+    let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name.remove(DnType::CommonName);
     params.distinguished_name.push(DnType::CommonName, name);
-    let uri = principal
-        .to_string()
-        .try_into()
-        .map_err(AuthorityError::sign)?;
+    let uri = principal.to_string().try_into()?;
     params.subject_alt_names.push(SanType::URI(uri));
     let epoch = rcgen::date_time_ymd(1970, 1, 1);
     params.not_before = epoch + validity.from.min(LATEST);
@@ -241,7 +233,7 @@ fn named(
 }
 
 fn new_key() -> Result<KeyPair, AuthorityError> {
-    KeyPair::generate_for(&PKCS_ED25519).map_err(AuthorityError::sign)
+    Ok(KeyPair::generate_for(&PKCS_ED25519)?)
 }
 
 fn random() -> Result<u64, AuthorityError> {

@@ -31,7 +31,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, env = "STARLING_CERT", value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
     /// The certificate's private key, PEM.
-    #[arg(long, global = true, env = "STARLING_KEY", value_name = "FILE")]
+    // Its id is not `key`, because that is the key of a row in other commands.
+    #[arg(
+        id = "private_key",
+        long = "key",
+        global = true,
+        env = "STARLING_KEY",
+        value_name = "FILE"
+    )]
     pub(crate) key: Option<PathBuf>,
     /// How long one operation may take, all attempts together.
     #[arg(
@@ -65,11 +72,17 @@ impl Global {
 
     /// A connected client.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
-        let [first, others @ ..] = self.seeds.as_slice() else {
+        let seeds: Vec<String> = self
+            .seeds
+            .iter()
+            .filter(|seed| !seed.is_empty())
+            .cloned()
+            .collect();
+        let [first, others @ ..] = seeds.as_slice() else {
             bail!(UsageError(NO_SEED.to_owned()));
         };
         let Some(url) = first.strip_prefix(SCHEME) else {
-            return self.connect_to(self.seeds.clone()).await;
+            return self.connect_to(seeds).await;
         };
         if !others.is_empty() {
             bail!(UsageError(

@@ -118,6 +118,12 @@ fn print_row(row: &RowState, output: Output) -> anyhow::Result<()> {
         part => format!("{}: ", excerpt(part, 40)),
     };
     for VersionState { dot, body, .. } in &row.versions {
+        // A counter's share names its actor itself.
+        let part = if body.starts_with(&row.part) {
+            ""
+        } else {
+            part.as_str()
+        };
         let dot = output.paint(Paint::Good, dot);
         output.line(format_args!("   {dot}   {part}{}", excerpt(body, 60)))?;
     }

@@ -177,12 +177,44 @@ fn report(error: &anyhow::Error, output: Output) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use clap::{CommandFactory, Parser};
 
     use super::Cli;
 
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_key_of_a_row_is_not_the_key_of_a_certificate() {
+        let line = ["starling", "--key", "our.key", "get", "users", "ada"];
+        let cli = Cli::try_parse_from(line).expect("both keys have a place");
+        assert_eq!(cli.global.key, Some("our.key".into()));
+    }
+
+    #[test]
+    fn options_of_all_commands_do_not_hide_arguments_of_one() {
+        for line in [
+            "get users ada --sort 1 -r 2 --local --node n1 --json",
+            "put users ada Ada -w 3 --durability synced --context 00 --timeout 1s --return-value",
+            "incr words the -5 --idempotency-key order-42 --key k.pem --cert c.pem --ca ca.pem",
+            "sadd tags post rust kv --seed 127.0.0.1:7401 -s 127.0.0.1:7402",
+            "inspect words the",
+            "ring owners words the",
+            "bucket create words --kind counter --n 3",
+            "init -c a.toml --member name=n1,id=00000000000000ff,addr=127.0.0.1:7401,zone=a",
+            "import a.csv --bucket b --key-template {a}:{b} --value-field c --kind value",
+            "bench --workload put --value-size 1KiB --keys 10 --concurrency 1 --pids 1,2",
+            "demo --nodes 3 --no-shell --job none",
+            "cert client shop --admin --directory certs",
+            "server -c a.toml --exit-with-parent",
+            "status",
+        ] {
+            let words = ["starling"].into_iter().chain(line.split(' '));
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
     }
 }

@@ -177,7 +177,7 @@ impl Config {
             reason: error.to_string(),
         })?;
         let mut config = Self::from_toml(&text).map_err(|error| error.in_file(path.to_owned()))?;
-        let base = path.parent().unwrap_or(Path::new(""));
+        let base = path.parent().unwrap_or_else(|| Path::new(""));
         let tls = &mut config.tls;
         for path in [
             &mut config.node.data_dir,

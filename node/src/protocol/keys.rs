@@ -5,7 +5,7 @@
 //!            | tag u8 | part                                            ^ the key's prefix ends
 //!   dotlog   n u8 | partition u32 | actor 16 B | counter u64
 //!   records  n u8 | partition u32 | operation id 24 B
-//!   meta     "vnode" | n u8 | partition u32
+//!   meta     "vnode" | n u8 | partition u32          "behind" | n u8 | partition u32
 //! ```
 //!
 //! Numbers are big endian, so that byte order is their order. The token comes first, so a vnode is
@@ -261,6 +261,12 @@ pub fn record_key(vnode: VnodeId, op: OpId) -> Vec<u8> {
 #[must_use]
 pub fn checkpoint_key(vnode: VnodeId) -> Vec<u8> {
     [&b"vnode"[..], &vnode_prefix(vnode)].concat()
+}
+
+/// The key of the mark that a vnode is catching up.
+#[must_use]
+pub fn behind_key(vnode: VnodeId) -> Vec<u8> {
+    [&b"behind"[..], &vnode_prefix(vnode)].concat()
 }
 
 fn skip_prefix(decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {

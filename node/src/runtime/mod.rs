@@ -16,6 +16,7 @@
 //! nodes can live in one process.
 
 mod accept;
+mod assemble;
 pub(crate) mod clock;
 mod committer;
 mod envelope;

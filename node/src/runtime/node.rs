@@ -7,35 +7,22 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::mpsc as threads;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crdt::Hlc;
 use ring::NodeId;
-use starling::transport::{CloseCode, Endpoint};
-use tokio::net::TcpListener;
+use starling::transport::CloseCode;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle as Task;
+use tokio::sync::mpsc;
 
-use super::accept::{Closing, accept_all};
-use super::clock::Clock;
-use super::committer::{Committer, CommitterParts, Published};
+use super::accept::Closing;
+use super::assemble::{Network, Ports, open};
 use super::event::Event;
-use super::peers::{Dialler, Peers};
-use super::shell::{Shell, Turn, particular};
+use super::shell::Shell;
 use super::start::{Opened, StartError};
-use super::view::Views;
-use crate::admin::{self, Health, Metrics};
 use crate::config::Config;
-use crate::protocol::cluster::{Exchange, ExchangeConfig};
-use crate::protocol::coordinator::{Coordinator, CoordinatorConfig};
-use crate::protocol::replica::{Replica, ReplicaConfig};
-use crate::protocol::vnode::Limits;
-use crate::server::Desk;
-use crate::store::{DataDirectory, StoreError};
+use crate::store::{DirectoryError, StoreError};
 
 /// A running node. Dropping the handle stops it like [`Node::shutdown`].
 #[derive(Debug)]
@@ -60,7 +47,7 @@ pub enum StopError {
     /// The store could not be synced at the end.
     Store(StoreError),
     /// The directory could not be marked.
-    Directory(crate::store::DirectoryError),
+    Directory(DirectoryError),
     /// The network thread failed.
     Failed,
 }
@@ -180,24 +167,6 @@ impl fmt::Display for StopError {
 
 impl std::error::Error for StopError {}
 
-/// What the starting thread is told.
-#[derive(Debug)]
-struct Ports {
-    quic: SocketAddr,
-    http: SocketAddr,
-    inbox: mpsc::UnboundedSender<Event>,
-}
-
-/// The open ports, and what serves them.
-struct Network {
-    endpoint: Arc<Endpoint>,
-    accepting: Task<()>,
-    closing: watch::Sender<Closing>,
-    shell: Shell,
-    inbox: mpsc::UnboundedReceiver<Event>,
-    directory: DataDirectory,
-}
-
 /// The network thread.
 fn run(
     opened: Opened,
@@ -249,173 +218,6 @@ fn drive(runtime: &Runtime, network: Network) -> Result<(), StopError> {
     directory.mark_clean().map_err(StopError::Directory)?;
     tracing::info!("stopped in order");
     Ok(())
-}
-
-/// Opens the ports and starts what serves them.
-async fn open(opened: Opened) -> Result<(Network, Ports), StartError> {
-    let listen = opened.config.listen.clone();
-    let endpoint = Endpoint::bind(listen.quic, opened.endpoint.clone());
-    let endpoint = Arc::new(endpoint.map_err(StartError::Transport)?);
-    let quic = endpoint.local_addr().map_err(StartError::Transport)?;
-    let refused = |error: std::io::Error| StartError::Http {
-        address: listen.http,
-        reason: error.to_string(),
-    };
-    let listener = TcpListener::bind(listen.http).await.map_err(refused)?;
-    let http = listener.local_addr().map_err(refused)?;
-
-    let (inbox, events) = mpsc::unbounded_channel();
-    let (closing, closed) = watch::channel(Closing::No);
-    let metrics = Arc::new(Metrics::new());
-    let statistics = Published::default();
-    let health = Arc::new(Health::new(statistics.clone()));
-    tokio::spawn(admin::serve(
-        listener,
-        Arc::clone(&health),
-        Arc::clone(&metrics),
-    ));
-    let accepting = accept_all(
-        Arc::clone(&endpoint),
-        inbox.clone(),
-        Arc::clone(&metrics),
-        closed,
-    );
-    let accepting = tokio::spawn(accepting);
-    let ports = Ports {
-        quic,
-        http,
-        inbox: inbox.clone(),
-    };
-    let wiring = Wiring {
-        endpoint: Arc::clone(&endpoint),
-        inbox,
-        metrics,
-        statistics,
-        health,
-    };
-    let (shell, directory) = assemble(opened, &ports, wiring)?;
-    Ok((
-        Network {
-            endpoint,
-            accepting,
-            closing,
-            shell,
-            inbox: events,
-            directory,
-        },
-        ports,
-    ))
-}
-
-/// What the parts of a node share.
-struct Wiring {
-    endpoint: Arc<Endpoint>,
-    inbox: mpsc::UnboundedSender<Event>,
-    metrics: Arc<Metrics>,
-    statistics: Published,
-    health: Arc<Health>,
-}
-
-/// Makes the machines and starts the committer.
-fn assemble(
-    opened: Opened,
-    ports: &Ports,
-    wiring: Wiring,
-) -> Result<(Shell, DataDirectory), StartError> {
-    let Opened {
-        config,
-        here,
-        directory,
-        last,
-        engine,
-        state,
-        floor,
-        seed,
-        ..
-    } = opened;
-    let Wiring {
-        endpoint,
-        inbox,
-        metrics,
-        statistics,
-        health,
-    } = wiring;
-    let clock = Clock::start();
-    let now = clock.now();
-    let limits = limits(&config);
-    let replica_config = ReplicaConfig {
-        limits: limits.clone(),
-        ..ReplicaConfig::default()
-    };
-    let behind = last.may_have_lost_wal();
-    tracing::info!(node = %here.node, cluster = %here.cluster, quic = %ports.quic, ?last, "started");
-    let views = Arc::new(Views::default());
-    let parts = CommitterParts {
-        replica: Replica::new(here.node, replica_config, behind, seed, floor),
-        engine: Arc::clone(&engine),
-        views: Arc::clone(&views),
-        clock,
-        metrics: Arc::clone(&metrics),
-        statistics,
-    };
-    let outputs = inbox.clone();
-    // Without a loop the node is stopping, and nobody waits for them.
-    let committer = Committer::start(parts, move |written| {
-        outputs.send(Event::Outputs(written)).ok();
-    });
-    let committer = committer.map_err(system)?;
-    let orders = usize::try_from(config.limits.requests.get()).unwrap_or(usize::MAX);
-    let coordinator = CoordinatorConfig {
-        orders,
-        ..CoordinatorConfig::default()
-    };
-    let exchange = Exchange::new(now, here, state, seed, ExchangeConfig::default());
-    let exchange = exchange.map_err(|error| StartError::ClusterState {
-        file: directory.path().to_owned(),
-        reason: error.to_string(),
-    })?;
-    let mut addresses = config.listen.advertise.clone();
-    if addresses.is_empty() {
-        addresses.extend(particular(ports.quic));
-    }
-    let dialler = Dialler {
-        endpoint,
-        inbox,
-        cluster: here.cluster,
-        node: here.node,
-    };
-    let shell = Shell {
-        clock,
-        here,
-        directory: directory.path().to_owned(),
-        addresses,
-        http: particular(ports.http),
-        boot: floor.max(Hlc::at(now.wall_ms)).to_bits(),
-        limits,
-        engine,
-        views,
-        committer,
-        coordinator: Coordinator::new(here.node, coordinator),
-        exchange,
-        desk: Desk::new(here.node),
-        peers: Peers::new(dialler),
-        metrics,
-        health,
-        turn: Turn::default(),
-        config: Arc::new(config),
-    };
-    Ok((shell, directory))
-}
-
-/// What the configuration says of the vnodes' limits.
-fn limits(config: &Config) -> Limits {
-    let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
-    Limits {
-        siblings: count(config.limits.siblings.get()),
-        rows_per_operation: count(config.limits.rows_per_operation.get()),
-        retry_window_ms: config.limits.retry_window.milliseconds(),
-        ..Limits::default()
-    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`")]

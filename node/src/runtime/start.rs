@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ring::NodeId;
 use starling::transport::{
@@ -105,21 +106,8 @@ impl fmt::Display for StartError {
     }
 }
 
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Identity(error) => Some(error),
-            Self::Directory(error) => Some(error),
-            Self::Store(error) => Some(error),
-            Self::Transport(error) => Some(error),
-            Self::NotANode { .. }
-            | Self::NoSuchEngine { .. }
-            | Self::ClusterState { .. }
-            | Self::Http { .. }
-            | Self::System { .. } => None,
-        }
-    }
-}
+// It has no source: its words hold those of the error within, and reports would say them twice.
+impl std::error::Error for StartError {}
 
 /// Everything that is opened before the threads start.
 #[derive(Debug)]
@@ -204,7 +192,11 @@ pub(super) fn endpoint(config: &Config) -> Result<EndpointConfig, StartError> {
         identity: Some(identity),
         roots,
         accept: Some(accept),
-        limits: Limits::default(),
+        limits: Limits {
+            idle_timeout: IDLE,
+            keep_alive: KEEP_ALIVE,
+            ..Limits::default()
+        },
     })
 }
 
@@ -261,3 +253,7 @@ fn random() -> Result<u64, StartError> {
         reason: error.to_string(),
     })
 }
+
+/// A node that is gone without a word is noticed after this long.
+const IDLE: Duration = Duration::from_secs(5);
+const KEEP_ALIVE: Duration = Duration::from_millis(1500);

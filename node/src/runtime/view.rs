@@ -96,7 +96,7 @@ impl Views {
         read: &ReadRows,
         limits: &Limits,
         source: &dyn Source,
-    ) -> Option<Result<Result<RowsRead, Refusal>, SourceError>> {
+    ) -> Option<Pair> {
         if read.whole_clock {
             return None;
         }
@@ -152,6 +152,9 @@ impl Views {
         }
     }
 }
+
+/// Rows and clock. The outer error is the store's; the inner one refuses an answer over the limit.
+pub(crate) type Pair = Result<Result<RowsRead, Refusal>, SourceError>;
 
 /// How often a reader tries before it asks the committer.
 const ATTEMPTS: usize = 3;

@@ -3,13 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use crdt::OpId;
-use ring::{Layout, ReplicaCount, Token, VnodeId};
 use serde_bytes::ByteBuf;
-use starling::wire::{
-    self, CreateBucket, Failure, InspectRequest, Key, Kind, Mutation, OperationId, ReadRequest,
-    Request, Response, WriteRequest,
-};
 
 use super::desk::{DEFAULT_DURABILITY, Desk, Known, majority};
 use super::failure;
@@ -21,6 +15,12 @@ use crate::protocol::keys::{KeyPrefix, Tag};
 use crate::protocol::messages::Selection;
 use crate::protocol::time::{Moment, Time};
 use crate::protocol::vnode::{Action, Command};
+use crdt::OpId;
+use ring::{Layout, ReplicaCount, Token, VnodeId};
+use starling::wire::{
+    self, CreateBucket, Failure, InspectRequest, Key, Kind, Mutation, OperationId, ReadRequest,
+    Request, Response, WriteRequest,
+};
 
 /// What to do with a request.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ pub enum Accepted {
 }
 
 impl Desk {
-    /// Reads and checks a request. Any bytes are accepted, and what they ask for is done or refused.
+    /// Reads and checks a request. Any bytes are taken: what they ask for is done or refused.
     #[must_use]
     pub fn accept(&self, now: Moment, bytes: &[u8]) -> Accepted {
         let accepted = match wire::decode(bytes) {

@@ -1,16 +1,16 @@
 //! The desk: what a node needs to know to take orders, refreshed when the cluster's state changes.
 
 use bytes::{Bytes, BytesMut};
-use ring::{Layout, MemberMap, NodeId, ReplicaCount, Ring};
 use serde_bytes::ByteBuf;
-use starling::wire::{
-    self, Bucket, Durability, Failure, FailureKind, MemberAddress, Outcome, Response, Topology,
-    WriteResponse,
-};
 
 use super::failure;
 use super::token::TokenKey;
 use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, Buckets, ClusterState, Creation};
+use ring::{Layout, MemberMap, NodeId, ReplicaCount, Ring};
+use starling::wire::{
+    self, Bucket, Durability, Failure, FailureKind, MemberAddress, Outcome, Response, Topology,
+    WriteResponse,
+};
 
 /// Takes clients' requests for one node.
 #[derive(Debug)]

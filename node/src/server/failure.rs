@@ -4,13 +4,12 @@
 
 use std::fmt::Display;
 
-use starling::wire::{Failure, FailureKind, Kind, LimitError, Outcome, WireError};
-
 use super::token::BadToken;
-use crate::protocol::cluster::{Alarm, BucketError};
+use crate::protocol::cluster::{Alarm, BucketError, kind_name};
 use crate::protocol::coordinator::OrderFailed;
 use crate::protocol::messages::Refusal;
 use crate::protocol::vnode::Rejected;
+use starling::wire::{Failure, FailureKind, Kind, LimitError, Outcome, WireError};
 
 /// What an order that failed was for: only a write can have been applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +233,7 @@ pub(super) fn bad_context(bad: &BadToken) -> Failure {
 
 /// The bucket holds something else than was asked for.
 pub(super) fn wrong_kind(bucket: &str, holds: Kind, asked: Kind) -> Failure {
-    let (holds, asked) = (name_of(holds), name_of(asked));
+    let (holds, asked) = (kind_name(holds), kind_name(asked));
     refused(
         FailureKind::WrongKind,
         format!(
@@ -344,14 +343,6 @@ fn refused(kind: FailureKind, message: String) -> Failure {
         outcome: Outcome::NotApplied,
         message,
         retry_after_ms: 0,
-    }
-}
-
-fn name_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Value => "value",
-        Kind::Counter => "counter",
-        Kind::Set => "set",
     }
 }
 

@@ -2,13 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crdt::codec::Decoder;
-use crdt::dots::DotSet;
-use crdt::kinds::counter::Share;
-use crdt::{Actor, Dot, Row, Version};
-use ring::NodeId;
 use serde_bytes::ByteBuf;
-use starling::wire::{Failure, Inspection, ReplicaState, Response, RowState, VersionState};
 
 use super::desk::{Desk, Known, bucket};
 use super::failure::{self, Work};
@@ -16,6 +10,12 @@ use super::shown::Inspected;
 use crate::protocol::coordinator::OrderFailed;
 use crate::protocol::keys::{RowKey, Tag};
 use crate::protocol::messages::{KeyedRow, RowsRead};
+use crdt::codec::Decoder;
+use crdt::dots::DotSet;
+use crdt::kinds::counter::Share;
+use crdt::{Actor, Dot, Row, Version};
+use ring::NodeId;
+use starling::wire::{Failure, Inspection, ReplicaState, Response, RowState, VersionState};
 
 /// What one owner answered.
 pub(super) type Answer = (NodeId, Result<RowsRead, OrderFailed>);

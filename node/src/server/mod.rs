@@ -9,8 +9,8 @@
 //!
 //! Nothing here reads a clock or a socket. All that a client says is checked here and nowhere else:
 //! that the bucket is known and of the right kind, sizes, r and w, the time allowed, and that a
-//! context token is of this cluster and this key. What cannot be done is refused with a message that
-//! says what failed, what is still true and what to do next.
+//! context token is of this cluster and this key. What cannot be done is refused with a message
+//! that says what failed, what is still true and what to do next.
 //!
 //! Whoever the transport lets in may do everything: there are no permissions per bucket.
 

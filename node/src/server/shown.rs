@@ -1,8 +1,6 @@
 //! From an order's outcome to the answer that the client waits for.
 
-use ring::{PartitionId, Token};
 use serde_bytes::ByteBuf;
-use starling::wire::{Failure, Kind, ReadResponse, Response, WriteResponse};
 
 use super::desk::Desk;
 use super::failure::{self, Work};
@@ -10,6 +8,8 @@ use super::state::state;
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone, WriteDone};
+use ring::{PartitionId, Token};
+use starling::wire::{Failure, Kind, ReadResponse, Response, WriteResponse};
 
 /// How to answer an order: what is kept of the request while it is under way.
 #[derive(Debug)]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crdt::Row;
-use crdt::kinds::{counter, set, value};
 use serde_bytes::ByteBuf;
-use starling::wire::{Failure, Kind, State};
 
 use super::failure;
 use crate::protocol::keys::{RowKey, Tag};
+use crdt::Row;
+use crdt::kinds::{counter, set, value};
+use starling::wire::{Failure, Kind, State};
 
 /// What a client sees of a key. Rows of another kind, which only a displaced bucket leaves behind,
 /// are not shown.

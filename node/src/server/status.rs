@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ring::{Member, NodeId};
 use serde_bytes::ByteBuf;
-use starling::wire::{MemberStatus, Response, Status};
 
 use super::desk::{Desk, Known};
+use ring::{Member, NodeId};
+use starling::wire::{MemberStatus, Response, Status};
 
 /// What the node's shell has measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

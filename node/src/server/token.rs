@@ -18,14 +18,14 @@
 use std::fmt;
 use std::hash::Hasher;
 
+use siphasher::sip::SipHasher24;
+
+use crate::protocol::cluster::Secret;
 use crdt::Context;
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::dots::DotSet;
 use ring::{BucketId, ClusterId, NodeId};
-use siphasher::sip::SipHasher24;
 use starling::wire::{Key, MAX_CONTEXT};
-
-use crate::protocol::cluster::Secret;
 
 /// Seals and opens the tokens of one cluster.
 #[derive(Debug, Clone)]

@@ -13,43 +13,45 @@ use std::sync::OnceLock;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// What cargo built: the names of targets and their files.
-pub type Built = Vec<(String, PathBuf)>;
-
 /// The path of the `starling` binary, built at the first call.
 ///
 /// # Errors
 /// If cargo cannot build it; the error has what cargo said.
 pub fn starling() -> anyhow::Result<PathBuf> {
-    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let find = || {
-        if let Some(binary) = env::var_os("STARLING_BINARY") {
-            return Ok(PathBuf::from(binary));
-        }
-        let built = build(&["--bin", "starling"])?;
-        let binary = built.into_iter().find(|(name, _)| name == "starling");
-        Ok(binary.context("cargo names no such binary")?.1)
-    };
-    FOUND
-        .get_or_init(|| find().map_err(|error: anyhow::Error| format!("{error:#}")))
-        .clone()
-        .map_err(anyhow::Error::msg)
+    match env::var_os("STARLING_BINARY") {
+        Some(binary) => Ok(PathBuf::from(binary)),
+        None => executable("starling"),
+    }
 }
 
-/// Builds the client's examples and gives their names and files.
+/// The path of one of the client's examples, built at the first call.
 ///
 /// # Errors
-/// If cargo cannot build them.
-pub fn build_examples() -> anyhow::Result<Built> {
-    build(&["--examples"])
+/// If cargo cannot build it, or there is none of that name.
+pub fn example(name: &str) -> anyhow::Result<PathBuf> {
+    executable(name)
 }
 
-fn build(targets: &[&str]) -> anyhow::Result<Built> {
+fn executable(name: &str) -> anyhow::Result<PathBuf> {
+    static BUILT: OnceLock<Result<Built, String>> = OnceLock::new();
+    let built = BUILT.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    let built = built.as_ref().map_err(anyhow::Error::msg)?;
+    let found = built.iter().find(|(built, _)| built == name);
+    let (_, path) = found.with_context(|| format!("cargo did not build {name}"))?;
+    Ok(path.clone())
+}
+
+/// What cargo built: the names of targets and their files.
+type Built = Vec<(String, PathBuf)>;
+
+/// Builds the binary and the examples. Both at once and of the whole workspace, because then the
+/// crates beneath have the features with which `cargo test --workspace` has built them already.
+fn build() -> anyhow::Result<Built> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .args(["build", "--workspace", "--locked", "--message-format=json"])
-        .args(targets);
+        .args(["--bin", "starling", "--examples"]);
     if !cfg!(feature = "rocksdb") {
         command.arg("--no-default-features");
     }
@@ -69,7 +71,7 @@ fn build(targets: &[&str]) -> anyhow::Result<Built> {
     let output = command.output().context("cargo cannot be run")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("cargo cannot build {targets:?}: {said}");
+        bail!("cargo cannot build the binary and the examples: {said}");
     }
     Ok(executables(&String::from_utf8_lossy(&output.stdout)))
 }

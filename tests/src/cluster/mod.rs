@@ -30,7 +30,7 @@ use starling::{Client, ClientBuilder, Profile, Tls};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-pub use binary::{Built, build_examples, starling};
+pub use binary::{example, starling};
 pub use certificates::Certificates;
 pub use config::{ConfigFile, Engine};
 pub use http::fetch;

@@ -36,6 +36,35 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until every node by itself holds this of a key.
+    ///
+    /// # Errors
+    /// If that does not come about in time; the error names what a node holds instead.
+    pub async fn wait_holding(
+        &self,
+        client: &Client,
+        subject: &Subject,
+        kind: Kind,
+        expected: &Observed,
+    ) -> anyhow::Result<()> {
+        for node in self.nodes() {
+            let waited = until("a replica has it", || async {
+                let held = read_local(client, subject, kind, node.id()).await;
+                held.ok().filter(|held| held == expected)
+            });
+            if let Err(error) = waited.await {
+                let held = match read_local(client, subject, kind, node.id()).await {
+                    Ok(held) => held.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                let name = node.name();
+                let what = format!("{subject}: {name} holds {held}, not {expected}");
+                return Err(error.context(what));
+            }
+        }
+        Ok(())
+    }
+
     /// Reads each key at each node alone.
     ///
     /// # Errors

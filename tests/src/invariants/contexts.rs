@@ -1,5 +1,8 @@
 //! A context covers only what its reader saw, or what was overwritten before it read.
 //!
+//! "Overwritten" takes in what came before an event of another row of the key: who removes one
+//! element over a context that holds another has seen both, and so has, by hearsay, who reads it.
+//!
 //! A context that covers more makes the reader's next write kill versions that nobody has read: a
 //! clock newer than its row does that, and so does a dot that is claimed as a vector entry.
 
@@ -15,10 +18,11 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
     let rows = answered.done.rows.values();
     let shown: BTreeSet<Dot> = rows.flat_map(|row| row.versions().keys().copied()).collect();
     let context = &answered.done.context;
-    for entry in ledger.entries_of(&ledger.subjects[answered.subject].prefix) {
+    let prefix = &ledger.subjects[answered.subject].prefix;
+    for entry in ledger.entries_of(prefix).filter(|entry| entry.body.is_some()) {
         let dot = entry.event.dot;
         let is_claimed = context.contains(dot) && !shown.contains(&dot);
-        if is_claimed && entry.body.is_some() && entry.covered_by.is_empty() {
+        if is_claimed && !ledger.entries_of(prefix).any(|later| later.covers.contains(dot)) {
             let key = &entry.event.row;
             return Err(format!("a read of {key} covers {dot}, which it did not show"));
         }

@@ -11,7 +11,10 @@
 use std::collections::BTreeSet;
 
 use crdt::Dot;
+use crdt::kinds::counter::Share;
 use starling_node::protocol::coordinator::ReadDone;
+use starling_node::protocol::event::{Effect, Operation};
+use starling_node::protocol::keys::Tag;
 
 use super::{Answered, Observation};
 use crate::sim::N;
@@ -44,9 +47,20 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
 fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     let Some(entry) = ledger.entry(dot) else { return Ok(()) };
     let key = &entry.event.row;
+    if let Some(Operation { effect: Effect::Increment(_), .. }) = entry.event.operation {
+        let share = done.rows.get(key).map(Share::of);
+        let upto = share.and_then(Result::ok).map_or(0, |share| share.added().upto);
+        return if upto >= dot.counter {
+            Ok(())
+        } else {
+            Err(format!("{key} holds increments up to {upto}, without {dot}"))
+        };
+    }
     if entry.body.is_some() {
-        // A version that was seen is shown or covered, and both are in the context.
-        return if done.context.contains(dot) {
+        // A version that was seen is shown or covered. In keys of many rows the context need not
+        // hold what was covered in one of them.
+        let is_covered = key.tag() != Tag::Value && !entry.covered_by.is_empty();
+        return if done.context.contains(dot) || is_covered {
             Ok(())
         } else {
             Err(format!("{key} does not show {dot} nor cover it"))

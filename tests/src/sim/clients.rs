@@ -8,7 +8,7 @@ use crdt::{Context, Dot};
 use starling_node::protocol::coordinator::{
     Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder,
 };
-use starling_node::protocol::messages::Selection;
+use starling_node::protocol::messages::{Refusal, Selection};
 use starling_node::protocol::vnode::Command;
 
 use super::ledger::{Acked, Ending};
@@ -204,8 +204,12 @@ impl World {
             Outcome::Read(Err(failed)) | Outcome::Written(Err(failed)) => failed,
             Outcome::Inspected(_) => return,
         };
-        let may_be_applied =
-            matches!(failed, OrderFailed::Unknown | OrderFailed::BelowQuorum { .. });
+        let may_be_applied = matches!(
+            failed,
+            OrderFailed::Unknown
+                | OrderFailed::BelowQuorum { .. }
+                | OrderFailed::Refused(Refusal::Storage | Refusal::DiskFull)
+        );
         current.is_open |= may_be_applied;
         self.clients[client].current = Some(current);
         self.try_later(client, current);

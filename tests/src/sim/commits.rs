@@ -10,7 +10,7 @@ use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::messages::Refusal;
 use starling_node::protocol::replica::{Commit, Input, Output};
 use starling_node::protocol::stage::Stage;
-use starling_node::protocol::vnode::{Limits, Sending};
+use starling_node::protocol::vnode::Limits;
 use starling_node::store::{Engine, StoreError};
 
 use super::disk::{Disk, barrier_of, batch_of};
@@ -147,7 +147,7 @@ impl World {
         match &output {
             Output::Written { ticket, result } => {
                 if let Ok(written) = result {
-                    self.promise_written(node, *ticket, matches!(written.sending, Sending::Nothing));
+                    self.promise_written(node, *ticket, &written.sending);
                 }
                 self.coordinate(node, output);
             }
@@ -213,7 +213,7 @@ impl World {
     }
 
     fn after_disk(&mut self, node: usize, step: Step) {
-        let delay = self.plan.slow_disk;
+        let delay = if self.is_healed { MS } else { self.plan.slow_disk };
         let delay = self.up_to(delay);
         self.later(node, delay, step);
     }
@@ -257,6 +257,3 @@ impl World {
 fn refusal_of(error: &StoreError) -> Refusal {
     if error.is_disk_full() { Refusal::DiskFull } else { Refusal::Storage }
 }
-
-/// The level that a vnode claims for the other owners when nothing needs to be sent to them.
-pub(crate) const SETTLED: Durability = Durability::Synced;

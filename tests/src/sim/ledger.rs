@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     pub(crate) has_unknown_loss: bool,
     /// Some event may be lost for good: a crash took a batch, or a disk was replaced.
     pub(crate) has_loss: bool,
+    /// Some disk was replaced by an empty one or an older copy.
+    pub(crate) has_new_disk: bool,
     entries: Vec<Entry>,
     by_dot: BTreeMap<Dot, usize>,
     by_key: BTreeMap<KeyPrefix, Vec<usize>>,
@@ -114,6 +116,7 @@ impl Ledger {
             operations: Vec::new(),
             has_unknown_loss: false,
             has_loss: false,
+            has_new_disk: false,
             entries: Vec::new(),
             by_dot: BTreeMap::new(),
             by_key: BTreeMap::new(),

@@ -134,10 +134,12 @@ impl World {
             Some(Err(_)) => return,
         };
         self.ledger.has_loss = true;
+        self.ledger.has_new_disk = true;
         self.ledger.has_unknown_loss |= !behind;
         self.lose_promises(node, Crash::Disk);
         self.nodes[node].stop();
         self.nodes[node].engine = engine;
+        self.nodes[node].disk_since = self.queue.now();
         self.start_later(node, behind);
     }
 

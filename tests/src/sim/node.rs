@@ -21,6 +21,8 @@ use super::queue::Instant;
 pub(crate) struct Node {
     pub(crate) id: NodeId,
     pub(crate) engine: MemoryEngine,
+    /// When the disk began to hold what it holds: it was replaced then.
+    pub(crate) disk_since: Instant,
     pub(crate) process: Option<Process>,
     /// How many processes there have been: what was meant for an earlier one is dropped.
     pub(crate) life: u32,
@@ -71,6 +73,7 @@ impl Node {
         Self {
             id,
             engine: MemoryEngine::new(),
+            disk_since: 0,
             process: None,
             life: 0,
             born: 0,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crdt::Dot;
 use ring::VnodeId;
+use starling::wire::Durability;
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::{RowKey, dot_of_event_key};
 use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
@@ -12,9 +13,9 @@ use starling_node::protocol::stage::{Changes, Family};
 use starling_node::protocol::vnode::{Action, Sending, Written};
 
 use super::bits;
-use super::commits::SETTLED;
 use super::describe::Brief;
 use super::ledger::Entry;
+use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
 
 type Logged = BTreeMap<VnodeId, Vec<Event>>;
@@ -123,18 +124,19 @@ impl World {
         }
     }
 
-    /// A write is let out: this node stands by it, and if nothing needs to be sent, all owners do.
-    pub(crate) fn promise_written(&mut self, node: usize, ticket: u64, is_everywhere: bool) {
+    /// A write is let out: this node stands by it, and so do those that it says hold it.
+    pub(crate) fn promise_written(&mut self, node: usize, ticket: u64, sending: &Sending) {
         let Some(attempt) = self.attempts.get(&ticket) else { return };
-        let operation = &self.ledger.operations[attempt.operation];
-        let (durability, subject) = (operation.durability, operation.subject);
-        let dots = attempt.dots.clone();
-        for dot in dots {
+        let durability = self.ledger.operations[attempt.operation].durability;
+        let now = self.queue.now();
+        for dot in attempt.dots.clone() {
             self.ledger.promise(dot, node, durability);
-            if is_everywhere {
-                let vnode = self.ledger.subjects[subject].vnode;
-                for owner in self.owners(vnode) {
-                    self.ledger.promise(dot, owner, SETTLED);
+            let Sending::Held(holders) = sending else { continue };
+            for &holder in holders {
+                let holder = self.index_of(holder);
+                // What was heard from a disk that was replaced since is a promise taken back.
+                if self.nodes[holder].disk_since + HEARSAY < now {
+                    self.ledger.promise(dot, holder, Durability::Synced);
                 }
             }
         }
@@ -196,3 +198,6 @@ fn decode(key: &[u8], value: &[u8]) -> Result<Event, Broken> {
 fn naming(error: &crdt::codec::DecodeError) -> Broken {
     ("naming", format!("a batch holds bytes that cannot be read: {error}"))
 }
+
+/// How long after a disk was replaced its peers may still tell what was on it.
+const HEARSAY: Instant = 12 * SECOND;

@@ -1,7 +1,10 @@
 //! Healing, and waiting until nothing changes any more.
 
+use starling_node::store::Engine;
+
 use super::disk::Disk;
 use super::queue::{Instant, SECOND};
+use super::trace::Trace;
 use super::world::{Broken, World};
 use crate::invariants::convergence::{is_converged, is_settled};
 use crate::invariants::{Observation, Resting};
@@ -25,16 +28,34 @@ impl World {
     pub(crate) fn rest(&mut self) -> Result<(), Broken> {
         let healed_at = self.queue.now();
         let mut last = String::new();
+        let (mut state, mut unchanged) = (0, 0);
         while self.queue.now() < healed_at + PATIENCE {
             let next = self.queue.now() + SECOND;
             self.run_until(next)?;
+            let before = std::mem::replace(&mut state, self.state());
+            unchanged = if state == before { unchanged + 1 } else { 0 };
             match self.at_rest() {
-                Ok(()) => return self.check_at_rest(),
+                Ok(()) if unchanged >= STILL => return self.check_at_rest(),
+                Ok(()) => "something still changes".clone_into(&mut last),
                 Err(what) => last = what,
             }
         }
         let seconds = PATIENCE / SECOND;
         Err(("convergence", format!("{seconds} s after the last fault: {last}")))
+    }
+
+    /// A hash of what all nodes have seen and still log.
+    fn state(&self) -> u64 {
+        let mut trace = Trace::new(false);
+        for node in &self.nodes {
+            let vnodes = node.process.iter().flat_map(|process| process.replica.vnodes());
+            for vnode in vnodes {
+                let behind = vnode.is_catching_up();
+                trace.note(0, format_args!("{:?} {behind}", vnode.clock()));
+            }
+            trace.note(0, format_args!("{:?}", node.engine.statistics().rows));
+        }
+        trace.hash()
     }
 
     fn at_rest(&self) -> Result<(), String> {
@@ -74,3 +95,6 @@ impl World {
 
 /// How long after the last fault replicas may differ.
 const PATIENCE: Instant = 60 * SECOND;
+/// For how many seconds nothing must change before the cluster counts as at rest: longer than it
+/// takes to sync, to tell the others, and to trim.
+const STILL: u32 = 5;

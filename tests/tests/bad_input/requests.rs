@@ -33,7 +33,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
     let cluster = cluster().await?;
     let witness = Witness::of(&cluster).await?;
     let raw = Raw::client(&cluster).await?;
-    let token = context_of(&raw, "witness").await?;
+    let token = context_of(&raw, "token").await?;
     let other = context_of(&raw, "somebody else").await?;
     let mut forged = token.clone();
     let middle = forged.len() / 2;
@@ -50,7 +50,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
         ("endless", vec![1; wire::MAX_CONTEXT + 1], "65"),
     ];
     for (case, context, text) in cases {
-        let mut write = put("witness", b"x");
+        let mut write = put("token", b"x");
         if let Request::Write(write) = &mut write {
             write.context = context.into();
         }
@@ -142,15 +142,27 @@ fn wrong_requests() -> Vec<(&'static str, Request, FailureKind, &'static str)> {
         ),
         (
             "a set's change",
-            mutate(Mutation::Add(wide)),
+            mutate(Mutation::Add(vec![b"e".to_vec().into()])),
             FailureKind::WrongKind,
             "kind value",
         ),
         (
+            "a long element",
+            mutate(Mutation::Add(wide)),
+            FailureKind::TooLarge,
+            "element",
+        ),
+        (
+            "no element",
+            mutate(Mutation::Add(Vec::new())),
+            FailureKind::BadRequest,
+            "no element",
+        ),
+        (
             "many elements",
             mutate(Mutation::Add(many)),
-            FailureKind::WrongKind,
-            "kind value",
+            FailureKind::TooLarge,
+            "number of elements",
         ),
         (
             "another kind",

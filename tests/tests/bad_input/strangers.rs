@@ -24,17 +24,24 @@ async fn clients_without_a_certificate_of_the_cluster_are_refused() -> anyhow::R
     let files = |tls: Tls, files: &CertificateFiles| {
         tls.identity_files(&files.certificate, &files.private_key)
     };
-    let stranger = forged(&cluster, ClusterId(7), Role::Client("eve".to_owned()))?;
+    let cluster_id = cluster.certificates().authority().cluster();
+    let eve = || Role::Client("eve".to_owned());
+    let stranger = forged(&cluster, cluster.certificates(), ClusterId(7), eve())?;
+    // It names our cluster, and somebody else has signed that.
+    let liar = forged(&cluster, &others, cluster_id, eve())?;
     let cases = [
         ("no certificate", Tls::ca_file(&ours), "certificate"),
         (
             "of another authority",
-            files(Tls::ca_file(&ours), others.user()),
+            files(Tls::ca_file(&ours), &liar),
             "authority",
         ),
         (
             "trusts another authority",
-            files(Tls::ca_file(others.authority_file()), others.user()),
+            files(
+                Tls::ca_file(others.authority_file()),
+                cluster.certificates().user(),
+            ),
             "authority",
         ),
         (
@@ -59,7 +66,11 @@ async fn only_nodes_of_the_cluster_speak_the_nodes_protocol() -> anyhow::Result<
     let cluster = cluster().await?;
     let witness = Witness::of(&cluster).await?;
     let client = cluster.certificates().client("app")?;
-    let stranger = forged(&cluster, ClusterId(7), Role::Node(NodeId(1)))?;
+    let node = || Role::Node(NodeId(1));
+    let stranger = forged(&cluster, cluster.certificates(), ClusterId(7), node())?;
+    let others = Certificates::make(&cluster.directory().join("elsewhere"))?;
+    let cluster_id = cluster.certificates().authority().cluster();
+    let liar = forged(&cluster, &others, cluster_id, node())?;
     let cases = [
         ("no certificate", None, "certificate"),
         ("a client", Some(&client), "not a node"),
@@ -69,6 +80,7 @@ async fn only_nodes_of_the_cluster_speak_the_nodes_protocol() -> anyhow::Result<
             "not a node",
         ),
         ("another cluster's node", Some(&stranger), "cluster"),
+        ("another authority's node", Some(&liar), "authority"),
     ];
     for (case, files, expected) in cases {
         let error = Raw::connect(&cluster, files, Alpn::Peer).await.err();
@@ -80,15 +92,19 @@ async fn only_nodes_of_the_cluster_speak_the_nodes_protocol() -> anyhow::Result<
     cluster.finish()
 }
 
-/// A certificate by the cluster's own authority with a name that it should never sign.
-fn forged(cluster: &Cluster, other: ClusterId, role: Role) -> anyhow::Result<CertificateFiles> {
-    let authority = cluster.certificates().authority_file();
+/// A certificate with a name that its authority should never sign.
+fn forged(
+    cluster: &Cluster,
+    signer: &Certificates,
+    named: ClusterId,
+    role: Role,
+) -> anyhow::Result<CertificateFiles> {
+    let authority = signer.authority_file();
     let key = fs::read_to_string(authority.with_file_name(CA_KEY))?;
     let issuer =
         Issuer::from_ca_cert_pem(&fs::read_to_string(&authority)?, KeyPair::from_pem(&key)?)?;
-    let name = role.to_string().replace('/', "-");
     let principal = Principal {
-        cluster: other,
+        cluster: named,
         role,
     };
     let mut params = CertificateParams::new(vec![SERVER_NAME.to_owned()])?;
@@ -96,7 +112,10 @@ fn forged(cluster: &Cluster, other: ClusterId, role: Role) -> anyhow::Result<Cer
     params.subject_alt_names.push(SanType::URI(uri));
     let key = KeyPair::generate()?;
     let certificate = params.signed_by(&key, &issuer)?;
-    let files = CertificateFiles::named(cluster.directory(), &format!("forged-{name}"));
+    let files = CertificateFiles::named(
+        cluster.directory(),
+        &format!("forged-{}", fastrand::u64(..)),
+    );
     fs::write(&files.certificate, certificate.pem())?;
     fs::write(&files.private_key, key.serialize_pem())?;
     Ok(files)

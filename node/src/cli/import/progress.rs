@@ -68,8 +68,10 @@ impl Progress {
         })?;
         if progress.v != 1 || progress.id != id {
             bail!(
-                "{name} is about another file, bucket or key; nothing was imported: use another \
-                 --progress-file, or --restart if that import does not matter any more"
+                "{name} is about another file, bucket or key; nothing was imported. A file that \
+                 was changed is another file, whose lines would all be written anew: put corrected \
+                 lines into a file of their own, use another --progress-file, or --restart if the \
+                 earlier import does not matter any more"
             );
         }
         Ok(Some(progress))

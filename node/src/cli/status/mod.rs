@@ -7,9 +7,11 @@
 mod health;
 mod screen;
 
+use std::collections::BTreeSet;
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use anyhow::Context;
 use tokio::task::JoinSet;
 
 use ring::NodeId;
@@ -48,28 +50,34 @@ impl Picture {
     pub(crate) async fn take(client: &Client) -> anyhow::Result<Self> {
         let mut status = client.status().await?;
         let mut asked = JoinSet::new();
-        let asked_first = status.node;
+        let mut silent = BTreeSet::new();
         for member in status.members.iter().filter(|member| member.reachable) {
-            if member.node != asked_first {
-                let node = NodeId(member.node);
-                asked.spawn(
-                    client
-                        .status()
-                        .on_node(node)
-                        .timeout(PATIENCE)
-                        .into_future(),
-                );
+            if member.node != status.node {
+                let node = member.node;
+                let answer = client
+                    .status()
+                    .on_node(NodeId(node))
+                    .timeout(PATIENCE)
+                    .into_future();
+                asked.spawn(async move { (node, answer.await) });
             }
         }
         while let Some(answered) = asked.join_next().await {
-            let Ok(Ok(answer)) = answered else { continue };
-            let own = answer
-                .members
-                .into_iter()
-                .find(|member| member.node == answer.node);
-            if let Some(own) = own {
-                fill(&mut status.members, own);
+            let (node, answer) = answered.context("a question was interrupted")?;
+            let members = answer.map(|answer| answer.members).unwrap_or_default();
+            match members.into_iter().find(|member| member.node == node) {
+                Some(own) => fill(&mut status.members, own),
+                None => drop(silent.insert(node)),
             }
+        }
+        for member in status
+            .members
+            .iter_mut()
+            .filter(|member| silent.contains(&member.node))
+        {
+            // The node that was asked may not have noticed yet.
+            member.reachable = false;
+            SILENT.clone_into(&mut member.note);
         }
         let health = Health::of(client.topology().ring().layout(), &status.members);
         Ok(Self { status, health })
@@ -107,3 +115,4 @@ fn fill(members: &mut [MemberStatus], own: MemberStatus) {
 
 /// A node that answers others may still not answer us.
 const PATIENCE: Duration = Duration::from_secs(1);
+const SILENT: &str = "it does not answer this command";

@@ -80,7 +80,7 @@ impl Picture {
             if !member.reachable {
                 let why = if note.is_empty() { "no answer" } else { note };
                 advice.push(format!(
-                    "→ {asked} does not reach {name} ({why}). What is written now, {name} pulls \
+                    "→ {name} is not reached from {asked}: {why}. What is written now, {name} pulls \
                      when it is back.\n  Next: start it if it is down, or starling -s {address} \
                      status"
                 ));

@@ -9,8 +9,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ring::{BucketId, NodeId, ReplicaCount};
 use serde::{Deserialize, Serialize};
+
+use ring::{BucketId, NodeId, ReplicaCount};
 use starling::wire::{Kind, LimitError, validate_bucket_name};
 
 /// Most buckets of one cluster. Creating one more is refused; a state that would have more is
@@ -260,9 +261,9 @@ impl fmt::Display for BucketError {
             ),
             Self::Full { buckets } => write!(
                 f,
-                "a cluster cannot have {buckets} buckets (at most {MAX_BUCKETS}, and its whole state \
-                 must fit into a message); those that exist stay: put several kinds of keys into \
-                 one bucket"
+                "a cluster cannot have {buckets} buckets (at most {MAX_BUCKETS}, and its whole \
+                 state must fit into a message); those that exist stay: put several kinds of keys \
+                 into one bucket"
             ),
             Self::Malformed => f.write_str(
                 "refused records of buckets, the known ones stay as they are: they are unordered, \
@@ -274,7 +275,8 @@ impl fmt::Display for BucketError {
 
 impl std::error::Error for BucketError {}
 
-fn kind_name(kind: Kind) -> &'static str {
+/// What people call a kind.
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Value => "value",
         Kind::Counter => "counter",

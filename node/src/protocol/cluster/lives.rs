@@ -11,9 +11,8 @@ use std::fmt;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use ring::NodeId;
-
 use crate::protocol::time::Time;
+use ring::NodeId;
 
 /// Something is wrong that no node can mend by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

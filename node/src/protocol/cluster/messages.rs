@@ -14,11 +14,11 @@
 
 use std::fmt;
 
-use ring::{ClusterId, NodeId};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::plan::InitPlan;
+use ring::{ClusterId, NodeId};
 
 /// What one node asks of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

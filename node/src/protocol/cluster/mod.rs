@@ -1,9 +1,9 @@
 //! What the nodes of a cluster agree on: its id and secret, its members, its layout, its buckets.
 //!
 //! [`ClusterState`] is a join-semilattice: nodes that have heard of the same things in any order,
-//! any number of times, hold equal states with equal bytes. [`Exchange`] is the machine that spreads
-//! it: it greets the peers that can be reached, compares digests once a second and sends whole
-//! states where they differ. It also notices two live processes with one node id (rule 1).
+//! any number of times, hold equal states with equal bytes. [`Exchange`] is the machine that
+//! spreads it: it greets the peers that can be reached, compares digests once a second and sends
+//! whole states where they differ. It also notices two live processes with one node id (rule 1).
 //!
 //! ```text
 //!   init ──Init(plan)──> node A ──digest──> node B   (no state yet: "blank")
@@ -20,6 +20,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buckets::kind_name;
 pub use buckets::{BucketError, BucketRecord, BucketStamp, Buckets, Creation, MAX_BUCKETS};
 pub use exchange::{Event, Exchange, ExchangeConfig, Transmit};
 pub use lives::Alarm;

@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use ring::{
-    Address, ClusterId, Incarnation, Layout, LayoutError, Load, Member, MemberMap, MemberMapError,
-    MemberName, MemberState, NodeId, NodeRole, NodeState, QBits, ReplicaCount, RoleStamp, Roles,
-    Zone,
-};
 use serde::{Deserialize, Serialize};
 
 use super::buckets::Buckets;
 use super::secret::Secret;
 use super::state::{ClusterState, StateError};
+use ring::{
+    Address, ClusterId, Incarnation, Layout, LayoutError, Load, Member, MemberMap, MemberMapError,
+    MemberName, MemberState, NodeId, NodeRole, NodeState, QBits, ReplicaCount, RoleStamp, Roles,
+    Zone,
+};
 
 /// A cluster to be. Every node that is handed the same plan computes the same state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

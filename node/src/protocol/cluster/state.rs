@@ -8,12 +8,12 @@
 
 use std::fmt;
 
-use ring::{ClusterId, Layout, MemberMap, MemberMapError, NodeId};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::buckets::{BucketError, BucketRecord, Buckets};
 use super::secret::Secret;
+use ring::{ClusterId, Layout, MemberMap, MemberMapError, NodeId};
 
 /// Largest state in bytes, so that it fits into one frame: 7 MiB. A cluster with all members and
 /// buckets that it may have stays below; a ring of 2^17 partitions or more does not.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocol::keys::RowKey;
+use crate::protocol::keys::{RowKey, Tag};
 use crate::protocol::messages::RowsRead;
 use crdt::{Context, Row};
 
@@ -52,7 +52,14 @@ impl Joined {
     /// The rows that show a version, and what a reader of all of them has seen.
     pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context) {
         let mut context = self.absent.seen();
-        self.rows.values().for_each(|row| context.join(&row.seen()));
+        for (key, row) in &self.rows {
+            // A row's own context may hold what a peer had seen of other rows when it sent this one:
+            // it speaks for this row alone. The one row of a value is all of its key.
+            if key.tag() == Tag::Value {
+                context.join(row.context());
+            }
+            row.versions().keys().for_each(|&dot| context.insert(dot));
+        }
         self.rows.retain(|_, row| !row.versions().is_empty());
         (self.rows, context)
     }

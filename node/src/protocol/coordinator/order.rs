@@ -104,7 +104,8 @@ pub enum OrderFailed {
     },
     /// The write was refused. Nothing was done.
     Rejected(Rejected),
-    /// A replica refused. Nothing was done.
+    /// A replica refused. Nothing was done, except that a write which its store failed on
+    /// ([`Refusal::Storage`], [`Refusal::DiskFull`]) may be found in its log later.
     Refused(Refusal),
     /// Too few owners answered the read, or none of those left can.
     TooFewAnswers {

@@ -117,10 +117,19 @@ impl Write {
                 durability,
                 bundle,
             }),
+            Sending::Held(holders) => {
+                // Who does not hold it has to pull it, and cannot be waited for.
+                for &node in &self.others {
+                    if holders.contains(&node) {
+                        self.tally.ack(node);
+                    } else {
+                        self.tally.fail(node);
+                    }
+                }
+                return self.want_read_back();
+            }
             Sending::Nothing => {
-                // Every owner holds it durably already, or there was nothing to do anywhere.
                 self.others.iter().for_each(|&node| self.tally.ack(node));
-                self.others.clear();
                 return self.want_read_back();
             }
         };

@@ -220,6 +220,9 @@ pub struct Pull {
     /// The dots.
     #[serde(with = "encoded")]
     pub want: DotSet,
+    /// The asker's clock. What it lacks of a wanted dot's row travels with it, wanted or not.
+    #[serde(with = "encoded")]
+    pub have: Clock,
 }
 
 /// Asks for all that is missing of one key.
@@ -262,6 +265,9 @@ pub struct Sync {
     pub incarnation: u64,
     /// The last row key of the page before; `None` for the first page.
     pub after: Option<serde_bytes::ByteBuf>,
+    /// The asker's clock.
+    #[serde(with = "encoded")]
+    pub have: Clock,
 }
 
 /// A page of a vnode in key order.
@@ -271,13 +277,17 @@ pub struct Page {
     pub vnode: VnodeId,
     /// The asker's incarnation, repeated.
     pub incarnation: u64,
-    /// The rows of the page with the bases of the clock that belongs to them; no events.
+    /// The nonce of the sender's actor: pages of two incarnations do not make one vnode.
+    pub sender: u64,
+    /// The rows of the page, and what is logged of them that the asker lacks. Rows that share a span
+    /// with those may lie outside of the page.
     pub bundle: Bundle,
     /// Where the page begins (without that key), as it was asked.
     pub after: Option<serde_bytes::ByteBuf>,
     /// The last key that the page speaks for; `None` when it reaches the vnode's end.
     pub upto: Option<serde_bytes::ByteBuf>,
-    /// The sender's clock at this page. The asker enters the first page's when it has the last.
+    /// The dots that the sender has seen and no longer logs. The asker enters the first page's when
+    /// it has the last; what is logged it pulls.
     #[serde(with = "encoded")]
-    pub clock: Clock,
+    pub unlogged: Clock,
 }

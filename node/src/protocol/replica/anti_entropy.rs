@@ -196,7 +196,11 @@ impl Replica {
         for (&id, vnode) in &mut self.vnodes {
             let (trimmed, voids) = vnode.trim(hlc, &self.config.limits, &mut batch.stage)?;
             let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
-            if trimmed + expired > 0 {
+            if vnode.mark_behind(&mut batch.stage) {
+                batch.barrier = batch.barrier.max(Durability::Wal);
+            }
+            let settled = vnode.settle_some(&mut batch.stage)?;
+            if trimmed + expired + settled + voids.len() > 0 {
                 batch.touched.push(id);
                 voided.push((id, voids));
             }
@@ -324,10 +328,12 @@ impl Replica {
     }
 
     fn handle_page(&mut self, page: &Page, batch: &mut Batch<'_>) -> Result<(), SourceError> {
-        if let Some(vnode) = self.vnodes.get_mut(&page.vnode) {
-            vnode.absorb_page(page, &mut batch.stage)?;
-            batch.touched.push(page.vnode);
-        }
+        let hlc = self.take_stamps(page.bundle.events.iter().map(|event| event.hlc), batch);
+        let Some(vnode) = self.vnodes.get_mut(&page.vnode) else {
+            return Ok(());
+        };
+        let answers = vnode.absorb_page(hlc, page, &mut batch.stage)?;
+        self.entered(page.vnode, Durability::Memory, answers, batch);
         Ok(())
     }
 

@@ -156,10 +156,12 @@ impl Replica {
     pub fn handle_failure(&mut self, refusal: Refusal, source: &dyn Source) -> Vec<Output> {
         let behind = self.behind;
         for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
-            let still_behind = self.vnodes.get(&id).is_some_and(Vnode::is_catching_up);
-            self.vnodes.remove(&id);
-            self.behind = behind || still_behind;
-            if let Ok(vnode) = self.begin(id, source) {
+            let Some(before) = self.vnodes.remove(&id) else {
+                continue;
+            };
+            self.behind = behind || before.is_catching_up();
+            if let Ok(mut vnode) = self.begin(id, source) {
+                vnode.handle_restart(&before);
                 self.vnodes.insert(id, vnode);
             }
         }
@@ -289,17 +291,23 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<(), SourceError> {
         self.bits = ring.layout().q_bits();
-        for id in ring.vnodes_of(self.node, counts) {
+        let owned: Vec<VnodeId> = ring.vnodes_of(self.node, counts).collect();
+        // A vnode begins knowing who else owns it: without others it would have nobody to wait for.
+        self.ring = Some(ring);
+        for id in owned {
             if !self.vnodes.contains_key(&id) {
-                let vnode = self.begin(id, batch.stage.source())?;
+                let mut vnode = self.begin(id, batch.stage.source())?;
                 if vnode.clock() == &Clock::default() {
                     vnode.checkpoint(&mut batch.stage);
+                }
+                if vnode.mark_behind(&mut batch.stage) {
+                    // The mark must outlive this process as surely as what it is about.
+                    batch.barrier = batch.barrier.max(Durability::Wal);
                 }
                 self.vnodes.insert(id, vnode);
                 batch.touched.push(id);
             }
         }
-        self.ring = Some(ring);
         for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
             let others = self.other_owners(id);
             for &peer in &others {

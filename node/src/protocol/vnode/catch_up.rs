@@ -3,7 +3,7 @@
 //!
 //! After a machine crash, a quarantine or at its creation a vnode may lack what it once
 //! acknowledged. It takes writes, but does not count towards r until its clock has covered the
-//! clocks of the other live owners.
+//! clocks of the other live owners. The store keeps a mark of it until then.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::Vnode;
 use crate::mutants::{self, Mutant};
+use crate::protocol::keys::behind_key;
 use crate::protocol::messages::{Difference, Fingerprint, Pull};
+use crate::protocol::stage::{Family, Stage};
 use crate::protocol::time::Time;
 use crdt::dots::DotSet;
 use crdt::{Clock, Dot};
@@ -40,13 +42,16 @@ impl PeerView {
 #[derive(Debug, Clone)]
 pub(super) struct CatchUp {
     behind: bool,
+    /// The store says so too.
+    is_marked: bool,
     settled: BTreeSet<NodeId>,
 }
 
 impl CatchUp {
-    pub(super) fn new(behind: bool) -> Self {
+    pub(super) fn new(behind: bool, is_marked: bool) -> Self {
         Self {
-            behind,
+            behind: behind || is_marked,
+            is_marked,
             settled: BTreeSet::new(),
         }
     }
@@ -57,6 +62,25 @@ impl Vnode {
     #[must_use]
     pub fn is_catching_up(&self) -> bool {
         self.catch_up.behind && !mutants::is_active(Mutant::CatchingUpCounts)
+    }
+
+    /// Brings the mark in the store that this vnode is catching up to what is true. True if it was
+    /// set just now.
+    ///
+    /// Without the mark, a process that ends before it has caught up would be followed by one that
+    /// knows of no loss. The mark goes in a later batch than the rows that made it untrue.
+    pub(crate) fn mark_behind(&mut self, stage: &mut Stage<'_>) -> bool {
+        if self.catch_up.behind == self.catch_up.is_marked {
+            return false;
+        }
+        self.catch_up.is_marked = self.catch_up.behind;
+        let key = behind_key(self.id);
+        if self.catch_up.behind {
+            stage.put(Family::Meta, key, Vec::new());
+        } else {
+            stage.delete(Family::Meta, key);
+        }
+        self.catch_up.behind
     }
 
     /// Who else owns the partition. Views of nodes that no longer do are forgotten.
@@ -146,6 +170,7 @@ impl Vnode {
             vnode: self.id,
             incarnation: self.actor.nonce,
             want: view.missing.clone(),
+            have: self.clock.clone(),
         })
     }
 
@@ -166,6 +191,11 @@ impl Vnode {
     #[must_use]
     pub fn is_missing_dots(&self) -> bool {
         self.peers.values().any(|view| !view.missing.is_empty())
+    }
+
+    /// Has this vnode seen all that it has heard of?
+    pub(super) fn covers_peers(&self) -> bool {
+        self.peers.values().all(|view| self.clock.covers(&view.clock))
     }
 
     /// Looks whether what arrived closes the gap to a peer.
@@ -193,6 +223,13 @@ impl Vnode {
     /// Does every owner hold the event durably, as far as this vnode knows?
     pub(super) fn is_durable_everywhere(&self, dot: Dot) -> bool {
         self.durable.contains(dot) && self.peers.values().all(|view| view.durable.contains(dot))
+    }
+
+    /// The other owners that hold all of these events durably, as far as this vnode knows.
+    pub(super) fn durable_holders(&self, dots: &[Dot]) -> Vec<NodeId> {
+        let holds = |view: &PeerView| dots.iter().all(|&dot| view.durable.contains(dot));
+        let holders = self.peers.iter().filter(|(_, view)| holds(view));
+        holders.map(|(&node, _)| node).collect()
     }
 
     fn check_caught_up(&mut self) {

@@ -6,6 +6,7 @@ use crate::protocol::event::Effect;
 use crate::protocol::keys::{KeyPrefix, RowKey, Tag};
 use crate::protocol::messages::{Bundle, Change};
 use crdt::{Context, OpId};
+use ring::NodeId;
 
 /// A client's write, checked and with its context opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,10 @@ pub enum Sending {
     Changes(Vec<Change>),
     /// The containers of a repeated operation, with its dots.
     Again(Bundle),
-    /// Nothing: every owner holds it durably, or there was nothing to remove.
+    /// Nothing: the dotlog has forgotten a repeated operation, since every owner held it durably.
+    /// These are known to hold it still; one that lost its disk has to catch up first.
+    Held(Vec<NodeId>),
+    /// Nothing: there was nothing to remove.
     Nothing,
 }
 

@@ -88,6 +88,8 @@ pub struct Vnode {
     records: u64,
     records_swept_to: Vec<u8>,
     syncing: Option<sync::Syncing>,
+    /// How far the pass over all rows after a full sync has come; `None` when there is none.
+    settling: Option<Vec<u8>>,
 }
 
 impl Vnode {
@@ -120,6 +122,12 @@ impl Vnode {
         if self.durable != self.clock {
             self.durable = self.clock.clone();
         }
+    }
+
+    /// This vnode follows `before` within one process: what was not synced then is not now.
+    pub(crate) fn handle_restart(&mut self, before: &Self) {
+        let lost = before.durable.missing_from(&self.clock);
+        self.durable = Clock::of(before.durable.dots().difference(&lost));
     }
 
     /// Joins a delta into its row and enters its event: the one way in which an event comes to be

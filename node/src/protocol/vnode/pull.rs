@@ -21,8 +21,13 @@ impl Vnode {
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Pulled, SourceError> {
-        let (events, trimmed, cut) = self.logged_of(&pull.want, limits, stage)?;
-        self.pulled(pull.incarnation, events, trimmed, cut, limits, stage)
+        let (wanted, trimmed, cut) = self.logged_of(&pull.want, limits, stage)?;
+        let others = self.clock.missing_from(&pull.have).difference(&pull.want);
+        let (others, _, _) = self.logged_of(&others, limits, stage)?;
+        let (bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
+        let more = cut || left_out;
+        let (vnode, incarnation) = (self.id, pull.incarnation);
+        Ok(Pulled { vnode, incarnation, bundle, trimmed, more })
     }
 
     /// What the asker lacks of one key. The search is bounded: what it does not reach, the next dot
@@ -38,43 +43,25 @@ impl Vnode {
     ) -> Result<Pulled, SourceError> {
         let missing = self.clock.missing_from(&pull.have);
         let (events, _, _) = self.logged_of(&missing, limits, stage)?;
-        let events = events
-            .into_iter()
-            .filter(|event| event.row.is_of(&pull.prefix))
-            .collect();
-        self.pulled(
-            pull.incarnation,
-            events,
-            DotSet::default(),
-            false,
-            limits,
-            stage,
-        )
+        let (wanted, others) =
+            events.into_iter().partition(|event| event.row.is_of(&pull.prefix));
+        let (bundle, _) = self.bundle(wanted, others, limits, stage)?;
+        let (vnode, incarnation) = (self.id, pull.incarnation);
+        Ok(Pulled { vnode, incarnation, bundle, trimmed: DotSet::default(), more: false })
     }
 
-    fn pulled(
+    /// All that is logged here, as far as one search goes.
+    pub(super) fn all_logged(
         &self,
-        incarnation: u64,
-        events: Vec<Event>,
-        trimmed: DotSet,
-        cut: bool,
         limits: &Limits,
         stage: &Stage<'_>,
-    ) -> Result<Pulled, SourceError> {
-        let (bundle, left_out) = self.bundle(events, limits, stage)?;
-        let more = cut || left_out;
-        Ok(Pulled {
-            vnode: self.id,
-            incarnation,
-            bundle,
-            trimmed,
-            more,
-        })
+    ) -> Result<Vec<Event>, SourceError> {
+        self.logged_of(&self.clock.missing_from(&self.unlogged), limits, stage).map(|found| found.0)
     }
 
     /// The logged events of wanted dots, the wanted dots that are seen here but trimmed, and
     /// whether the limit cut the search short.
-    fn logged_of(
+    pub(super) fn logged_of(
         &self,
         want: &DotSet,
         limits: &Limits,
@@ -109,35 +96,41 @@ impl Vnode {
         Ok((events, trimmed, false))
     }
 
-    /// The rows of `events` with all of those events, closed under spans and under the versions
-    /// that the rows show, as far as the limit allows. True if something was left out.
+    /// The rows of the `wanted` events, as far as the limit allows. True if something was left out.
+    ///
+    /// A row kills by all that this vnode has seen of it. So with a row goes every event of it among
+    /// `others`, which are what the receiver lacks: a kill that arrived without its event would
+    /// outlive it, should the event be lost with a disk. With an event goes its whole span, and with a
+    /// version that a row shows its own event.
     pub(super) fn bundle(
         &self,
-        events: Vec<Event>,
+        wanted: Vec<Event>,
+        others: Vec<Event>,
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<(Bundle, bool), SourceError> {
-        let mut by_row: BTreeMap<RowKey, Vec<Event>> = BTreeMap::new();
-        for event in events {
-            by_row.entry(event.row.clone()).or_default().push(event);
-        }
-        let mut closing = Closing {
-            vnode: self,
-            by_row,
-            dots: BTreeSet::new(),
-            bytes: 0,
-        };
-        let mut bundle = Bundle {
-            bases: Clock::of(self.clock.dots().bases()),
-            ..Bundle::default()
-        };
+        let mut closing = Closing::new(self, wanted, others);
         while closing.bytes < limits.message_bytes {
-            let Some(key) = closing.by_row.keys().next().cloned() else {
+            let Some(key) = closing.wanted.keys().next().cloned() else {
                 break;
             };
-            closing.take(key, stage, &mut bundle)?;
+            closing.take(key, stage)?;
         }
-        Ok((bundle, !closing.by_row.is_empty()))
+        Ok((closing.bundle, !closing.wanted.is_empty()))
+    }
+
+    /// These rows, closed as in [`Vnode::bundle`].
+    pub(super) fn bundle_rows(
+        &self,
+        rows: impl IntoIterator<Item = RowKey>,
+        others: Vec<Event>,
+        stage: &Stage<'_>,
+    ) -> Result<Bundle, SourceError> {
+        let mut closing = Closing::new(self, Vec::new(), others);
+        for key in rows {
+            closing.take(key, stage)?;
+        }
+        Ok(closing.bundle)
     }
 
     /// The events of one key that this vnode has and `have` lacks, for showing them.
@@ -163,45 +156,52 @@ impl Vnode {
 /// Rows that go into a bundle, and the events that must go with them.
 struct Closing<'a> {
     vnode: &'a Vnode,
-    by_row: BTreeMap<RowKey, Vec<Event>>,
+    wanted: BTreeMap<RowKey, Vec<Event>>,
+    others: BTreeMap<RowKey, Vec<Event>>,
+    taken: BTreeSet<RowKey>,
     dots: BTreeSet<Dot>,
     bytes: usize,
+    bundle: Bundle,
 }
 
-impl Closing<'_> {
+impl<'a> Closing<'a> {
+    fn new(vnode: &'a Vnode, wanted: Vec<Event>, others: Vec<Event>) -> Self {
+        let bases = Clock::of(vnode.clock.dots().bases());
+        Self {
+            vnode,
+            wanted: by_row(wanted),
+            others: by_row(others),
+            taken: BTreeSet::new(),
+            dots: BTreeSet::new(),
+            bytes: 0,
+            bundle: Bundle { bases, ..Bundle::default() },
+        }
+    }
+
     /// Takes a row, its events, and whatever shares a span with them.
-    fn take(
-        &mut self,
-        key: RowKey,
-        stage: &Stage<'_>,
-        bundle: &mut Bundle,
-    ) -> Result<(), SourceError> {
+    fn take(&mut self, key: RowKey, stage: &Stage<'_>) -> Result<(), SourceError> {
         let mut rows = BTreeSet::from([key]);
-        let mut taken = BTreeSet::new();
         while let Some(key) = rows.pop_first() {
-            if !taken.insert(key.clone()) {
-                continue;
-            }
-            let row = stage.row(&key)?;
-            let mut events = self.by_row.remove(&key).unwrap_or_default();
-            // A version that the row shows brings its own event, wanted or not: its dot must not
-            // be left behind by the container that carries it.
-            for &dot in row.versions().keys() {
-                events.extend(self.vnode.logged(dot, stage)?);
+            let mut events = self.wanted.remove(&key).unwrap_or_default();
+            events.extend(self.others.remove(&key).unwrap_or_default());
+            if self.taken.insert(key.clone()) {
+                let row = stage.row(&key)?;
+                // A version that the row shows brings its own event, wanted or not: its dot must
+                // not be left behind by the container that carries it.
+                for &dot in row.versions().keys() {
+                    events.extend(self.vnode.logged(dot, stage)?);
+                }
+                let versions = row.versions().values();
+                self.bytes += key.as_bytes().len();
+                self.bytes += versions.map(|version| version.body.len() + 96).sum::<usize>();
+                self.bundle.rows.push(KeyedRow { key, row });
             }
             for event in events {
                 if self.dots.insert(event.dot) {
                     rows.extend(self.span_of(&event, stage)?);
-                    bundle.events.push(event);
+                    self.bundle.events.push(event);
                 }
             }
-            let size: usize = row
-                .versions()
-                .values()
-                .map(|version| version.body.len() + 96)
-                .sum();
-            self.bytes += size + key.as_bytes().len();
-            bundle.rows.push(KeyedRow { key, row });
         }
         Ok(())
     }
@@ -216,9 +216,17 @@ impl Closing<'_> {
             }
             if let Some(mate) = self.vnode.logged(dot, stage)? {
                 rows.push(mate.row.clone());
-                self.by_row.entry(mate.row.clone()).or_default().push(mate);
+                self.wanted.entry(mate.row.clone()).or_default().push(mate);
             }
         }
         Ok(rows)
     }
+}
+
+fn by_row(events: Vec<Event>) -> BTreeMap<RowKey, Vec<Event>> {
+    let mut by_row: BTreeMap<RowKey, Vec<Event>> = BTreeMap::new();
+    for event in events {
+        by_row.entry(event.row.clone()).or_default().push(event);
+    }
+    by_row
 }

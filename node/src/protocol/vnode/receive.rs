@@ -1,11 +1,13 @@
 //! Receiving what other owners coordinated: deltas, and containers with their dots.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Vnode;
+use crate::protocol::event::Event;
 use crate::protocol::keys::RowKey;
-use crate::protocol::messages::{Bundle, Change};
+use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
+use crdt::dots::DotSet;
 use crdt::{Hlc, Row};
 
 impl Vnode {
@@ -35,6 +37,10 @@ impl Vnode {
     /// Joins containers and then enters their events: the end of a pull, of a repair, of a repeated
     /// operation. Both sides are filled for the join, each with the clock that belongs to its rows.
     ///
+    /// A row that brings nothing new is passed over: with a row come all of its events that this
+    /// vnode may lack, so it has no more to say, and joined it would leave a context behind that
+    /// no entry of the dotlog settles.
+    ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
     pub fn absorb(
@@ -43,35 +49,80 @@ impl Vnode {
         bundle: &Bundle,
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Change>, SourceError> {
+        let events = bundle.events.iter();
+        let missing = events.filter(|event| !self.clock.contains(event.dot));
+        let missing: BTreeSet<&RowKey> = missing.map(|event| &event.row).collect();
+        let is_news = |keyed: &KeyedRow| {
+            let mut shown = keyed.row.versions().keys();
+            missing.contains(&keyed.key) || shown.any(|&dot| !self.clock.contains(dot))
+        };
+        let rows = self.join_rows(bundle, is_news, stage)?;
+        self.enter_rows(hlc, &bundle.events, rows, stage)
+    }
+
+    /// Joins rows of a bundle with those that are here.
+    pub(super) fn join_rows(
+        &self,
+        bundle: &Bundle,
+        which: impl Fn(&KeyedRow) -> bool,
+        stage: &Stage<'_>,
+    ) -> Result<BTreeMap<RowKey, Row>, SourceError> {
         let mut rows = BTreeMap::new();
-        for keyed in bundle.rows.iter().filter(|keyed| self.is_here(&keyed.key)) {
+        let here = bundle.rows.iter().filter(|keyed| self.is_here(&keyed.key));
+        for keyed in here.filter(|keyed| which(keyed)) {
             let mut theirs = keyed.row.clone();
             theirs.fill(&bundle.bases);
-            rows.insert(&keyed.key, self.joined(&keyed.key, &theirs, stage)?);
+            rows.insert(keyed.key.clone(), self.joined(&keyed.key, &theirs, stage)?);
         }
+        Ok(rows)
+    }
+
+    /// Enters joined rows and their events. Returns the events that this vnode made in answer.
+    pub(super) fn enter_rows(
+        &mut self,
+        hlc: Hlc,
+        events: &[Event],
+        mut rows: BTreeMap<RowKey, Row>,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Change>, SourceError> {
         // An event whose row did not come along is not reflected here, and stays missing.
-        let entered: Vec<_> = bundle
-            .events
-            .iter()
-            .filter(|event| rows.contains_key(&event.row) && !self.clock.contains(event.dot))
-            .collect();
+        let is_new = |event: &&Event| {
+            rows.contains_key(&event.row) && !self.clock.contains(event.dot)
+        };
+        let entered: Vec<&Event> = events.iter().filter(is_new).collect();
         entered
             .iter()
             .for_each(|event| self.clock.insert(event.dot));
+        // A version whose event did not come along is trimmed at its sender, which every owner once
+        // held durably. The row here reflects it now.
+        let versions = rows.values().flat_map(|row| row.versions().keys());
+        let mut trimmed = DotSet::default();
+        for &dot in versions.filter(|&&dot| !self.clock.contains(dot)) {
+            trimmed.insert(dot);
+        }
+        self.enter_unlogged(&trimmed, stage);
         for (key, row) in &mut rows {
             row.strip(&self.clock);
             stage.put_row(key, row);
         }
         let mut answers = Vec::new();
         for event in entered {
-            let unsettled = rows
-                .get(&event.row)
-                .is_some_and(|row| !row.context().is_empty());
+            let row = rows.get(&event.row);
+            let unsettled = row.is_some_and(|row| !row.context().is_empty());
             self.log(event, unsettled, stage);
             self.note(event, stage)?;
             answers.extend(self.void_losers(hlc, event, stage)?);
         }
         Ok(answers)
+    }
+
+    /// Enters dots that no owner logs any more and that the rows here reflect.
+    pub(super) fn enter_unlogged(&mut self, dots: &DotSet, stage: &mut Stage<'_>) {
+        if !dots.is_empty() {
+            self.clock.join(dots);
+            self.unlogged.join(dots);
+            self.checkpoint(stage);
+        }
     }
 
     /// This vnode's filled row joined with another owner's filled one.

@@ -15,7 +15,7 @@
 use super::write::share_of;
 use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
-use crate::protocol::event::{Effect, Event};
+use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::{KeyPrefix, record_key, vnode_end, vnode_prefix};
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
@@ -50,6 +50,10 @@ impl Record {
             Effect::Carried => false,
         };
         same && self.prefix == *prefix
+    }
+
+    fn has_losers(&self) -> bool {
+        self.applications.losers().next().is_some()
     }
 
     /// ```text
@@ -153,10 +157,7 @@ impl Vnode {
         let Some(record) = self.record(operation.id, stage)? else {
             return Ok(Vec::new());
         };
-        let winner = record.applications.winner();
-        if record.applications.losers().next().is_none()
-            || !winner.is_some_and(|winner| self.is_durable_everywhere(winner))
-        {
+        if !record.has_losers() || !self.is_winner_safe(&record) {
             return Ok(Vec::new());
         }
         let prefix = event.row.prefix();
@@ -173,6 +174,23 @@ impl Vnode {
             changes.push(self.own_change(hlc, &row, version, versions_of(&current), stage)?);
         }
         Ok(changes)
+    }
+
+    /// Is the event one of several of its increment, the chosen one of which some owner may lack?
+    pub(super) fn awaits_winner(
+        &self,
+        event: &Event,
+        stage: &Stage<'_>,
+    ) -> Result<bool, SourceError> {
+        let Some(Operation { id, effect: Effect::Increment(_) }) = event.operation else {
+            return Ok(false);
+        };
+        let record = self.record(id, stage)?;
+        Ok(record.is_some_and(|record| record.has_losers() && !self.is_winner_safe(&record)))
+    }
+
+    fn is_winner_safe(&self, record: &Record) -> bool {
+        record.applications.winner().is_some_and(|winner| self.is_durable_everywhere(winner))
     }
 
     /// Looks through a stretch of the records and removes the expired ones. The next call goes on

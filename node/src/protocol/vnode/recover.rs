@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use super::Vnode;
 use super::catch_up::CatchUp;
 use crate::mutants::{self, Mutant};
-use crate::protocol::keys::{checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix};
+use crate::protocol::keys::{behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix};
 use crate::protocol::stage::{Family, Source, SourceError};
 use crdt::{Actor, Clock};
 use ring::{NodeId, QBits, VnodeId};
@@ -72,6 +72,7 @@ impl Vnode {
             records += 1;
             ControlFlow::Continue(())
         })?;
+        let is_marked = source.get(Family::Meta, &behind_key(id))?.is_some();
         let nonce = if mutants::is_active(Mutant::ActorReused) {
             1
         } else {
@@ -88,10 +89,11 @@ impl Vnode {
             clock,
             unlogged,
             peers: BTreeMap::new(),
-            catch_up: CatchUp::new(beginning.behind || is_new),
+            catch_up: CatchUp::new(beginning.behind || is_new, is_marked),
             records,
             records_swept_to: Vec::new(),
             syncing: None,
+            settling: None,
         })
     }
 }

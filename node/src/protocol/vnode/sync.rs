@@ -2,19 +2,21 @@
 //!
 //! It happens to a vnode that lost what it once held durably: a new disk, a restored backup. Each
 //! page is joined as a range merge: a row that the page lacks is joined with an empty row filled
-//! with the source's clock, so that what the source has seen deleted dies here too. The clock of
-//! the *first* page is entered when the last page is in: later events of the source are still in
-//! its dotlog, because nobody trims what this vnode has not durably seen.
+//! with the source's clock, so that what the source has seen deleted dies here too. With the rows of
+//! a page come their events, as with a pull. When the last page is in, so are all dots that were
+//! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else would
+//! send them. What the source still logs is pulled as ever. If the source begins anew meanwhile, so does the sync: pages of two
+//! incarnations do not make one vnode.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode};
 use crate::protocol::keys::{RowKey, data_range};
-use crate::protocol::messages::{Bundle, KeyedRow, Page, Sync};
-use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
-use crdt::{Clock, Row};
+use crate::protocol::messages::{Change, Page, Sync};
+use crate::protocol::stage::{Family, SourceError, Stage};
+use crdt::{Clock, Hlc, Row};
 use ring::NodeId;
 
 /// A full sync under way.
@@ -22,7 +24,14 @@ use ring::NodeId;
 pub(super) struct Syncing {
     source: NodeId,
     after: Option<ByteBuf>,
-    first_clock: Option<Clock>,
+    first: Option<First>,
+}
+
+/// What the first page said: who sent it, and which dots it had trimmed.
+#[derive(Debug, Clone)]
+struct First {
+    sender: u64,
+    unlogged: Clock,
 }
 
 impl Vnode {
@@ -32,7 +41,7 @@ impl Vnode {
             self.syncing = Some(Syncing {
                 source,
                 after: None,
-                first_clock: None,
+                first: None,
             });
         }
     }
@@ -50,6 +59,7 @@ impl Vnode {
             vnode: self.id,
             incarnation: self.actor.nonce,
             after: syncing.after.clone(),
+            have: self.clock.clone(),
         };
         Some((syncing.source, sync))
     }
@@ -68,76 +78,79 @@ impl Vnode {
         let from = match &sync.after {
             Some(after) => [&after[..], &[0]].concat(),
             None => start.clone(),
-        };
-        let found = stage.range(Family::Data, &from.max(start), &end, ROWS_PER_PAGE)?;
-        let whole = found.len() < ROWS_PER_PAGE;
-        let mut rows = Vec::new();
+        }
+        .max(start);
+        let found = stage.range(Family::Data, &from, &end, ROWS_PER_PAGE)?;
+        let mut keys = Vec::new();
         let mut bytes = 0;
-        let mut upto = None;
         for (key, stored) in &found {
             bytes += key.len() + stored.len();
-            let row = decode_row(key, stored)?;
-            let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
-            upto = Some(ByteBuf::from(key.as_bytes()));
-            rows.push(KeyedRow { key, row });
+            keys.push(RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?);
             if bytes > limits.message_bytes {
                 break;
             }
         }
-        if whole && rows.len() == found.len() {
-            upto = None;
-        }
-        let bases = Clock::of(self.clock.dots().bases());
+        let is_last = found.len() < ROWS_PER_PAGE && keys.len() == found.len();
+        let upto = keys.last().filter(|_| !is_last).map(|key| ByteBuf::from(key.as_bytes()));
+        let (others, _, _) = self.logged_of(&self.clock.missing_from(&sync.have), limits, stage)?;
+        // A row that is gone here has no key in the page; what it lacks of its events has.
+        let is_inside = |key: &&RowKey| {
+            let key = key.as_bytes();
+            from[..] <= *key && upto.as_ref().is_none_or(|upto| *key <= upto[..])
+        };
+        keys.extend(others.iter().map(|event| &event.row).filter(is_inside).cloned());
         Ok(Page {
             vnode: self.id,
             incarnation: sync.incarnation,
-            bundle: Bundle {
-                events: Vec::new(),
-                rows,
-                bases,
-            },
+            sender: self.actor.nonce,
+            bundle: self.bundle_rows(keys, others, stage)?,
             after: sync.after.clone(),
             upto,
-            clock: self.clock.clone(),
+            unlogged: self.unlogged.clone(),
         })
     }
 
-    /// Joins a page. True when it was the last one.
+    /// Joins a page. Returns the events that this vnode made of its own in answer.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
-    pub fn absorb_page(&mut self, page: &Page, stage: &mut Stage<'_>) -> Result<bool, SourceError> {
+    pub fn absorb_page(
+        &mut self,
+        hlc: Hlc,
+        page: &Page,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Change>, SourceError> {
         let Some(syncing) = &self.syncing else {
-            return Ok(false);
+            return Ok(Vec::new());
         };
         if page.incarnation != self.actor.nonce || page.after != syncing.after {
-            return Ok(false);
+            return Ok(Vec::new());
         }
-        self.merge_range(page, stage)?;
         let source = syncing.source;
-        let first = syncing
-            .first_clock
-            .clone()
-            .unwrap_or_else(|| page.clock.clone());
-        let Some(upto) = &page.upto else {
-            let news = first.missing_from(&self.clock);
-            self.clock.join(&news);
-            self.unlogged.join(&news);
-            self.checkpoint(stage);
+        let (sender, unlogged) = (page.sender, page.unlogged.clone());
+        let first = syncing.first.clone().unwrap_or(First { sender, unlogged });
+        if first.sender != sender {
+            self.abandon_sync();
+            return Ok(Vec::new());
+        }
+        self.merge_absences(page, stage)?;
+        // Rows that bring no event say what is gone of them.
+        let rows = self.join_rows(&page.bundle, |_| true, stage)?;
+        let answers = self.enter_rows(hlc, &page.bundle.events, rows, stage)?;
+        if let Some(upto) = &page.upto {
+            let after = Some(upto.clone());
+            self.syncing = Some(Syncing { source, after, first: Some(first) });
+        } else {
             self.syncing = None;
-            self.settle_if_covered(source);
-            return Ok(true);
-        };
-        let after = Some(upto.clone());
-        self.syncing = Some(Syncing {
-            source,
-            after,
-            first_clock: Some(first),
-        });
-        Ok(false)
+            self.enter_unlogged(&first.unlogged.missing_from(&self.clock), stage);
+            self.settling = Some(Vec::new());
+        }
+        self.settle_if_covered(source);
+        Ok(answers)
     }
 
-    fn merge_range(&self, page: &Page, stage: &mut Stage<'_>) -> Result<(), SourceError> {
+    /// Joins the rows of the page's range that the page lacks with what they are at the source.
+    fn merge_absences(&self, page: &Page, stage: &mut Stage<'_>) -> Result<(), SourceError> {
         let (start, end) = data_range(self.id, self.bits);
         let from = page
             .after
@@ -147,22 +160,16 @@ impl Vnode {
             .upto
             .as_ref()
             .map_or(end, |upto| [&upto[..], &[0]].concat());
-        let mut theirs: BTreeMap<RowKey, Row> = BTreeMap::new();
+        let there: BTreeSet<&RowKey> = page.bundle.rows.iter().map(|keyed| &keyed.key).collect();
+        let mut absent = Row::default();
+        absent.fill(&page.bundle.bases);
         for (key, _) in stage.range(Family::Data, &from, &to, usize::MAX)? {
             let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
-            theirs.insert(key, Row::default());
-        }
-        for keyed in &page.bundle.rows {
-            let key = keyed.key.as_bytes();
-            if *key >= from[..] && *key < to[..] {
-                theirs.insert(keyed.key.clone(), keyed.row.clone());
+            if !there.contains(&key) {
+                let mut joined = self.joined(&key, &absent, stage)?;
+                joined.strip(&self.clock);
+                stage.put_row(&key, &joined);
             }
-        }
-        for (key, mut row) in theirs {
-            row.fill(&page.bundle.bases);
-            let mut joined = self.joined(&key, &row, stage)?;
-            joined.strip(&self.clock);
-            stage.put_row(&key, &joined);
         }
         Ok(())
     }

@@ -117,6 +117,7 @@ impl Owner {
             vnode: ID,
             incarnation: self.vnode.actor().nonce,
             want,
+            have: self.vnode.clock().clone(),
         };
         let stage = Stage::new(&from.disk);
         let pulled = from.vnode.answer_pull(&pull, &from.limits, &stage).unwrap();
@@ -187,7 +188,7 @@ fn put(value: &'static str) -> Action {
 fn changes(written: &Written) -> &[Change] {
     match &written.sending {
         Sending::Changes(changes) => changes,
-        Sending::Again(_) | Sending::Nothing => panic!("{written:?} is not new"),
+        Sending::Again(_) | Sending::Held(_) | Sending::Nothing => panic!("{written:?} is not new"),
     }
 }
 
@@ -357,6 +358,7 @@ fn a_span_of_elements_is_pulled_whole() {
         vnode: ID,
         incarnation: 7,
         want,
+        have: b.vnode.clock().clone(),
     };
     let stage = Stage::new(&a.disk);
     let pulled = a.vnode.answer_pull(&pull, &a.limits, &stage).unwrap();

@@ -4,9 +4,9 @@ use std::ops::ControlFlow;
 
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
-use crate::protocol::keys::event_key;
+use crate::protocol::keys::{RowKey, data_range, event_key};
 use crate::protocol::messages::Change;
-use crate::protocol::stage::{Family, Source, SourceError, Stage};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
 use crdt::{Clock, Dot, Hlc};
 
 impl Vnode {
@@ -47,18 +47,51 @@ impl Vnode {
         let mut trimmed = 0;
         let mut voids = Vec::new();
         for (event, unsettled) in entries {
-            if unsettled && !self.settle(&event, stage)? {
+            voids.extend(self.void_losers(hlc, &event, stage)?);
+            // The entry of a loser is what reminds of it until its winner is safe.
+            if self.awaits_winner(&event, stage)? || (unsettled && !self.settle(&event, stage)?) {
                 continue;
             }
             stage.delete(Family::Dotlog, event_key(self.id, event.dot));
             self.unlogged.insert(event.dot);
             trimmed += 1;
-            voids.extend(self.void_losers(hlc, &event, stage)?);
         }
         if trimmed > 0 {
             self.checkpoint(stage);
         }
         Ok((trimmed, voids))
+    }
+
+    /// After a full sync: settles a stretch of all rows. No entry of the dotlog marks them, since what
+    /// their contexts hold against late messages came with the pages, and the clock explains it now.
+    /// A pass that a restart cuts short leaves contexts that the next write of their row settles.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the batch is given up.
+    pub fn settle_some(&mut self, stage: &mut Stage<'_>) -> Result<usize, SourceError> {
+        // Too early, and the clock would not explain the contexts yet.
+        if !self.covers_peers() {
+            return Ok(0);
+        }
+        let Some(after) = self.settling.take() else {
+            return Ok(0);
+        };
+        let (start, end) = data_range(self.id, self.bits);
+        let found = stage.range(Family::Data, &after.max(start), &end, ROWS_PER_PASS)?;
+        let mut settled = 0;
+        for (key, stored) in &found {
+            let mut row = decode_row(key, stored)?;
+            if !row.context().is_empty() {
+                let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+                row.strip(&self.clock);
+                stage.put_row(&key, &row);
+                settled += 1;
+            }
+        }
+        if found.len() == ROWS_PER_PASS {
+            self.settling = found.last().map(|(key, _)| [&key[..], &[0]].concat());
+        }
+        Ok(settled)
     }
 
     /// Strips a row by the clock. False if something is left that the clock does not explain.
@@ -69,3 +102,6 @@ impl Vnode {
         Ok(row.context().is_empty())
     }
 }
+
+/// Rows that one settling step looks at.
+const ROWS_PER_PASS: usize = 1_024;

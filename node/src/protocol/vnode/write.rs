@@ -103,9 +103,9 @@ impl Vnode {
         let mut context = command.context.clone();
         dots.iter().for_each(|&dot| context.insert(dot));
         let sending = if events.is_empty() {
-            Sending::Nothing
+            Sending::Held(self.durable_holders(dots))
         } else {
-            Sending::Again(self.bundle(events, limits, stage)?.0)
+            Sending::Again(self.bundle(events, self.all_logged(limits, stage)?, limits, stage)?.0)
         };
         Ok(Written {
             sending,

@@ -14,26 +14,21 @@
 //! themselves. Nothing is let out before its batch is as durable as was asked.
 
 mod statistics;
+mod worker;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
-
-use starling::wire::Durability;
 
 use super::clock::Clock;
-use super::source::{StoreSource, fill};
 use super::view::Views;
 use crate::admin::Metrics;
 use crate::protocol::messages::{PeerReply, Refusal};
-use crate::protocol::replica::{Commit, Input, Output, Replica, WriteError};
-use crate::protocol::stage::{Family, SourceError};
-use crate::protocol::time::Time;
-use crate::store::{Barrier, Batch, Engine, StoreError, Table};
+use crate::protocol::replica::{Input, Output, Replica, WriteError};
+use crate::store::{Engine, StoreError, Table};
+use worker::Worker;
 
 pub(crate) use statistics::{Published, Statistics};
 
@@ -81,17 +76,7 @@ impl Committer {
     ) -> io::Result<Self> {
         let (sender, inputs) = mpsc::channel();
         let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker {
-            parts,
-            outputs,
-            inputs,
-            waiting: Arc::clone(&waiting),
-            queue: VecDeque::new(),
-            batch: Batch::new(),
-            catching_up: true,
-            failure: None,
-            published: None,
-        };
+        let worker = Worker::new(parts, inputs, Arc::clone(&waiting), outputs);
         let thread = thread::Builder::new().name("committer".to_owned());
         let thread = thread.spawn(move || worker.run())?;
         Ok(Self {
@@ -117,11 +102,15 @@ impl Committer {
         }
         if !queued.is_empty() {
             self.waiting.fetch_add(queued.len(), Ordering::Relaxed);
-            if self.sender.send(queued).is_err() {
-                tracing::error!("the committer is gone; nothing can be written any more");
-            }
+            // If the thread has failed, the node loop finds out and ends.
+            self.sender.send(queued).ok();
         }
         refused
+    }
+
+    /// Whether the thread has ended, which it does by itself only if it fails.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.thread.is_finished()
     }
 
     /// Writes what waits, syncs the store to the disk and ends the thread.
@@ -138,238 +127,6 @@ impl Committer {
                 detail: "the committer thread had failed".to_owned(),
             }),
         }
-    }
-}
-
-/// The thread's state.
-struct Worker<F> {
-    parts: CommitterParts,
-    outputs: F,
-    inputs: Receiver<Vec<Queued>>,
-    waiting: Arc<AtomicUsize>,
-    queue: VecDeque<Queued>,
-    batch: Batch,
-    /// A view may say so of its vnode.
-    catching_up: bool,
-    /// Why the last batch failed that did.
-    failure: Option<String>,
-    published: Option<Time>,
-}
-
-impl<F: FnMut(Vec<Output>)> Worker<F> {
-    fn run(mut self) -> Result<(), StoreError> {
-        while self.gather() {
-            let inputs = self.take();
-            let outputs = self.commit(inputs);
-            if !outputs.is_empty() {
-                (self.outputs)(outputs);
-            }
-            self.publish_statistics();
-        }
-        self.parts.engine.barrier(Barrier::Synced)
-    }
-
-    /// Waits for the first input and takes all that wait. Without one until the machine's timeout,
-    /// that becomes the input. False when the node stops.
-    fn gather(&mut self) -> bool {
-        if self.queue.is_empty() {
-            let wait = match self.parts.replica.poll_timeout() {
-                Some(time) => self.parts.clock.until(time),
-                None => LONGEST_SLEEP,
-            };
-            match self.inputs.recv_timeout(wait) {
-                Ok(queued) => self.queue.extend(queued),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
-        loop {
-            match self.inputs.try_recv() {
-                Ok(queued) => self.queue.extend(queued),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return true,
-            }
-        }
-    }
-
-    /// The next batch, within the caps, with a tick if that is due.
-    fn take(&mut self) -> Vec<Input> {
-        let mut inputs = Vec::with_capacity(self.queue.len().min(MOST_INPUTS) + 1);
-        let mut bytes = 0;
-        while inputs.len() < MOST_INPUTS && bytes < MOST_BYTES {
-            let Some(queued) = self.queue.pop_front() else {
-                break;
-            };
-            bytes += queued.bytes;
-            inputs.push(queued.input);
-        }
-        self.waiting.fetch_sub(inputs.len(), Ordering::Relaxed);
-        let now = self.parts.clock.time();
-        if self
-            .parts
-            .replica
-            .poll_timeout()
-            .is_some_and(|time| time <= now)
-        {
-            inputs.push(Input::Tick);
-        }
-        inputs
-    }
-
-    /// Makes, writes and lets out one batch.
-    fn commit(&mut self, inputs: Vec<Input>) -> Vec<Output> {
-        if inputs.is_empty() {
-            return Vec::new();
-        }
-        let count = inputs.len();
-        self.count_known(&inputs);
-        let now = self.parts.clock.now();
-        let engine = Arc::clone(&self.parts.engine);
-        let source = StoreSource::new(&*engine);
-        let commit = match self.parts.replica.handle_batch(now, inputs, &source) {
-            Ok(commit) => commit,
-            Err(error) => {
-                tracing::error!(%error, "a batch was given up; its vnodes begin anew");
-                if let SourceError::Corrupt { .. } = error {
-                    self.parts.metrics.corruptions.inc();
-                }
-                return self.fail(Refusal::Storage, error.to_string());
-            }
-        };
-        match self.write(&commit) {
-            Ok(()) => {
-                self.parts.metrics.committed(count, self.batch.bytes());
-                self.count_trimmed(&commit);
-                self.parts
-                    .replica
-                    .handle_committed(self.parts.clock.time(), commit.barrier);
-                self.refresh_views();
-                commit.outputs
-            }
-            Err(error) => {
-                if error.must_abort() {
-                    abort(&error);
-                }
-                tracing::error!(%error, "a batch could not be written; its vnodes begin anew");
-                if error.is_corruption() {
-                    self.parts.metrics.corruptions.inc();
-                }
-                let full = error.is_disk_full();
-                let refusal = if full {
-                    Refusal::DiskFull
-                } else {
-                    Refusal::Storage
-                };
-                self.fail(refusal, error.to_string())
-            }
-        }
-    }
-
-    fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        let CommitterParts {
-            engine,
-            views,
-            replica,
-            ..
-        } = &self.parts;
-        self.batch.clear();
-        if !commit.changes.is_empty() {
-            fill(&mut self.batch, &commit.changes);
-            // Stamps must not run backwards over a restart: see `last_stamp`.
-            let stamp = replica.last_stamp().to_bits().to_be_bytes();
-            self.batch.put(Table::Meta, STAMP_KEY, &stamp);
-            views.begin(&commit.touched);
-            engine.write(&self.batch)?;
-        }
-        for vnode in commit.touched.iter().filter_map(|&id| replica.vnode(id)) {
-            views.publish(vnode);
-            self.catching_up |= vnode.is_catching_up();
-        }
-        match barrier(commit.barrier) {
-            Barrier::Memory => Ok(()),
-            level => engine.barrier(level),
-        }
-    }
-
-    /// The answers to a batch that came to nothing. The vnodes are recovered from the store, which
-    /// must be on the disk for that, since what they find there they take for durable.
-    fn fail(&mut self, refusal: Refusal, failure: String) -> Vec<Output> {
-        self.parts.metrics.failed_commits.inc();
-        self.failure = Some(failure);
-        let engine = Arc::clone(&self.parts.engine);
-        if let Err(error) = engine.barrier(Barrier::Synced) {
-            if error.must_abort() {
-                abort(&error);
-            }
-            tracing::error!(%error, "the store could not be synced after a failure");
-        }
-        let outputs = self
-            .parts
-            .replica
-            .handle_failure(refusal, &StoreSource::new(&*engine));
-        self.parts.views.replace(&self.parts.replica);
-        self.catching_up = true;
-        self.published = None;
-        outputs
-    }
-
-    /// A vnode can catch up without a write: by a comparison that finds it equal.
-    fn refresh_views(&mut self) {
-        if self.catching_up {
-            let views = &self.parts.views;
-            let refresh = |still, vnode| views.refresh(vnode) | still;
-            self.catching_up = self.parts.replica.vnodes().fold(false, refresh);
-        }
-    }
-
-    /// Counts the dots of pulled rows that were here before the pull was answered: near zero, or
-    /// pulls bring what nobody needs.
-    fn count_known(&self, inputs: &[Input]) {
-        for input in inputs {
-            if let Input::Reply {
-                reply: Some(PeerReply::Pulled(pulled)),
-                ..
-            } = input
-                && let Some(vnode) = self.parts.replica.vnode(pulled.vnode)
-            {
-                let dots = pulled.bundle.events.iter().map(|event| event.dot);
-                let known = dots.filter(|&dot| vnode.clock().contains(dot)).count();
-                let known = u64::try_from(known).unwrap_or(u64::MAX);
-                self.parts.metrics.pulled_but_equal.inc_by(known);
-            }
-        }
-    }
-
-    /// The dotlog shrinks by trimming alone.
-    fn count_trimmed(&self, commit: &Commit) {
-        let changes = commit.changes.iter();
-        let gone =
-            changes.filter(|(family, _, value)| *family == Family::Dotlog && value.is_none());
-        self.parts
-            .metrics
-            .trimmed
-            .inc_by(u64::try_from(gone.count()).unwrap_or(u64::MAX));
-    }
-
-    /// Shows the state of the vnodes about once a second, sooner while some are catching up.
-    fn publish_statistics(&mut self) {
-        let now = self.parts.clock.time();
-        let shown = self.parts.statistics.latest();
-        let every = if shown.catching_up > 0 || shown.vnodes == 0 {
-            SOON
-        } else {
-            PUBLISH_EVERY
-        };
-        if self
-            .published
-            .is_some_and(|earlier| now.since(earlier) < every)
-        {
-            return;
-        }
-        self.published = Some(now);
-        let mut statistics = Statistics::of(&self.parts.replica, self.parts.engine.statistics());
-        statistics.failure.clone_from(&self.failure);
-        self.parts.metrics.show(&statistics);
-        self.parts.statistics.show(statistics);
     }
 }
 
@@ -407,27 +164,6 @@ fn refusal(input: &Input) -> Option<Output> {
     }
 }
 
-fn barrier(durability: Durability) -> Barrier {
-    match durability {
-        Durability::Memory => Barrier::Memory,
-        Durability::Wal => Barrier::Wal,
-        Durability::Synced => Barrier::Synced,
-    }
-}
-
-/// After a failed sync nothing that the process remembers can be trusted to be on the disk.
-fn abort(error: &StoreError) -> ! {
-    tracing::error!(%error, "the node stops at once");
-    std::process::abort()
-}
-
 const STAMP_KEY: &[u8] = b"hlc";
-/// Inputs in one batch. More would make the first of them wait too long.
-const MOST_INPUTS: usize = 512;
-/// Bytes of inputs in one batch, exceeded by the last one at most.
-const MOST_BYTES: usize = 4 << 20;
 /// Inputs that wait. At some 20 microseconds each that is about half a second of work.
 const MOST_WAITING: usize = 32_768;
-const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
-const PUBLISH_EVERY: Duration = Duration::from_secs(1);
-const SOON: Duration = Duration::from_millis(100);

@@ -103,6 +103,10 @@ impl Shell {
         let mut drained_by: Option<Time> = None;
         loop {
             self.drain();
+            if self.committer.is_gone() {
+                tracing::error!("the committer has failed; nothing can be written: the node ends");
+                return self;
+            }
             if self.turn.draining {
                 let now = self.clock.time();
                 let by = *drained_by.get_or_insert_with(|| {

@@ -4,10 +4,9 @@ use bytes::Bytes;
 use starling::transport::{Alpn, Role};
 use starling::wire::{self, FailureKind, Kind, Response};
 
-use super::harness::CLUSTER;
-use super::harness::{World, http};
+use super::harness::{CLUSTER, World, http};
 use crate::protocol::cluster::{ClusterReply, ClusterRequest, Hello};
-use crate::protocol::messages::{PeerReply, PeerRequest, Refusal};
+use crate::protocol::messages::{PeerReply, PeerRequest, Refusal, Sync};
 use crate::runtime::envelope::{Answered, Asked};
 
 #[test]
@@ -91,10 +90,11 @@ fn a_peer_that_sends_garbage_after_its_hello_gets_an_error_and_may_go_on() {
         n: ring::ReplicaCount::DEFAULT,
         partition: ring::PartitionId(77),
     };
-    let sync = crate::protocol::messages::Sync {
+    let sync = Sync {
         vnode,
         incarnation: 1,
         after: None,
+        have: crdt::Clock::default(),
     };
     let answer = ask(&Asked::Replica(PeerRequest::Sync(sync)));
     let not_owner = PeerReply::Refused(Refusal::NotOwner);

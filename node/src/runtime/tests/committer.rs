@@ -22,7 +22,7 @@ use crate::runtime::committer::{Committer, CommitterParts, Published, Queued, la
 use crate::runtime::view::Views;
 use crate::store::{Fault, MemoryEngine};
 
-pub(super) const NODE: NodeId = NodeId(1);
+const NODE: NodeId = NodeId(1);
 
 /// A committer of one node, and its views.
 pub(super) fn committer(

@@ -7,17 +7,18 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crdt::{Context, Dot, OpId};
+use crdt::{Context, OpId};
 use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
 use starling::wire::Durability;
 
-use super::committer::{NODE, committer, one_node_ring};
+use super::committer::{committer, one_node_ring};
 use crate::protocol::keys::{KeyPrefix, Tag};
 use crate::protocol::messages::{ReadRows, Selection};
 use crate::protocol::replica::{Input, Output};
 use crate::protocol::vnode::{Action, Command, Limits};
 use crate::runtime::committer::Queued;
 use crate::runtime::source::StoreSource;
+use crate::runtime::view::Views;
 use crate::store::MemoryEngine;
 
 #[test]
@@ -35,40 +36,14 @@ fn pairs_of_row_and_clock_are_never_torn() {
     };
     let prefix = KeyPrefix::new(3, Token(0), BucketId(1), b"k", b"");
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = {
-        let (stop, engine, row) = (
-            Arc::clone(&stop),
-            Arc::clone(&engine),
-            prefix.row(Tag::Value, b""),
-        );
-        thread::spawn(move || {
-            let read = ReadRows {
-                vnode,
-                selection: Selection::Row(row),
-                whole_clock: false,
-            };
-            let mut seen = 0_u64;
-            while !stop.load(Ordering::Relaxed) {
-                let Some(rows) = views.read(&read, &Limits::default(), &StoreSource::new(&*engine))
-                else {
-                    continue;
-                };
-                let rows = rows.expect("a store that reads").expect("a small row");
-                let shown: Vec<Dot> = rows
-                    .rows
-                    .iter()
-                    .flat_map(|row| row.row.versions().keys().copied())
-                    .collect();
-                for dot in shown {
-                    // Every write goes to this row and covers the one before, so the clock that
-                    // belongs to a version ends with its dot.
-                    assert_eq!(rows.clock.base(dot.actor), dot.counter);
-                    seen = seen.max(dot.counter);
-                }
-            }
-            seen
-        })
+    let selection = Selection::Row(prefix.row(Tag::Value, b""));
+    let read = ReadRows {
+        vnode,
+        selection,
+        whole_clock: false,
     };
+    let stopped = Arc::clone(&stop);
+    let reader = thread::spawn(move || read_until(&stopped, &read, &views, &engine));
     let mut context = Context::default();
     for sequence in 1..=WRITES {
         let command = Command {
@@ -93,8 +68,26 @@ fn pairs_of_row_and_clock_are_never_torn() {
     }
     stop.store(true, Ordering::Relaxed);
     let seen = reader.join().expect("no pair was torn");
-    assert!(seen > 0 && seen <= WRITES, "{seen} at node {NODE}");
+    assert!(seen > 0 && seen <= WRITES, "{seen}");
     committer.stop().expect("an orderly end");
+}
+
+/// Reads until told to stop; gives the last dot's counter.
+fn read_until(stop: &AtomicBool, read: &ReadRows, views: &Views, engine: &MemoryEngine) -> u64 {
+    let mut seen = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let Some(pair) = views.read(read, &Limits::default(), &StoreSource::new(engine)) else {
+            continue;
+        };
+        let pair = pair.expect("a store that reads").expect("a small row");
+        for dot in pair.rows.iter().flat_map(|row| row.row.versions().keys()) {
+            // Every write goes to this row and covers the one before, so the clock that belongs to
+            // a version ends with its dot.
+            assert_eq!(pair.clock.base(dot.actor), dot.counter);
+            seen = seen.max(dot.counter);
+        }
+    }
+    seen
 }
 
 fn written(outputs: &mpsc::Receiver<Vec<Output>>) -> Context {

@@ -1,6 +1,5 @@
 //! The other side of an exchange: answering peers, and taking in what they know.
 
-use ring::{MemberState, NodeId};
 use serde_bytes::ByteBuf;
 
 use super::{Event, Exchange, Known};
@@ -11,6 +10,7 @@ use crate::protocol::cluster::messages::{
 use crate::protocol::cluster::plan::InitPlan;
 use crate::protocol::cluster::state::{Changed, ClusterState, StateError, digest};
 use crate::protocol::time::Moment;
+use ring::{MemberState, NodeId};
 
 impl Exchange {
     /// Answers a peer, who is `from` by its certificate.

@@ -1,8 +1,8 @@
 //! Spreading the cluster's state: who is asked next, digest first, then the state.
 //!
-//! Once a second one peer is asked, in turn, and whoever did not answer last time; after a change here, all that can be reached at once,
-//! so that a new bucket is known everywhere within a round trip. Joining makes it indifferent what
-//! is lost, late or repeated.
+//! Once a second one peer is asked, in turn, and whoever did not answer last time; after a change
+//! here, all that can be reached at once, so that a new bucket is known everywhere within a round
+//! trip. Joining makes it indifferent what is lost, late or repeated.
 //!
 //! ```text
 //!   A                                B
@@ -20,15 +20,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
-use ring::{Member, NodeId, ReplicaCount};
 use serde_bytes::ByteBuf;
-use starling::wire::Kind;
 
 use super::buckets::{BucketError, BucketRecord, BucketStamp, Creation};
 use super::lives::{Alarm, Lives};
 use super::messages::{ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer};
 use super::state::{Changed, ClusterState, StateError, digest};
 use crate::protocol::time::{Moment, Time};
+use ring::{Member, NodeId, ReplicaCount};
+use starling::wire::Kind;
 
 /// How often.
 #[derive(Debug, Clone)]
@@ -161,8 +161,8 @@ impl Exchange {
     /// Makes a bucket, or confirms one with the same properties.
     ///
     /// # Errors
-    /// As for [`Buckets::create`](super::Buckets::create), before the node belongs to a cluster, and
-    /// when the state would be too large.
+    /// As for [`Buckets::create`](super::Buckets::create), before the node belongs to a cluster,
+    /// and when the state would be too large.
     pub fn create_bucket(
         &mut self,
         now: Moment,
@@ -273,6 +273,17 @@ impl Exchange {
         self.next_round = now
             .time
             .after(jittered(self.config.every, &mut self.random));
+        if self.speak_for_itself(now) {
+            // An alarm kept this node from it, and is over.
+            let members = vec![self.here.node];
+            self.handle_changed(
+                now,
+                Changed {
+                    members,
+                    ..Changed::default()
+                },
+            );
+        }
         let after = self.peers.range((Excluded(self.asked_last), Unbounded));
         let next = after.map(|(&peer, _)| peer).next();
         let next = next.or_else(|| self.peers.keys().next().copied());

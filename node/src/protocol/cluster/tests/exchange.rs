@@ -4,11 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-use ring::{
-    Address, ClusterId, Incarnation, Load, Member, MemberName, MemberState, NodeId, ReplicaCount,
-    Zone,
-};
-use starling::wire::Kind;
 
 use super::{node, plan};
 use crate::protocol::cluster::{
@@ -17,6 +12,11 @@ use crate::protocol::cluster::{
 };
 use crate::protocol::messages::codec;
 use crate::protocol::time::{Moment, Time};
+use ring::{
+    Address, ClusterId, Incarnation, Load, Member, MemberName, MemberState, NodeId, ReplicaCount,
+    Zone,
+};
+use starling::wire::Kind;
 
 const CLUSTER: ClusterId = ClusterId(7);
 

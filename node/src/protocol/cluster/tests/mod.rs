@@ -3,9 +3,8 @@
 mod exchange;
 mod state;
 
-use ring::{Address, ClusterId, MemberName, NodeId, QBits, ReplicaCount, Zone};
-
 use super::{InitMember, InitPlan, Secret};
+use ring::{Address, ClusterId, MemberName, NodeId, QBits, ReplicaCount, Zone};
 
 fn node(id: u64) -> NodeId {
     NodeId(id)

@@ -2,14 +2,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
-use ring::{BucketId, ClusterId, NodeRole, NodeState, ReplicaCount, RoleStamp, Roles};
-use starling::wire::Kind;
 
 use super::{node, plan};
 use crate::protocol::cluster::{
     BucketError, BucketStamp, Buckets, ClusterState, Creation, InitPlan, MAX_BUCKETS, PlanError,
     Secret, StateError,
 };
+use ring::{BucketId, ClusterId, NodeRole, NodeState, ReplicaCount, RoleStamp, Roles};
+use starling::wire::Kind;
 
 fn n(count: u8) -> ReplicaCount {
     ReplicaCount::new(count).unwrap()
@@ -100,7 +100,9 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_give_a_state_or_an_error(mut bytes in vec(any::<u8>(), 0..200), format in 0_u8..3) {
+    fn any_bytes_give_a_state_or_an_error(
+        mut bytes in vec(any::<u8>(), 0..200), format in 0_u8..3
+    ) {
         if let Some(first) = bytes.first_mut() {
             *first = format;
         }

@@ -60,9 +60,9 @@ fn requests() -> Vec<PeerRequest> {
         PeerRequest::Read(ReadRows { vnode, selection, whole_clock: true }),
         PeerRequest::Repair { vnode, prefix: prefix() },
         PeerRequest::Compare(vec![Fingerprint { vnode, clock: 1, known_durable: 2 }]),
-        PeerRequest::Pull(Pull { vnode, incarnation, want: dots() }),
+        PeerRequest::Pull(Pull { vnode, incarnation, want: dots(), have: clock() }),
         PeerRequest::PullKey(pull_key),
-        PeerRequest::Sync(Sync { vnode, incarnation, after: Some(vec![1, 2].into()) }),
+        PeerRequest::Sync(Sync { vnode, incarnation, after: Some(vec![1, 2].into()), have: clock() }),
     ]
 }
 
@@ -76,10 +76,11 @@ fn replies() -> Vec<PeerReply> {
     let page = Page {
         vnode,
         incarnation,
+        sender: 9,
         bundle: bundle(),
         after: None,
         upto: Some(vec![9].into()),
-        clock: clock(),
+        unlogged: clock(),
     };
     vec![
         PeerReply::Acked,
@@ -103,12 +104,13 @@ fn every_message_comes_back() {
 
 #[test]
 fn the_bytes_of_version_1_stay() {
-    let pull = Pull { vnode: VNODE, incarnation: 8, want: dots() };
+    let pull = Pull { vnode: VNODE, incarnation: 8, want: dots(), have: Clock::default() };
     let mut expected = vec![1, 0x81, 0xa4];
     expected.extend_from_slice(b"Pull");
-    expected.extend_from_slice(&[0x93, 0x92, 3, 5, 8, 0xc4, 22, 1]);
+    expected.extend_from_slice(&[0x94, 0x92, 3, 5, 8, 0xc4, 22, 1]);
     expected.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
     expected.extend_from_slice(&[2, 1, 1, 3, 0]);
+    expected.extend_from_slice(&[0xc4, 2, 1, 0]);
     assert_eq!(encode(&PeerRequest::Pull(pull)).unwrap(), expected);
 }
 

@@ -1,0 +1,169 @@
+//! Context tokens from answers to requests.
+
+use std::collections::BTreeMap;
+
+use serde_bytes::ByteBuf;
+
+use super::{cluster, desk, desk_of, dot, ordered, put, read, refused, write};
+use crate::protocol::cluster::{ClusterState, Secret};
+use crate::protocol::coordinator::{Order, Outcome, ReadDone, WriteDone};
+use crate::server::Desk;
+use crdt::Context;
+use starling::wire::{
+    FailureKind, Key, Kind, Mutation, ReadRequest, Request, Response, WriteRequest,
+};
+
+fn seen() -> Context {
+    let mut context = Context::default();
+    context.insert(dot(1, 4));
+    context
+}
+
+/// The token that a read is answered with.
+fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
+    let (_, shape) = ordered(desk, &Request::Read(read));
+    let done = ReadDone {
+        rows: BTreeMap::new(),
+        context: seen(),
+        answered: 2,
+    };
+    match desk.respond(&shape, Outcome::Read(Ok(done))) {
+        Response::Read(response) => response.context,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn removal(elements: &[&[u8]], context: &ByteBuf) -> WriteRequest {
+    let elements = elements
+        .iter()
+        .map(|&element| ByteBuf::from(element))
+        .collect();
+    WriteRequest {
+        context: context.clone(),
+        ..write("sets", Mutation::Remove(elements))
+    }
+}
+
+#[test]
+fn a_write_builds_on_the_context_of_a_read() {
+    let token = token_of(&desk(), read("values", Kind::Value));
+    let request = WriteRequest {
+        context: token,
+        ..write("values", put())
+    };
+    let (order, shape) = ordered(&desk(), &Request::Write(request));
+    let Order::Write(order) = order else {
+        panic!("{order:?}")
+    };
+    assert_eq!(order.command.context, seen());
+
+    let mut context = seen();
+    context.insert(dot(1, 9));
+    let done = WriteDone {
+        context: context.clone(),
+        acks: 2,
+        rows: None,
+        repeated: false,
+    };
+    let Response::Written(written) = desk().respond(&shape, Outcome::Written(Ok(done))) else {
+        panic!("not written");
+    };
+    // The next write over it needs no read.
+    let request = WriteRequest {
+        context: written.context,
+        ..write("values", put())
+    };
+    let (order, _) = ordered(&desk(), &Request::Write(request));
+    assert!(matches!(order, Order::Write(order) if order.command.context == context));
+}
+
+#[test]
+fn a_context_of_another_key_bucket_or_cluster_is_refused() {
+    let token = token_of(&desk(), read("values", Kind::Value));
+    let request = |key: &str, token: &ByteBuf| {
+        let key = Key::from(key);
+        Request::Write(WriteRequest {
+            key,
+            context: token.clone(),
+            ..write("values", put())
+        })
+    };
+    let message = |desk: &Desk, request: &Request| {
+        let failure = refused(desk, request);
+        assert_eq!(failure.kind, FailureKind::BadContext);
+        failure.message
+    };
+    assert!(message(&desk(), &request("bob", &token)).contains("another key"));
+    let sets = token_of(&desk(), read("sets", Kind::Set));
+    assert!(message(&desk(), &request("ada", &sets)).contains("another key"));
+    let mut forged = token.clone();
+    forged[12] ^= 1;
+    assert!(message(&desk(), &request("ada", &forged)).contains("changed"));
+    let elsewhere = ClusterState {
+        secret: Secret::new([1; 16]),
+        ..cluster(3)
+    };
+    let theirs = token_of(&desk_of(&elsewhere), read("values", Kind::Value));
+    assert!(message(&desk(), &request("ada", &theirs)).contains("changed"));
+    assert!(message(&desk(), &request("ada", &ByteBuf::from([1; 40]))).contains("garbage"));
+}
+
+#[test]
+fn a_token_of_one_element_removes_no_other() {
+    let element = Some(ByteBuf::from(b"x"));
+    let token = token_of(
+        &desk(),
+        ReadRequest {
+            element,
+            ..read("sets", Kind::Set)
+        },
+    );
+    let (order, shape) = ordered(&desk(), &Request::Write(removal(&[b"x"], &token)));
+    assert!(matches!(order, Order::Write(order) if order.command.context == seen()));
+    for other in [&[&b"y"[..]][..], &[b"x", b"y"]] {
+        let failure = refused(&desk(), &Request::Write(removal(other, &token)));
+        assert_eq!(failure.kind, FailureKind::BadContext);
+    }
+    let clear = WriteRequest {
+        context: token,
+        ..write("sets", Mutation::Delete)
+    };
+    assert_eq!(
+        refused(&desk(), &Request::Write(clear)).kind,
+        FailureKind::BadContext
+    );
+
+    // What the removal answers speaks for the same element and no more.
+    let done = WriteDone {
+        context: seen(),
+        acks: 2,
+        rows: None,
+        repeated: false,
+    };
+    let Response::Written(written) = desk().respond(&shape, Outcome::Written(Ok(done))) else {
+        panic!("not written");
+    };
+    let failure = refused(&desk(), &Request::Write(removal(&[b"y"], &written.context)));
+    assert_eq!(failure.kind, FailureKind::BadContext);
+}
+
+#[test]
+fn a_token_of_the_whole_set_removes_any_element() {
+    let token = token_of(&desk(), read("sets", Kind::Set));
+    for elements in [&[&b"x"[..]][..], &[b"x", b"y"]] {
+        let (order, _) = ordered(&desk(), &Request::Write(removal(elements, &token)));
+        assert!(matches!(order, Order::Write(order) if order.command.context == seen()));
+    }
+}
+
+#[test]
+fn a_counter_is_not_reset_over_a_context() {
+    let token = token_of(&desk(), read("counts", Kind::Counter));
+    let request = |mutation| WriteRequest {
+        context: token.clone(),
+        ..write("counts", mutation)
+    };
+    let failure = refused(&desk(), &Request::Write(request(Mutation::Delete)));
+    assert_eq!(failure.kind, FailureKind::BadRequest);
+    ordered(&desk(), &Request::Write(request(Mutation::Increment(1))));
+}

@@ -1,0 +1,250 @@
+//! What clients are told, by kind and by failure.
+
+use std::collections::BTreeMap;
+
+use serde_bytes::ByteBuf;
+
+use super::{desk, dot, ordered, read, row, write};
+use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone};
+use crate::protocol::keys::{KeyPrefix, RowKey, Tag};
+use crate::protocol::messages::Refusal;
+use crate::protocol::vnode::Rejected;
+use crate::server::{HereStatus, PeerStatus, StatusInput, encode_response};
+use crdt::Row;
+use crdt::kinds::counter::Share;
+use ring::{BucketId, NodeId, Token};
+use starling::wire::{
+    self, Failure, FailureKind, Kind, MAX_MESSAGE, Mutation, Outcome as Applied, ReadResponse,
+    Request, Response, State, WriteResponse,
+};
+
+fn key(tag: Tag, part: &[u8]) -> RowKey {
+    KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"").row(tag, part)
+}
+
+fn share(node: u64, amount: i64) -> (RowKey, Row) {
+    let mut share = Share::default();
+    share.add(1, amount);
+    let dot = dot(node, 1);
+    let prefix = KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"");
+    (prefix.share(dot.actor), row(dot, share.encode()))
+}
+
+fn answer(bucket: &str, kind: Kind, rows: impl IntoIterator<Item = (RowKey, Row)>) -> Response {
+    let (_, shape) = ordered(&desk(), &Request::Read(read(bucket, kind)));
+    let rows: BTreeMap<_, _> = rows.into_iter().collect();
+    let done = ReadDone {
+        rows,
+        context: crdt::Context::default(),
+        answered: 2,
+    };
+    desk().respond(&shape, Outcome::Read(Ok(done)))
+}
+
+fn state(response: Response) -> State {
+    match response {
+        Response::Read(ReadResponse {
+            state, answered: 2, ..
+        }) => state,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_kind_is_shown_as_what_it_is() {
+    let mut siblings = row(dot(1, 1), "a");
+    siblings.join(&row(dot(2, 1), "b"));
+    let values = answer("values", Kind::Value, [(key(Tag::Value, b""), siblings)]);
+    assert_eq!(
+        state(values),
+        State::Value(vec![ByteBuf::from(b"a"), ByteBuf::from(b"b")])
+    );
+
+    let counter = answer("counts", Kind::Counter, [share(1, 40), share(2, 2)]);
+    assert_eq!(state(counter), State::Counter(42));
+
+    let element = |name: &[u8]| (key(Tag::Element, name), row(dot(1, 1), ""));
+    let set = answer("sets", Kind::Set, [element(b"b"), element(b"a")]);
+    assert_eq!(
+        state(set),
+        State::Set(vec![ByteBuf::from(b"a"), ByteBuf::from(b"b")])
+    );
+}
+
+#[test]
+fn rows_that_a_displaced_bucket_left_are_not_shown() {
+    let stray = (key(Tag::Value, b""), row(dot(3, 1), "stray"));
+    let counter = answer("counts", Kind::Counter, [share(1, 40), stray]);
+    assert_eq!(state(counter), State::Counter(40));
+}
+
+#[test]
+fn a_counter_beyond_64_bits_is_an_error_and_not_another_number() {
+    let response = answer("counts", Kind::Counter, [share(1, i64::MAX), share(2, 1)]);
+    let Response::Failed(failure) = response else {
+        panic!("{response:?}")
+    };
+    assert_eq!(failure.kind, FailureKind::TooLarge);
+    assert!(
+        failure.message.contains("9223372036854775808"),
+        "{}",
+        failure.message
+    );
+}
+
+/// The failure of a write that the coordinator gave up.
+fn written(failed: OrderFailed) -> Failure {
+    let request = Request::Write(write("counts", Mutation::Increment(1)));
+    let (_, shape) = ordered(&desk(), &request);
+    match desk().respond(&shape, Outcome::Written(Err(failed))) {
+        Response::Failed(failure) => failure,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn only_a_write_that_may_be_there_says_so() {
+    let (acks, required) = (1, 2);
+    let below = written(OrderFailed::BelowQuorum { acks, required });
+    assert_eq!(
+        below.outcome,
+        Applied::AppliedBelowQuorum { acks, required }
+    );
+    assert_eq!(below.kind, FailureKind::QuorumNotReached);
+    for (failed, kind) in [
+        (OrderFailed::Unknown, FailureKind::Timeout),
+        (
+            OrderFailed::Rejected(Rejected::TooLate { window_ms: 9 }),
+            FailureKind::BadOperation,
+        ),
+        (OrderFailed::Refused(Refusal::Storage), FailureKind::Storage),
+    ] {
+        let failure = written(failed);
+        assert_eq!(
+            (failure.kind, failure.outcome),
+            (kind, Applied::MaybeApplied)
+        );
+    }
+    let unavailable = OrderFailed::Unavailable {
+        reachable: 1,
+        required,
+    };
+    let refused = [
+        (OrderFailed::NotOwner, FailureKind::NotOwner),
+        (OrderFailed::Overloaded, FailureKind::Overloaded),
+        (unavailable, FailureKind::Unavailable),
+        (
+            OrderFailed::Refused(Refusal::Starting),
+            FailureKind::Overloaded,
+        ),
+        (
+            OrderFailed::Refused(Refusal::DiskFull),
+            FailureKind::DiskFull,
+        ),
+    ];
+    let rejected = [
+        (
+            Rejected::TooManySiblings { limit: 9 },
+            FailureKind::TooLarge,
+        ),
+        (Rejected::TooManyRows { limit: 9 }, FailureKind::TooLarge),
+        (Rejected::OperationReused, FailureKind::BadOperation),
+        (Rejected::CounterOverflow, FailureKind::BadRequest),
+        (
+            Rejected::TooManyRecords { limit: 9 },
+            FailureKind::Overloaded,
+        ),
+    ];
+    let rejected = rejected.map(|(rejected, kind)| (OrderFailed::Rejected(rejected), kind));
+    for (failed, kind) in refused.into_iter().chain(rejected) {
+        let failure = written(failed);
+        assert_eq!((failure.kind, failure.outcome), (kind, Applied::NotApplied));
+        // What failed; what is still true: what to do.
+        assert!(failure.message.contains(';'), "{}", failure.message);
+    }
+}
+
+#[test]
+fn a_read_that_fails_has_changed_nothing() {
+    let (_, shape) = ordered(&desk(), &Request::Read(read("values", Kind::Value)));
+    for (timed_out, kind) in [
+        (true, FailureKind::Timeout),
+        (false, FailureKind::QuorumNotReached),
+    ] {
+        let failed = OrderFailed::TooFewAnswers {
+            answered: 1,
+            required: 2,
+            timed_out,
+        };
+        let response = desk().respond(&shape, Outcome::Read(Err(failed)));
+        assert!(matches!(response, Response::Failed(failure) if failure.kind == kind));
+    }
+    let storage = OrderFailed::Refused(Refusal::Storage);
+    let response = desk().respond(&shape, Outcome::Read(Err(storage)));
+    assert!(matches!(response, Response::Failed(f) if f.outcome == Applied::NotApplied));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_becomes_one_that_does() {
+    let elements = vec![ByteBuf::from(vec![0; MAX_MESSAGE / 2]); 3];
+    let context = ByteBuf::from(b"token");
+    let state = State::Set(elements);
+    let huge = Response::Read(ReadResponse {
+        state: state.clone(),
+        context: context.clone(),
+        answered: 2,
+    });
+    let decoded: Response = wire::decode(&encode_response(&huge)).unwrap();
+    assert!(matches!(decoded, Response::Failed(f) if f.kind == FailureKind::TooLarge));
+    // A write that was carried out stays one.
+    let written = WriteResponse {
+        context,
+        acks: 2,
+        state: Some(state),
+        repeated: false,
+    };
+    let decoded: Response =
+        wire::decode(&encode_response(&Response::Written(written.clone()))).unwrap();
+    assert_eq!(
+        decoded,
+        Response::Written(WriteResponse {
+            state: None,
+            ..written
+        })
+    );
+}
+
+#[test]
+fn status_names_this_node_first_and_believes_only_its_own_calls() {
+    let mut input = StatusInput {
+        here: HereStatus {
+            rows: 5,
+            ..HereStatus::default()
+        },
+        ..StatusInput::default()
+    };
+    let peer = PeerStatus {
+        reachable: true,
+        missing_here: 4,
+        ..PeerStatus::default()
+    };
+    input.peers.insert(NodeId(3), peer);
+    let Response::Status(status) = desk().status(&input) else {
+        panic!("no status")
+    };
+    assert_eq!((status.node, status.partitions), (1, 16));
+    let members: Vec<_> = status
+        .members
+        .iter()
+        .map(|m| (&m.name[..], m.reachable, m.rows, m.missing_here, m.vnodes))
+        .collect();
+    assert_eq!(
+        members,
+        [
+            ("node-1", true, 5, 0, 16),
+            ("node-2", false, 0, 0, 16),
+            ("node-3", true, 0, 4, 16)
+        ]
+    );
+    assert!(!status.members[1].note.is_empty());
+}
