@@ -1,4 +1,12 @@
-//! Under construction.
+//! The cluster as a test subject.
+//!
+//! - [`sim`]: whole clusters in one thread under virtual time, driven by a seed; the node's own
+//!   machines on a disk that loses what was not synced.
+//! - [`invariants`]: what must be true of every run, one file for each.
+//! - [`cluster`]: real `starling` processes on loopback.
+//! - [`history`]: what clients saw, and the checker for lost, phantom and double-counted effects.
 
 pub mod cluster;
 pub mod history;
+pub mod invariants;
+pub mod sim;

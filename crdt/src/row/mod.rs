@@ -97,6 +97,11 @@ impl Row {
         self.context.fill(clock);
     }
 
+    /// Stores another context instead: after a join of filled rows, what of theirs must be kept.
+    pub fn set_context(&mut self, context: Context) {
+        self.context = context;
+    }
+
     /// Drops from the context what the vnode's clock already explains.
     pub fn strip(&mut self, clock: &Clock) {
         self.context.strip(clock);

@@ -10,9 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use starling::wire::{FailureKind, Response};
-
 use crate::runtime::Statistics;
+use starling::wire::{FailureKind, Response};
 
 /// The counters of one node. All may be used from any thread.
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use starling::transport::{Identity, IdentityError, Principal};
-
 use super::{Authority, AuthorityError, Issued};
 use crate::store::{FileAccess, replace_file};
 

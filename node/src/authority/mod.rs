@@ -29,7 +29,6 @@ use rustls_pki_types::pem::PemObject;
 
 use ring::{ClusterId, NodeId};
 use starling::transport::{Principal, Role, SERVER_NAME};
-
 pub use error::AuthorityError;
 pub use files::{CA_CERTIFICATE, CA_KEY, CertificateFiles};
 

@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use starling::transport::{Identity, Role, TrustRoots};
-
 use super::{Authority, AuthorityError, CertificateFiles, Validity};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);

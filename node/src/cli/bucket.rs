@@ -4,10 +4,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use starling::{BucketProperties, Client, Durability};
-
 use super::data::{KindName, kind_name};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, Word};
 
 /// Making and listing buckets.
 #[derive(Debug, Clone, Subcommand)]
@@ -67,14 +66,14 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
         output.note("there is no bucket yet: starling bucket create NAME --kind value|counter|set");
         return Ok(());
     }
-    let row = |bucket: &BucketProperties| {
+    let row = |bucket: &BucketProperties| -> Vec<Word> {
         vec![
-            bucket.name.clone(),
-            kind_name(bucket.kind).to_owned(),
-            bucket.n.to_string(),
-            bucket.r.to_string(),
-            bucket.w.to_string(),
-            durability_name(bucket.durability).to_owned(),
+            bucket.name.clone().into(),
+            kind_name(bucket.kind).into(),
+            bucket.n.to_string().into(),
+            bucket.r.to_string().into(),
+            bucket.w.to_string().into(),
+            durability_name(bucket.durability).into(),
         ]
     };
     let headings = ["NAME", "KIND", "N", "R", "W", "DURABILITY"];

@@ -8,7 +8,6 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::json;
 
 use starling::transport::Principal;
-
 use super::clock;
 use super::exit::Exit;
 use super::output::Output;

@@ -7,7 +7,6 @@ use anyhow::bail;
 
 use ring::NodeId;
 use starling::{Client, Tls};
-
 use super::exit::UsageError;
 use super::output::{Color, Output};
 

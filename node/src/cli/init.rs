@@ -10,7 +10,6 @@ use std::str::FromStr;
 use clap::Args;
 
 use ring::{Address, MemberName, NodeId, QBits, ReplicaCount, Zone};
-
 use super::cert::principal_of;
 use super::exit::{Exit, UsageError};
 use super::output::Output;

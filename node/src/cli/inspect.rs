@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use starling::wire::{ReplicaState, RowState, VersionState};
 use starling::{Client, Inspection};
-
 use super::data::{Target, kind_name};
 use super::exit::Exit;
 use super::output::{Output, Paint};

@@ -31,7 +31,6 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use starling::Client;
-
 use connect::Global;
 use data::{DataCommand, Target};
 use exit::Exit;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, CellAlignment, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, Color as CellColor, Table, presets};
 use serde::Serialize;
 
 /// When to use colour.
@@ -33,6 +33,13 @@ pub(crate) enum Paint {
     Doubtful,
     Strong,
     Faint,
+}
+
+/// A cell of a table. Its colour is kept apart from its text, whose width counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    text: String,
+    paint: Option<Paint>,
 }
 
 impl Output {
@@ -75,7 +82,7 @@ impl Output {
     }
 
     /// A table under its headings; numbers stand right. Without borders, so that it can be cut.
-    pub(crate) fn table(self, headings: &[&str], rows: Vec<Vec<String>>) -> io::Result<()> {
+    pub(crate) fn table(self, headings: &[&str], rows: Vec<Vec<Word>>) -> io::Result<()> {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         let heading = |text: &&str| {
@@ -93,14 +100,22 @@ impl Output {
         }
         table.set_header(headings.iter().map(heading).collect::<Vec<_>>());
         for row in rows {
-            let cell = |text: String| {
-                let is_number = text.starts_with(|first: char| first.is_ascii_digit());
+            let cell = |word: Word| {
+                let is_number = word.text.starts_with(|first: char| first.is_ascii_digit());
                 let side = if is_number {
                     CellAlignment::Right
                 } else {
                     CellAlignment::Left
                 };
-                Cell::new(text).set_alignment(side)
+                let cell = Cell::new(word.text).set_alignment(side);
+                match word.paint.filter(|_| self.is_colored) {
+                    Some(Paint::Good) => cell.fg(CellColor::Green),
+                    Some(Paint::Bad) => cell.fg(CellColor::Red),
+                    Some(Paint::Doubtful) => cell.fg(CellColor::DarkYellow),
+                    Some(Paint::Strong) => cell.add_attribute(Attribute::Bold),
+                    Some(Paint::Faint) => cell.add_attribute(Attribute::Dim),
+                    None => cell,
+                }
             };
             table.add_row(row.into_iter().map(cell).collect::<Vec<_>>());
         }
@@ -125,5 +140,24 @@ impl Output {
             Paint::Faint => "2",
         };
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+impl Word {
+    /// A word that is set off.
+    pub(crate) fn painted(paint: Paint, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            paint: Some(paint),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Word {
+    fn from(text: T) -> Self {
+        Self {
+            text: text.into(),
+            paint: None,
+        }
     }
 }

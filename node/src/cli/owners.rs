@@ -5,10 +5,9 @@ use serde_json::json;
 
 use ring::BucketId;
 use starling::Client;
-
 use super::data::Target;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, Word};
 
 /// Who owns what.
 #[derive(Debug, Clone, Subcommand)]
@@ -63,13 +62,13 @@ impl RingCommand {
             map.ring().layout().q_bits().partition_count(),
             map.layout()
         ))?;
-        let row = |(place, owner): (usize, &starling::NodeInfo)| {
+        let row = |(place, owner): (usize, &starling::NodeInfo)| -> Vec<Word> {
             let address = owner.addresses.first().cloned().unwrap_or_default();
             vec![
-                (place + 1).to_string(),
-                owner.node.to_string(),
-                owner.name.clone(),
-                address,
+                (place + 1).to_string().into(),
+                owner.node.to_string().into(),
+                owner.name.clone().into(),
+                address.into(),
             ]
         };
         let rows = owners.iter().enumerate().map(row).collect();

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use starling::transport::Alpn;
-
 use super::output::Output;
 
 /// Prints the version, the protocols and how this binary was built.

@@ -10,7 +10,8 @@
 //!
 //! Numbers are big endian, so that byte order is their order. The token comes first, so a vnode is
 //! one contiguous range of `data`; the rows of one key are contiguous, and the keys of one
-//! partition key are ordered by sort key: a zero byte of the sort key is written 0 255, its end 0 1.
+//! partition key are ordered by sort key: a zero byte of the sort key is written 0 255, its end 0
+//! 1.
 
 use std::fmt;
 
@@ -305,7 +306,8 @@ mod tests {
         fn rows_are_ordered_by_sort_key(
             a in vec(0_u8..3, 0..6), b in vec(0_u8..3, 0..6), x in any::<Vec<u8>>()
         ) {
-            let (row_a, row_b) = (prefix(&a).row(Tag::Element, &x), prefix(&b).row(Tag::Value, b""));
+            let row_a = prefix(&a).row(Tag::Element, &x);
+            let row_b = prefix(&b).row(Tag::Value, b"");
             if a != b {
                 prop_assert_eq!(a.cmp(&b), row_a.as_bytes().cmp(row_b.as_bytes()));
             }

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::NodeId;
-use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Incoming};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -15,6 +13,8 @@ use super::envelope::Asked;
 use super::event::Event;
 use crate::admin::Metrics;
 use crate::protocol::cluster::ClusterRequest;
+use ring::NodeId;
+use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Incoming};
 
 /// How far a stopping node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,9 +3,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crdt::Hlc;
-use ring::Address;
-use starling::transport::Endpoint;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
@@ -26,6 +23,9 @@ use crate::protocol::replica::{Replica, ReplicaConfig};
 use crate::protocol::vnode::Limits;
 use crate::server::Desk;
 use crate::store::DataDirectory;
+use crdt::Hlc;
+use ring::Address;
+use starling::transport::Endpoint;
 
 /// A node that is ready to run.
 pub(super) struct Network {

@@ -7,12 +7,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ring::NodeId;
-use starling::transport::{Connection, Incoming, Principal, ReplyTo};
 
 use super::envelope::Asked;
 use crate::protocol::messages::codec::MessageError;
 use crate::protocol::replica::Output;
+use ring::NodeId;
+use starling::transport::{Connection, Incoming, Principal, ReplyTo};
 
 /// What happened.
 #[derive(Debug)]

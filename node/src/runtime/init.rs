@@ -5,8 +5,6 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ring::{ClusterId, NodeId};
-use starling::transport::{Alpn, Connection, Endpoint, EndpointConfig, Expect, TransportError};
 
 use super::envelope::{Answered, Asked};
 use super::peers::resolve;
@@ -16,6 +14,8 @@ use crate::protocol::cluster::{
     ClusterReply, ClusterRequest, ClusterState, InitMember, InitPlan, PlanError,
 };
 use crate::protocol::messages::codec::MessageError;
+use ring::{ClusterId, NodeId};
+use starling::transport::{Alpn, Connection, Endpoint, EndpointConfig, Expect, TransportError};
 
 /// What came of sending a plan: at least one node belongs to the cluster now, and the others learn
 /// it from that one.

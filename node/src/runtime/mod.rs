@@ -12,8 +12,8 @@
 //!        reads rows by itself, where the view says that row and clock belong together
 //! ```
 //!
-//! [`Node::start`] is the way in, [`send_init`] begins a cluster. Nothing here is global, so several
-//! nodes can live in one process.
+//! [`Node::start`] is the way in, [`send_init`] begins a cluster. Nothing here is global, so
+//! several nodes can live in one process.
 
 mod accept;
 mod assemble;

@@ -11,8 +11,6 @@ use std::sync::mpsc as threads;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ring::NodeId;
-use starling::transport::CloseCode;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
 
@@ -23,6 +21,8 @@ use super::shell::Shell;
 use super::start::{Opened, StartError};
 use crate::config::Config;
 use crate::store::{DirectoryError, StoreError};
+use ring::NodeId;
+use starling::transport::CloseCode;
 
 /// A running node. Dropping the handle stops it like [`Node::shutdown`].
 #[derive(Debug)]

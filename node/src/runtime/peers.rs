@@ -10,13 +10,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::{Address, ClusterId, MemberMap, MemberState, NodeId};
-use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Expect};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::envelope::Asked;
 use super::event::{Caller, Event};
+use ring::{Address, ClusterId, MemberMap, MemberState, NodeId};
+use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Expect};
 
 /// All peers of a node.
 #[derive(Debug)]

@@ -7,12 +7,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::NodeId;
-use starling::transport::{
-    AcceptConfig, ClientAuth, EndpointConfig, Identity, IdentityError, Limits, Principal,
-    TransportError, TrustRoots,
-};
-
 use super::committer::last_stamp;
 use super::shell::STATE_FILE;
 use crate::config::{self, Config, EngineKind};
@@ -20,6 +14,11 @@ use crate::protocol::cluster::{ClusterState, Hello, MAX_STATE, StateError};
 use crate::store::{
     Barrier, DataDirectory, DirectoryError, Engine, Identity as Owner, LastShutdown, MemoryEngine,
     StoreError,
+};
+use ring::NodeId;
+use starling::transport::{
+    AcceptConfig, ClientAuth, EndpointConfig, Identity, IdentityError, Limits, Principal,
+    TransportError, TrustRoots,
 };
 
 /// Why a node did not start. Nothing of it runs, and nothing in its data directory was changed

@@ -14,13 +14,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crdt::Clock;
-use ring::VnodeId;
-
 use crate::protocol::messages::{ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::Replica;
 use crate::protocol::stage::{Source, SourceError};
 use crate::protocol::vnode::{Limits, Vnode, read_rows};
+use crdt::Clock;
+use ring::VnodeId;
 
 /// The views of all vnodes of a node, shared by the committer, which writes them, and readers.
 #[derive(Debug, Default)]

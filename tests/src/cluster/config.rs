@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+
 use starling_node::authority::CertificateFiles;
 
 /// What keeps a node's data.

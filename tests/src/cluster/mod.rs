@@ -26,7 +26,6 @@ use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use starling::{Client, ClientBuilder, Profile, Tls};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -36,7 +35,8 @@ pub use config::{ConfigFile, Engine};
 pub use http::fetch;
 pub use node::{Node, Signal};
 pub use ports::Port;
-pub use quiet::read_local;
+pub use quiet::{read_local, read_while_filling};
+use starling::{Client, ClientBuilder, Profile, Tls};
 
 /// Processes that make one cluster. [`Cluster::finish`] ends it and looks for panics; a cluster
 /// that is dropped without shows the ends of its nodes' logs.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail, ensure};
-use ring::NodeId;
 
 use super::{Certificates, ConfigFile, Engine, Port, fetch, starling, until};
+use ring::NodeId;
 
 /// A node of a test. Its process, if there is one, ends with it.
 #[derive(Debug)]

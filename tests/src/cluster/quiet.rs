@@ -1,13 +1,14 @@
 //! Waiting until the replicas are equal, and reading what they hold.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use anyhow::Context;
-use ring::NodeId;
-use starling::{Client, Error, Kind};
+use anyhow::{Context, ensure};
 
 use super::{Cluster, until};
 use crate::history::{FinalState, Observed, Subject};
+use ring::NodeId;
+use starling::{Client, Error, Kind};
 
 impl Cluster {
     /// Waits until all owners of each of these keys answer and hold the same.
@@ -90,6 +91,35 @@ impl Cluster {
     }
 }
 
+/// Reads keys that everybody has, each with its own name as its value, while `node` is filling
+/// itself: through that node alone, and through any two. An answer must be an error or the value,
+/// and never "there is none". Gives the number of answers that were the value.
+///
+/// # Errors
+/// If a read finds nothing, or something else.
+pub async fn read_while_filling(
+    client: &Client,
+    bucket: &str,
+    keys: &[String],
+    node: NodeId,
+) -> anyhow::Result<usize> {
+    let mut answers = 0;
+    for (number, key) in keys.iter().cycle().take(1_000).enumerate() {
+        let read = client.bucket(bucket).get(key).timeout(SOON);
+        let read = if number % 2 == 0 {
+            read.r(1).on_node(node)
+        } else {
+            read.r(2)
+        };
+        if let Ok(read) = read.await {
+            answers += 1;
+            let held = Observed::items(read.siblings());
+            ensure!(held == Observed::items([key]), "{key} is read as {held}");
+        }
+    }
+    Ok(answers)
+}
+
 /// What one node holds of a key, whatever the others have.
 ///
 /// # Errors
@@ -117,3 +147,6 @@ pub async fn read_local(
         }
     }
 }
+
+/// How long one read of many may take.
+const SOON: Duration = Duration::from_millis(300);

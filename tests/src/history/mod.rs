@@ -125,8 +125,11 @@ pub enum Observed {
 #[derive(Debug, Clone, Default)]
 pub struct FinalState {
     /// By key: `(node, what it holds)`.
-    pub replicas: BTreeMap<Subject, Vec<(String, Observed)>>,
+    pub replicas: BTreeMap<Subject, Replicas>,
 }
+
+/// What each node holds of one key: its name, and what it answered.
+pub type Replicas = Vec<(String, Observed)>;
 
 impl Event {
     /// Whether the operation is certain to have its effect.

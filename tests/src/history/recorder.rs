@@ -3,9 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use starling::Error;
-
 use super::{Action, Event, EventId, History, Observed, Outcome, Subject, Tries};
+use starling::Error;
 
 /// A history in the making. Sessions on several threads share one, and with it one clock.
 #[derive(Debug)]

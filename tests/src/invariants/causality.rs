@@ -5,7 +5,8 @@
 //!
 //! - a version that a replica shows is in its clock, is what its writer wrote, and no event in the
 //!   clock covers it: nothing deleted or overwritten comes back;
-//! - a version that a replica has seen and does not show is covered by some event: nothing vanishes.
+//! - a version that a replica has seen and does not show is covered by some event: nothing
+//! vanishes.
 //!
 //! At rest the second holds with an event that is *in the clock*. A kill that outlives the event
 //! it came from would be a lost write.
@@ -18,7 +19,6 @@ use std::collections::BTreeSet;
 use crdt::{Clock, Dot, Row};
 use starling_node::protocol::keys::{RowKey, Tag};
 use starling_node::protocol::stage::{Family, Source, decode_row};
-
 use super::Observation;
 use crate::sim::ledger::{Entry, Ledger};
 

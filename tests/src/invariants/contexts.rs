@@ -9,7 +9,6 @@
 use std::collections::BTreeSet;
 
 use crdt::Dot;
-
 use super::Observation;
 use crate::sim::ledger::Ledger;
 

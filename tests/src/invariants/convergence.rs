@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use crdt::Row;
 use ring::VnodeId;
 use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
 use starling_node::protocol::stage::{Family, decode_row};
-
 use super::{Observation, Resting};
 use crate::sim::bits;
 use crate::sim::ledger::Ledger;
@@ -49,8 +49,11 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
             let (mine, theirs) = (rows(resting, id)?, rows(other, id)?);
             for key in mine.keys().chain(theirs.keys()) {
                 if mine.get(key) != theirs.get(key) {
+                    let (here, there) = (mine.get(key), theirs.get(key));
                     let key = key.escape_ascii();
-                    return Err(format!("the rows of {key} at nodes {a} and {b} differ"));
+                    return Err(format!(
+                        "the rows of {key} at nodes {a} and {b} differ: {there:?}, {here:?}"
+                    ));
                 }
             }
         }
@@ -59,14 +62,14 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
 }
 
 /// The canonical rows of a vnode.
-fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, String> {
+fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Row>, String> {
     let mut rows = BTreeMap::new();
     let Some(vnode) = resting.replica.vnode(id) else { return Ok(rows) };
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
         if !row.is_empty() {
-            rows.insert(key, row.encode());
+            rows.insert(key, row);
         }
     }
     Ok(rows)

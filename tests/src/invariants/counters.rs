@@ -6,9 +6,9 @@
 //! - once, if any of its events is at the owners in the end (an acknowledged one is, by
 //!   [`durability`](super::durability), unless a crash took more than its level survives);
 //! - never or once, if none is: nobody was promised anything;
-//! - never, if all of its events were reset by a reset that is at the owners in the end. With events
-//!   at two coordinators a reset may have seen one of them and not the one that counts: then never or
-//!   once.
+//! - never, if all of its events were reset by a reset that is at the owners in the end. With
+//! events   at two coordinators a reset may have seen one of them and not the one that counts: then
+//! never or   once.
 
 use crdt::kinds::counter::{self, Share};
 use crdt::{Actor, Clock, Row};
@@ -18,7 +18,6 @@ use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::Selection;
 use starling_node::protocol::stage::Source;
 use starling_node::protocol::vnode::{Action, Limits, read_rows};
-
 use super::Observation;
 use crate::sim::ledger::{Entry, Ledger};
 

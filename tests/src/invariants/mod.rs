@@ -30,7 +30,6 @@ use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::replica::Replica;
 use starling_node::protocol::stage::Source;
 use starling_node::protocol::vnode::Vnode;
-
 use crate::sim::ledger::Ledger;
 use crate::sim::queue::Instant;
 

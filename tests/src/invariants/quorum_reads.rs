@@ -1,12 +1,12 @@
 //! A read that overlaps an acknowledged write sees it (R+W>N), or what covers it.
 //!
-//! What is promised when: while at least `w` of the nodes that acknowledged the write still stand by
-//! it, every later read with `r + w > n` sees it. A crash takes a promise back when it takes more
-//! than the write's durability survives; a wiped or restored disk takes back all promises.
+//! What is promised when: while at least `w` of the nodes that acknowledged the write still stand
+//! by it, every later read with `r + w > n` sees it. A crash takes a promise back when it takes
+//! more than the write's durability survives; a wiped or restored disk takes back all promises.
 //!
 //! In runs where a vnode that is catching up waits for every other owner, and no disk was silently
-//! replaced by an older copy, one node that stands by the write is enough: who lost it does not count
-//! until it has it again (`rules` 3).
+//! replaced by an older copy, one node that stands by the write is enough: who lost it does not
+//! count until it has it again (`rules` 3).
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,6 @@ use crdt::kinds::counter::Share;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::{Effect, Operation};
 use starling_node::protocol::keys::Tag;
-
 use super::{Answered, Observation};
 use crate::sim::N;
 use crate::sim::ledger::{Acked, Ledger};

@@ -1,10 +1,9 @@
 //! An atomic batch arrives whole: a vnode that has one event of a span has all of them (`rules` 4).
 //!
-//! A vnode on a new disk is let off until it has caught up: the dotlogs of the others have forgotten
-//! parts of old spans, each event when it was safe, and those come by the full sync.
+//! A vnode on a new disk is let off until it has caught up: the dotlogs of the others have
+//! forgotten parts of old spans, each event when it was safe, and those come by the full sync.
 
 use crdt::Dot;
-
 use super::Observation;
 use crate::sim::ledger::Ledger;
 

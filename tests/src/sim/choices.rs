@@ -1,10 +1,10 @@
 //! What a client asks for.
 
 use bytes::Bytes;
+
 use crdt::{Context, OpId};
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::vnode::Action;
-
 use super::ledger::Operation;
 use super::world::World;
 

@@ -10,7 +10,6 @@ use starling_node::protocol::coordinator::{
 };
 use starling_node::protocol::messages::{Refusal, Selection};
 use starling_node::protocol::vnode::Command;
-
 use super::ledger::{Acked, Ending};
 use super::network::Message;
 use super::queue::{Instant, MS};

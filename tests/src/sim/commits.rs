@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use ring::VnodeId;
-use starling::wire::Durability;
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::messages::Refusal;
@@ -12,7 +11,6 @@ use starling_node::protocol::replica::{Commit, Input, Output};
 use starling_node::protocol::stage::Stage;
 use starling_node::protocol::vnode::Limits;
 use starling_node::store::{Engine, StoreError};
-
 use super::disk::{Disk, barrier_of, batch_of};
 use super::ledger::Crash;
 use super::node::InFlight;
@@ -55,10 +53,10 @@ impl World {
                 return Ok(());
             }
         };
-        let Commit { changes, barrier, outputs, touched } = commit;
+        let Commit { changes, barrier, outputs, .. } = commit;
         let (events, rows) = self.record_batch(&outputs, &changes)?;
         let batch = batch_of(&changes);
-        let in_flight = InFlight { batch, barrier, outputs, events, rows, touched };
+        let in_flight = InFlight { batch, barrier, outputs, events, rows };
         if let Some(process) = &mut self.nodes[node].process {
             process.batch = Some(in_flight);
         }

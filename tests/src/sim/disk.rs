@@ -9,7 +9,8 @@ use starling_node::store::{
 };
 
 /// The engine as the protocol's source of rows.
-pub(crate) struct Disk<'a>(pub(crate) &'a MemoryEngine);
+#[derive(Debug)]
+pub struct Disk<'a>(pub &'a MemoryEngine);
 
 impl Source for Disk<'_> {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
@@ -32,7 +33,8 @@ impl Source for Disk<'_> {
 }
 
 /// What a commit changes, as the engine takes it.
-pub(crate) fn batch_of(changes: &Changes) -> Batch {
+#[must_use]
+pub fn batch_of(changes: &Changes) -> Batch {
     let mut batch = Batch::new();
     for (family, key, value) in changes.iter() {
         match value {
@@ -54,11 +56,14 @@ pub(crate) fn barrier_of(durability: Durability) -> Barrier {
 
 /// Everything on a disk at some moment: a backup.
 #[derive(Debug, Clone)]
-pub(crate) struct Image(Batch);
+pub struct Image(Batch);
 
 impl Image {
-    /// Copies the rows of an engine that has no fault.
-    pub(crate) fn of(engine: &MemoryEngine) -> Result<Self, StoreError> {
+    /// Copies the rows of an engine.
+    ///
+    /// # Errors
+    /// An injected fault keeps them from being read.
+    pub fn of(engine: &MemoryEngine) -> Result<Self, StoreError> {
         let mut batch = Batch::new();
         for table in Table::ALL {
             engine.scan(table, KeyRange::all(), Direction::Forward, &mut |key, value| {
@@ -70,7 +75,10 @@ impl Image {
     }
 
     /// A disk that holds exactly this.
-    pub(crate) fn restore(&self) -> Result<MemoryEngine, StoreError> {
+    ///
+    /// # Errors
+    /// None: a new engine has no faults.
+    pub fn restore(&self) -> Result<MemoryEngine, StoreError> {
         let engine = MemoryEngine::new();
         engine.write(&self.0)?;
         engine.barrier(Barrier::Synced)?;

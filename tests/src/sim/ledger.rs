@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+
 use crdt::{Context, Dot, OpId};
 use ring::VnodeId;
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::vnode::Action;
-
 use super::plan::Plan;
 use super::queue::Instant;
 
@@ -172,11 +172,6 @@ impl Ledger {
     /// The key with this prefix.
     pub(crate) fn subject_of(&self, prefix: &KeyPrefix) -> Option<&Subject> {
         self.subjects.iter().find(|subject| subject.prefix == *prefix)
-    }
-
-    /// The operation with this name.
-    pub(crate) fn operation_of(&self, id: OpId) -> Option<usize> {
-        self.operations.iter().rposition(|operation| operation.id == id)
     }
 
     /// A node says that it holds an event so durably.

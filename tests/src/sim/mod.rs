@@ -3,9 +3,9 @@
 //! It drives the node's own [`Replica`](starling_node::protocol::replica::Replica) and
 //! [`Coordinator`](starling_node::protocol::coordinator::Coordinator) over the memory engine, whose
 //! disk has a volatile and a durable half. Everything that a node's shell does is an event in one
-//! queue: a message arrives, a batch is taken, written, made durable, let out, a timer rings. A crash
-//! can fall between any two of them. All that is random comes from the seed, so the seed repeats
-//! the run: `trace` proves it.
+//! queue: a message arrives, a batch is taken, written, made durable, let out, a timer rings. A
+//! crash can fall between any two of them. All that is random comes from the seed, so the seed
+//! repeats the run: `trace` proves it.
 //!
 //! ```text
 //!   seed ─> Plan (which faults, how often)
@@ -36,7 +36,7 @@ mod choices;
 mod clients;
 mod commits;
 mod describe;
-mod disk;
+pub mod disk;
 pub(crate) mod ledger;
 mod nemesis;
 mod network;
@@ -52,7 +52,6 @@ mod world;
 use std::fmt;
 
 use ring::QBits;
-
 pub use plan::Plan;
 pub use tally::{SOMETIMES, Tally};
 use world::World;

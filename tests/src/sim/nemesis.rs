@@ -1,7 +1,6 @@
 //! Faults: what the nemesis does to links, processes, machines, disks and clocks.
 
 use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
-
 use super::disk::Image;
 use super::ledger::Crash;
 use super::plan::Strike;

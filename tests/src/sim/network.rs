@@ -4,7 +4,6 @@ use ring::NodeId;
 use starling_node::protocol::coordinator::{Effect, Order, Outcome};
 use starling_node::protocol::messages::{PeerReply, PeerRequest, codec};
 use starling_node::protocol::replica::{Input, Output};
-
 use super::describe::{Reply, Request};
 use super::queue::{Instant, MS};
 use super::world::{Happening, World};

@@ -12,7 +12,6 @@ use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::store::{Batch, MemoryEngine};
-
 use super::disk::Image;
 use super::queue::Instant;
 
@@ -65,7 +64,6 @@ pub(crate) struct InFlight {
     pub(crate) outputs: Vec<Output>,
     pub(crate) events: BTreeMap<VnodeId, Vec<Event>>,
     pub(crate) rows: BTreeMap<VnodeId, Vec<RowKey>>,
-    pub(crate) touched: Vec<VnodeId>,
 }
 
 impl Node {

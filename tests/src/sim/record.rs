@@ -11,7 +11,6 @@ use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
 use starling_node::protocol::replica::Output;
 use starling_node::protocol::stage::{Changes, Family};
 use starling_node::protocol::vnode::{Action, Sending, Written};
-
 use super::bits;
 use super::describe::Brief;
 use super::ledger::Entry;

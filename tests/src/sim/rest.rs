@@ -1,7 +1,6 @@
 //! Healing, and waiting until nothing changes any more.
 
 use starling_node::store::Engine;
-
 use super::disk::Disk;
 use super::queue::{Instant, SECOND};
 use super::trace::Trace;

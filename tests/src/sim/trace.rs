@@ -34,10 +34,6 @@ impl Trace {
         }
     }
 
-    pub(crate) fn is_verbose(&self) -> bool {
-        self.lines.is_some()
-    }
-
     pub(crate) fn hash(&self) -> u64 {
         self.hash.0
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fastrand::Rng;
+
 use ring::{
     BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, ReplicaCount, Ring, RoleStamp, Roles,
     VnodeId, Zone,
@@ -10,7 +11,6 @@ use ring::{
 use starling::wire::Kind;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::replica::ReplicaConfig;
-
 use super::clients::{Attempt, Client};
 use super::ledger::{Ledger, Subject};
 use super::network::{Call, Message};

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use starling::{Client, Kind};
 
 use crate::startup::{contains, refusal};
-use starling_tests::cluster::{Cluster, Options, read_local};
+use starling::{Client, Kind};
+use starling_tests::cluster::{Cluster, Options, read_local, read_while_filling};
 use starling_tests::history::{Observed, Subject};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,6 +16,7 @@ async fn a_damaged_database_is_refused_and_the_advice_repairs_it() -> anyhow::Re
     let mut cluster = Cluster::start(Options::default()).await?;
     let client = cluster.client().await?;
     client.create_bucket("users").await?;
+    let once = cluster.client_without_retries().await?;
     let keys = write_all(&client).await?;
     for damage in [remove_current, flip_tables] {
         // What the log held goes into tables at the next start.
@@ -49,10 +50,12 @@ async fn a_damaged_database_is_refused_and_the_advice_repairs_it() -> anyhow::Re
         );
         let moved = command.split(' ').next_back().map(PathBuf::from);
         cluster.node(2).start()?;
-        cluster.node(2).wait_ready().await?;
+        cluster.node(2).wait_alive().await?;
+        let node = cluster.node(2).id();
+        read_while_filling(&once, "users", &keys, node).await?;
+        cluster.wait_ready().await?;
         let subjects: Vec<Subject> = keys.iter().map(|key| Subject::new("users", key)).collect();
         cluster.wait_equal(&client, &subjects).await?;
-        let node = cluster.node(2).id();
         for (key, subject) in keys.iter().zip(&subjects) {
             let held = read_local(&client, subject, Kind::Value, node).await?;
             ensure!(held == Observed::items([key]), "{key}: {held}");

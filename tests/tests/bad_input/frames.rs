@@ -4,11 +4,11 @@ use std::io::Write;
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 
 use anyhow::ensure;
-use starling::transport::Alpn;
-use starling::wire::{self, FailureKind, Key, Kind, ReadRequest, Request, Response};
 
 use crate::raw::{Raw, encoded};
 use crate::{BUCKET, Witness, cluster};
+use starling::transport::Alpn;
+use starling::wire::{self, FailureKind, Key, Kind, ReadRequest, Request, Response};
 use starling_tests::cluster::fetch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -30,7 +30,7 @@ async fn random_bodies_from_a_client_are_answered_by_an_error() -> anyhow::Resul
         ensure!(failure.kind == FailureKind::BadRequest, "{failure:?}");
         ensure!(failure.message.contains("nothing was done"), "{failure:?}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -61,7 +61,7 @@ async fn a_request_that_is_cut_or_too_long_is_answered_by_an_error() -> anyhow::
         wire::decode(&raw.send(whole).await?)?,
         Response::Read(_)
     ));
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -91,7 +91,7 @@ async fn random_bodies_from_a_node_cost_it_its_connection_at_most() -> anyhow::R
         "garbage was tolerated in {} of 30 connections",
         30 - refused
     );
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -114,7 +114,7 @@ async fn a_frame_beyond_the_limit_ends_its_connection_only() -> anyhow::Result<(
         let end = raw.connection.closed().await;
         ensure!(end.to_string().contains("exceeds the limit"), "{end}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -143,6 +143,6 @@ async fn packets_that_are_no_quic_and_requests_that_are_no_http_disturb_nobody()
         ));
         ensure!(matches!(fetch(node.http(), "/readyz").await?, (200, _)));
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }

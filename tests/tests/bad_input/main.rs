@@ -14,8 +14,8 @@ mod startup;
 mod strangers;
 
 use anyhow::ensure;
-use starling::{Client, Context};
 
+use starling::{Client, Context};
 use starling_tests::cluster::{Cluster, Engine, Options};
 
 /// A client that minds its own business while others misbehave.
@@ -41,7 +41,7 @@ impl Witness {
     }
 
     /// Reads and writes after it, on connections that were there all the time.
-    async fn is_undisturbed(self) -> anyhow::Result<()> {
+    async fn assert_undisturbed(self) -> anyhow::Result<()> {
         let bucket = self.client.bucket(BUCKET);
         let read = bucket.get("witness").r(3).await?;
         ensure!(

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::{Bytes, BytesMut};
+
 use starling::transport::{
     Alpn, Connection, Endpoint, EndpointConfig, Identity, Limits, TransportError, TrustRoots,
 };
 use starling::wire::{self, Failure, Request, Response};
 use starling_node::authority::CertificateFiles;
-
 use starling_tests::cluster::Cluster;
 
 /// A connection to a node below the client library.

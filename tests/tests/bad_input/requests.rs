@@ -1,14 +1,14 @@
 //! Requests that are well-formed and wrong: each names what is wrong with it, and does nothing.
 
 use anyhow::{bail, ensure};
+
+use crate::raw::Raw;
+use crate::{BUCKET, Witness, cluster};
 use starling::wire::{
     self, CreateBucket, FailureKind, Key, Kind, Mutation, OperationId, Outcome, ReadRequest,
     Request, Response, WriteRequest,
 };
 use starling::{Client, ErrorKind};
-
-use crate::raw::Raw;
-use crate::{BUCKET, Witness, cluster};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<()> {
@@ -24,7 +24,7 @@ async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<
         );
         ensure!(failure.message.contains(text), "{case}: {failure:?}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -63,7 +63,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
         );
         ensure!(failure.message.contains(text), "{case}: {failure:?}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -97,12 +97,14 @@ async fn a_bucket_is_of_one_kind_for_its_life() -> anyhow::Result<()> {
         unknown.to_string().contains("starling bucket create"),
         "{unknown}"
     );
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
 /// What is wrong, the request, the kind of its failure, and words of its message.
-fn wrong_requests() -> Vec<(&'static str, Request, FailureKind, &'static str)> {
+type Wrong = (&'static str, Request, FailureKind, &'static str);
+
+fn wrong_requests() -> Vec<Wrong> {
     let nowhere = |mutation| write("no-such-bucket", "k", mutation);
     let long = "k".repeat(wire::MAX_KEY + 1);
     let many = vec![b"e".to_vec().into(); wire::MAX_ELEMENTS + 1];

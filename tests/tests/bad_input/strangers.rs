@@ -5,13 +5,13 @@ use std::fs;
 
 use anyhow::{Context, ensure};
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+
+use crate::raw::Raw;
+use crate::{Witness, cluster};
 use ring::{ClusterId, NodeId};
 use starling::transport::{Alpn, Principal, Role, SERVER_NAME};
 use starling::{Client, ErrorKind, Tls};
 use starling_node::authority::{CA_KEY, CertificateFiles};
-
-use crate::raw::Raw;
-use crate::{Witness, cluster};
 use starling_tests::cluster::{Certificates, Cluster};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +57,7 @@ async fn clients_without_a_certificate_of_the_cluster_are_refused() -> anyhow::R
         ensure!(error.kind() == ErrorKind::Denied, "{case}: {error}");
         ensure!(error.to_string().contains(expected), "{case}: {error}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 
@@ -88,7 +88,7 @@ async fn only_nodes_of_the_cluster_speak_the_nodes_protocol() -> anyhow::Result<
         ensure!(error.to_string().contains(expected), "{case}: {error}");
         ensure!(!error.request_may_have_arrived(), "{case}: {error}");
     }
-    witness.is_undisturbed().await?;
+    witness.assert_undisturbed().await?;
     cluster.finish()
 }
 

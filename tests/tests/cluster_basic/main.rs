@@ -7,8 +7,8 @@ mod restart;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use starling::{ErrorKind, Kind, Outcome};
 
+use starling::{ErrorKind, Kind, Outcome};
 use starling_tests::cluster::{Cluster, Engine, Options, Signal, read_local};
 use starling_tests::history::{Observed, Subject};
 

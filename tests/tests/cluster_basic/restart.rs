@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use starling::{Client, Durability, Kind};
 use tokio::task::JoinSet;
 
-use starling_tests::cluster::{Cluster, Options, read_local, until};
+use starling::{Client, Durability, Kind};
+use starling_tests::cluster::{Cluster, Options, read_local, read_while_filling, until};
 use starling_tests::history::{Observed, Subject};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -63,24 +63,11 @@ async fn a_node_with_a_fresh_disk_fills_itself_and_does_not_count_before() -> an
     cluster.node(2).start()?;
     cluster.node(2).wait_alive().await?;
 
-    // Whoever is asked, and however soon: an error, or the value, and never "there is none".
+    // It learns the ring and the rows from the one node that is left.
     let fresh = cluster.node(2).id();
     let once = cluster.client_without_retries().await?;
-    let mut answers = 0;
-    for key in keys.iter().cycle().take(1_500) {
-        let read = once.bucket("users").get(key);
-        let read = match answers % 2 {
-            0 => read.r(1).on_node(fresh),
-            _ => read.r(2),
-        };
-        if let Ok(read) = read.timeout(Duration::from_millis(300)).await {
-            answers += 1;
-            ensure!(
-                read.single()? == Some(&key.clone().into()),
-                "{key} is not found"
-            );
-        }
-    }
+    let answers = read_while_filling(&once, "users", &keys, fresh).await?;
+    ensure!(answers > 0, "it never came to count");
     cluster.node(1).start()?;
     cluster.wait_ready().await?;
     let subjects: Vec<Subject> = keys.iter().map(|key| Subject::new("users", key)).collect();

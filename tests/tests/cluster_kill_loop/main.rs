@@ -16,10 +16,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use starling::{Client, Kind};
 use tokio::task::JoinSet;
 
 use session::{BUCKETS, Session, Shared, kind_of};
+use starling::transport::Limits;
+use starling::{Client, Kind, Profile};
 use starling_tests::cluster::{Cluster, Options, POLL};
 use starling_tests::history::{History, Rules, Subject, Violation, check};
 use tally::Tally;
@@ -40,8 +41,8 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice_when_nodes_are_ki
     let mut sessions = JoinSet::new();
     for number in 0..SESSIONS {
         let clients = [
-            cluster.client().await?,
-            cluster.client_without_retries().await?,
+            impatient(&cluster, Profile::new()).await?,
+            impatient(&cluster, Profile::new().max_retries(0)).await?,
         ];
         let session = Session::new(number, seed, clients, Arc::clone(&shared));
         sessions.spawn(session.run());
@@ -92,6 +93,19 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice_when_nodes_are_ki
     ensure!(tally.acknowledged > 500, "too few writes: {tally}");
     ensure!(tally.open > 0, "no write was interrupted: {tally}");
     cluster.finish()
+}
+
+/// A client that gives up soon on a node that is gone without a word, as killed nodes are.
+async fn impatient(cluster: &Cluster, profile: Profile) -> anyhow::Result<Client> {
+    let limits = Limits {
+        connect_timeout: Duration::from_millis(500),
+        idle_timeout: Duration::from_millis(1_000),
+        keep_alive: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let profile = profile.timeout(Duration::from_secs(2));
+    let builder = cluster.client_builder().limits(limits);
+    Ok(builder.default_profile(profile).connect().await?)
 }
 
 /// What is wrong with the history and what every node holds now.
@@ -161,7 +175,7 @@ fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
 }
 
-const SESSIONS: usize = 6;
+const SESSIONS: usize = 8;
 /// By then every increment counts once: some rounds of comparing and syncing, each of a second.
 const SETTLED: Duration = Duration::from_secs(30);
 /// The default of buckets with three owners.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use starling::{Client, Context, Durability, Error, Kind, Plain, Write, Written};
-
 use starling_tests::history::{Action, EventId, Observed, Recorder, Subject, Tries};
 
 /// The buckets that the sessions use.
@@ -31,7 +30,7 @@ pub fn kind_of(bucket: &str) -> Kind {
 pub struct Shared {
     pub recorder: Recorder,
     is_over: AtomicBool,
-    failures: Mutex<BTreeMap<String, (usize, String)>>,
+    failures: Mutex<BTreeMap<String, Failures>>,
     refused_retries: AtomicUsize,
 }
 
@@ -53,7 +52,7 @@ impl Shared {
     /// How often operations failed, by kind, with an example of each.
     pub fn failures(&self) -> String {
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = |(kind, (count, example)): (&String, &(usize, String))| {
+        let line = |(kind, Failures { count, example }): (&String, &Failures)| {
             format!("  {count:5} {kind}, for instance: {example}\n")
         };
         failures.iter().map(line).collect()
@@ -62,15 +61,23 @@ impl Shared {
     fn note(&self, error: &Error) {
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let kind = format!("{:?}", error.kind());
-        let entry = failures
-            .entry(kind)
-            .or_insert_with(|| (0, error.to_string()));
-        entry.0 += 1;
+        let entry = failures.entry(kind).or_insert_with(|| Failures {
+            count: 0,
+            example: error.to_string(),
+        });
+        entry.count += 1;
     }
 
     fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Relaxed)
     }
+}
+
+/// Failures of one kind.
+#[derive(Debug)]
+struct Failures {
+    count: usize,
+    example: String,
 }
 
 /// One client, doing one thing after the other.

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use starling::Client;
-
 use crate::config::Config;
 
 /// The processes whose time is counted.

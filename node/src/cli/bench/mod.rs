@@ -23,7 +23,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
 use starling::{Client, Kind};
-
 use super::clock::Stopwatch;
 use super::data::DurabilityName;
 use super::exit::Exit;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cpu::Usage;
 use super::work::Tally;
 use super::{BenchOptions, Output};
-use crate::cli::output::Paint;
+use crate::cli::output::{Paint, Word};
 use crate::cli::text::{grouped, seconds};
 
 /// The result of a measurement.
@@ -98,12 +98,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    fn row(&self, name: &str, latencies: &Histogram<u64>) -> Vec<String> {
-        let mut row = vec![name.to_owned(), self.rate(latencies.len())];
+    fn row(&self, name: &str, latencies: &Histogram<u64>) -> Vec<Word> {
+        let mut row = vec![name.into(), self.rate(latencies.len()).into()];
         for quantile in QUANTILES {
-            row.push(latency(latencies.value_at_quantile(quantile)));
+            row.push(latency(latencies.value_at_quantile(quantile)).into());
         }
-        row.push(latency(latencies.max()));
+        row.push(latency(latencies.max()).into());
         row
     }
 

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 
 use starling::{Bucket, Client, Context, Durability, Error};
-
 use super::{BenchOptions, Workload};
 use crate::cli::clock::Stopwatch;
 

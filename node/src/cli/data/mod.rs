@@ -8,7 +8,6 @@ mod write;
 use clap::{Args, Subcommand, ValueEnum};
 
 use starling::{Bucket, Client, Durability, Key, Kind, OperationId};
-
 use super::exit::Exit;
 use super::output::Output;
 

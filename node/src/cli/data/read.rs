@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use starling::{Bucket, Client, Context, Kind};
-
 use super::{ReadOptions, Target, kind_name};
 use crate::cli::connect::find_node;
 use crate::cli::exit::Exit;

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 
 use starling::wire::State;
 use starling::{Context, Write, Written};
-
 use super::{Target, WriteOptions};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;

@@ -8,7 +8,6 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use starling::{Client, Error};
-
 use super::packages::{PACKAGES, Packages, SECTIONS, SIZES};
 use super::steps::Steps;
 use super::words::{WORDS, Words};

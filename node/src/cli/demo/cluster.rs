@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use tokio::process::{Child, Command};
 
 use ring::{QBits, ReplicaCount};
-
 use super::place::{Place, Prepared};
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;

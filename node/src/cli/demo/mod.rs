@@ -5,8 +5,9 @@
 //! every Debian ships, checked against what plain tools say. Whatever differs is shown and makes
 //! the exit code 1.
 //!
-//! Files: `cluster` the child processes · `place` their directory · `steps` what is printed · `packages`, `words` the two
-//! jobs · `check` the comparison · `shell` the commands on the running cluster.
+//! Files: `cluster` the child processes · `place` their directory · `steps` what is printed ·
+//! `packages`, `words` the two jobs · `check` the comparison · `shell` the commands on the running
+//! cluster.
 
 mod check;
 mod cluster;
@@ -22,7 +23,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use starling::Client;
-
 use super::connect::Global;
 use super::exit::Exit;
 use super::output::Output;

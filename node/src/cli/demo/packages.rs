@@ -15,7 +15,6 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use starling::{Client, Kind};
-
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;
 use crate::cli::import::{Format, Import, KeySpec, Plan, Summary, ValueSpec, per_second};

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use ring::{Address, MemberName, NodeId, Zone};
-
 use crate::authority::{Authority, CA_CERTIFICATE, CertificateFiles, Validity};
 use crate::cli::clock;
 use crate::cli::text::no_randomness;

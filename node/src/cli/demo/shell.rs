@@ -10,7 +10,6 @@ use reedline::{DefaultPrompt, DefaultPromptSegment, Reedline, Signal};
 use tokio::sync::mpsc;
 
 use starling::Client;
-
 use super::cluster::Cluster;
 use crate::cli::bucket::BucketCommand;
 use crate::cli::data::{DataCommand, Target};

@@ -16,7 +16,6 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
 use starling::{Bucket, Client, Kind};
-
 use super::cluster::Cluster;
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;

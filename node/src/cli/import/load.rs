@@ -8,7 +8,6 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
 use starling::{Client, Error, Kind, OperationId, Written};
-
 use super::plan::{Plan, Step};
 use super::progress::Progress;
 use super::source::{self, Format, Line, Lines};

@@ -19,12 +19,10 @@ use std::time::Duration;
 use clap::Args;
 
 use starling::{Client, ErrorKind, Kind};
-
 use super::data::{DurabilityName, KindName, kind_of};
 use super::exit::{Exit, UsageError};
 use super::output::Output;
 use super::text::{grouped, seconds};
-
 pub(crate) use load::{Import, Summary};
 pub(crate) use plan::{KeySpec, Plan, ValueSpec};
 pub(crate) use source::Format;

@@ -7,7 +7,6 @@ use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use starling::{Bucket, Durability, Error, Kind, OperationId, Write, Written};
-
 use super::source::{Digest, Record};
 use crate::cli::exit::UsageError;
 

@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 use ring::NodeId;
 use starling::wire::MemberStatus;
 use starling::{Client, Status};
-
 use super::exit::Exit;
 use super::output::Output;
 use health::{Health, Verdict};

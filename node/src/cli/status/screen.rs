@@ -4,10 +4,9 @@ use bytesize::ByteSize;
 use serde_json::{Value, json};
 
 use starling::wire::MemberStatus;
-
 use super::health::Verdict;
 use super::{Output, Picture};
-use crate::cli::output::Paint;
+use crate::cli::output::{Paint, Word};
 use crate::cli::text::{grouped, hex};
 
 impl Picture {
@@ -26,7 +25,7 @@ impl Picture {
         ))?;
         let rows = members
             .iter()
-            .map(|member| row(member, self.status.node, output))
+            .map(|member| row(member, self.status.node))
             .collect();
         output.table(&HEADINGS, rows)?;
         self.print_partitions(output)?;
@@ -140,40 +139,41 @@ impl Picture {
     }
 }
 
-fn row(member: &MemberStatus, asked: u64, output: Output) -> Vec<String> {
+fn row(member: &MemberStatus, asked: u64) -> Vec<Word> {
     let id = format!("{:016x}", member.node);
     let mut row = vec![
-        format!("{}…", id.get(..6).unwrap_or(&id)),
-        member.name.clone(),
-        member.zone.clone(),
-        member.address.clone(),
-        state(member, output),
-        member.vnodes.to_string(),
+        format!("{}…", id.get(..6).unwrap_or(&id)).into(),
+        member.name.clone().into(),
+        member.zone.clone().into(),
+        member.address.clone().into(),
+        state(member),
+        member.vnodes.to_string().into(),
     ];
     if member.reachable {
         let rtt = match (member.node == asked, member.rtt_us) {
             (true, _) | (false, 0) => "-".to_owned(),
             (false, rtt) => format!("{rtt} µs"),
         };
-        row.extend([
+        let numbers = [
             grouped(member.rows),
             ByteSize(member.disk_bytes).to_string(),
             grouped(member.reads),
             grouped(member.writes),
             rtt,
             grouped(member.missing_there),
-        ]);
+        ];
+        row.extend(numbers.map(Word::from));
     } else {
-        row.extend(std::iter::repeat_n("-".to_owned(), 6));
+        row.extend(std::iter::repeat_n(Word::from("-"), 6));
     }
     row
 }
 
-fn state(member: &MemberStatus, output: Output) -> String {
+fn state(member: &MemberStatus) -> Word {
     match (member.reachable, member.catching_up) {
-        (false, _) => output.paint(Paint::Bad, "unreachable"),
-        (true, 0) => output.paint(Paint::Good, "up"),
-        (true, count) => output.paint(Paint::Doubtful, format_args!("catching up ({count})")),
+        (false, _) => Word::painted(Paint::Bad, "unreachable"),
+        (true, 0) => Word::painted(Paint::Good, "up"),
+        (true, count) => Word::painted(Paint::Doubtful, format!("catching up ({count})")),
     }
 }
 

@@ -6,9 +6,9 @@ use crate::protocol::keys::{RowKey, Tag};
 use crate::protocol::messages::RowsRead;
 use crdt::{Context, Row};
 
-/// The join of whole replicas, as far as a selection shows them. Each replica's rows are filled with
-/// the clock that belongs to them; a row that a replica does not have is, there, an empty row so
-/// filled: what its clock has seen of the row is gone.
+/// The join of whole replicas, as far as a selection shows them. Each replica's rows are filled
+/// with the clock that belongs to them; a row that a replica does not have is, there, an empty row
+/// so filled: what its clock has seen of the row is gone.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
     rows: BTreeMap<RowKey, Row>,
@@ -53,8 +53,8 @@ impl Joined {
     pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context) {
         let mut context = self.absent.seen();
         for (key, row) in &self.rows {
-            // A row's own context may hold what a peer had seen of other rows when it sent this one:
-            // it speaks for this row alone. The one row of a value is all of its key.
+            // A row's own context may hold what a peer had seen of other rows when it sent this
+            // one: it speaks for this row alone. The one row of a value is all of its key.
             if key.tag() == Tag::Value {
                 context.join(row.context());
             }

@@ -6,7 +6,7 @@
 //! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation: containers and their dots again |
 //! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
 //! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
-//! | [`PeerRequest::Compare`] | [`PeerReply::Differences`] | dot pull, step 1: whose clocks differ |
+//! | [`PeerRequest::Compare`] | [`PeerReply::Differences`] | dot pull, step 1: what differs |
 //! | [`Pull`] | [`PeerReply::Pulled`] | dot pull, step 2: the rows behind missing dots |
 //! | [`PullKey`] | [`PeerReply::Pulled`] | the same for all missing dots of one key |
 //! | [`Sync`] | [`PeerReply::Page`] | a full sync, when the dotlog is trimmed: the vnode by pages |
@@ -279,8 +279,8 @@ pub struct Page {
     pub incarnation: u64,
     /// The nonce of the sender's actor: pages of two incarnations do not make one vnode.
     pub sender: u64,
-    /// The rows of the page, and what is logged of them that the asker lacks. Rows that share a span
-    /// with those may lie outside of the page.
+    /// The rows of the page, and what is logged of them that the asker lacks. Rows that share a
+    /// span with those may lie outside of the page.
     pub bundle: Bundle,
     /// Where the page begins (without that key), as it was asked.
     pub after: Option<serde_bytes::ByteBuf>,

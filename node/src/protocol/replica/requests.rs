@@ -145,7 +145,11 @@ impl Replica {
 
     /// Takes over the stamps of received events, as far as drift allows: a stamp from too far ahead
     /// is stored with its version and moves no clock here.
-    pub(super) fn take_stamps(&mut self, stamps: impl Iterator<Item = Hlc>, batch: &Batch<'_>) -> Hlc {
+    pub(super) fn take_stamps(
+        &mut self,
+        stamps: impl Iterator<Item = Hlc>,
+        batch: &Batch<'_>,
+    ) -> Hlc {
         for stamp in stamps {
             if let Err(_exceeded) = self.hlc.observe(batch.now.wall_ms, stamp) {
                 self.stamps_ahead += 1;

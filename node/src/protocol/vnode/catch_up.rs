@@ -174,8 +174,8 @@ impl Vnode {
         })
     }
 
-    /// A pull from `peer` was answered, or failed: what it did not bring is asked for only after the
-    /// next comparison, unless there is more.
+    /// A pull from `peer` was answered, or failed: what it did not bring is asked for only after
+    /// the next comparison, unless there is more.
     pub fn handle_pulled(&mut self, peer: NodeId, more: bool) {
         if let Some(view) = self.peers.get_mut(&peer) {
             view.missing = if more {
@@ -195,7 +195,9 @@ impl Vnode {
 
     /// Has this vnode seen all that it has heard of?
     pub(super) fn covers_peers(&self) -> bool {
-        self.peers.values().all(|view| self.clock.covers(&view.clock))
+        self.peers
+            .values()
+            .all(|view| self.clock.covers(&view.clock))
     }
 
     /// Looks whether what arrived closes the gap to a peer.

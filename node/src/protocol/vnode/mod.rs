@@ -11,8 +11,8 @@
 //! committer, the simulator and a test drive it alike. If a batch fails to be written, the vnode is
 //! thrown away and recovered from the store under a new actor.
 //!
-//! Invariants: I1 and I2 of [`crdt`]; an actor's own dots have no gaps; one dot names one row; rows,
-//! dotlog, records and checkpoint change in one batch.
+//! Invariants: I1 and I2 of [`crdt`]; an actor's own dots have no gaps; one dot names one row;
+//! rows, dotlog, records and checkpoint change in one batch.
 
 mod catch_up;
 mod command;

@@ -27,7 +27,13 @@ impl Vnode {
         let (bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
         let more = cut || left_out;
         let (vnode, incarnation) = (self.id, pull.incarnation);
-        Ok(Pulled { vnode, incarnation, bundle, trimmed, more })
+        Ok(Pulled {
+            vnode,
+            incarnation,
+            bundle,
+            trimmed,
+            more,
+        })
     }
 
     /// What the asker lacks of one key. The search is bounded: what it does not reach, the next dot
@@ -43,11 +49,18 @@ impl Vnode {
     ) -> Result<Pulled, SourceError> {
         let missing = self.clock.missing_from(&pull.have);
         let (events, _, _) = self.logged_of(&missing, limits, stage)?;
-        let (wanted, others) =
-            events.into_iter().partition(|event| event.row.is_of(&pull.prefix));
+        let (wanted, others) = events
+            .into_iter()
+            .partition(|event| event.row.is_of(&pull.prefix));
         let (bundle, _) = self.bundle(wanted, others, limits, stage)?;
         let (vnode, incarnation) = (self.id, pull.incarnation);
-        Ok(Pulled { vnode, incarnation, bundle, trimmed: DotSet::default(), more: false })
+        Ok(Pulled {
+            vnode,
+            incarnation,
+            bundle,
+            trimmed: DotSet::default(),
+            more: false,
+        })
     }
 
     /// All that is logged here, as far as one search goes.
@@ -56,7 +69,8 @@ impl Vnode {
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Vec<Event>, SourceError> {
-        self.logged_of(&self.clock.missing_from(&self.unlogged), limits, stage).map(|found| found.0)
+        self.logged_of(&self.clock.missing_from(&self.unlogged), limits, stage)
+            .map(|found| found.0)
     }
 
     /// The logged events of wanted dots, the wanted dots that are seen here but trimmed, and
@@ -98,10 +112,10 @@ impl Vnode {
 
     /// The rows of the `wanted` events, as far as the limit allows. True if something was left out.
     ///
-    /// A row kills by all that this vnode has seen of it. So with a row goes every event of it among
-    /// `others`, which are what the receiver lacks: a kill that arrived without its event would
-    /// outlive it, should the event be lost with a disk. With an event goes its whole span, and with a
-    /// version that a row shows its own event.
+    /// A row kills by all that this vnode has seen of it. So with a row goes every event of it
+    /// among `others`, which are what the receiver lacks: a kill that arrived without its event
+    /// would outlive it, should the event be lost with a disk. With an event goes its whole span,
+    /// and with a version that a row shows its own event.
     pub(super) fn bundle(
         &self,
         wanted: Vec<Event>,
@@ -174,7 +188,10 @@ impl<'a> Closing<'a> {
             taken: BTreeSet::new(),
             dots: BTreeSet::new(),
             bytes: 0,
-            bundle: Bundle { bases, ..Bundle::default() },
+            bundle: Bundle {
+                bases,
+                ..Bundle::default()
+            },
         }
     }
 
@@ -193,7 +210,9 @@ impl<'a> Closing<'a> {
                 }
                 let versions = row.versions().values();
                 self.bytes += key.as_bytes().len();
-                self.bytes += versions.map(|version| version.body.len() + 96).sum::<usize>();
+                self.bytes += versions
+                    .map(|version| version.body.len() + 96)
+                    .sum::<usize>();
                 self.bundle.rows.push(KeyedRow { key, row });
             }
             for event in events {

@@ -8,7 +8,7 @@ use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
-use crdt::{Hlc, Row};
+use crdt::{Clock, Hlc, Row};
 
 impl Vnode {
     /// Enters deltas that are new here; those seen before are left alone. Returns the events that
@@ -56,23 +56,32 @@ impl Vnode {
             let mut shown = keyed.row.versions().keys();
             missing.contains(&keyed.key) || shown.any(|&dot| !self.clock.contains(dot))
         };
-        let rows = self.join_rows(bundle, is_news, stage)?;
+        let rows = self.join_rows(bundle, is_news, &Clock::default(), stage)?;
         self.enter_rows(hlc, &bundle.events, rows, stage)
     }
 
-    /// Joins rows of a bundle with those that are here.
+    /// Joins rows of a bundle with those that are here; `kept` as in [`Vnode::joined`].
     pub(super) fn join_rows(
         &self,
         bundle: &Bundle,
         which: impl Fn(&KeyedRow) -> bool,
+        kept: &Clock,
         stage: &Stage<'_>,
     ) -> Result<BTreeMap<RowKey, Row>, SourceError> {
         let mut rows = BTreeMap::new();
         let here = bundle.rows.iter().filter(|keyed| self.is_here(&keyed.key));
-        for keyed in here.filter(|keyed| which(keyed)) {
-            let mut theirs = keyed.row.clone();
-            theirs.fill(&bundle.bases);
-            rows.insert(keyed.key.clone(), self.joined(&keyed.key, &theirs, stage)?);
+        for KeyedRow { key, row } in here.filter(|keyed| which(keyed)) {
+            rows.insert(key.clone(), self.joined(key, row, &bundle.bases, kept, stage)?);
+        }
+        for event in &bundle.events {
+            // What came and is not alive was killed: the row must know (I2) until the clock does.
+            if let Some(row) = rows.get_mut(&event.row)
+                && !row.versions().contains_key(&event.dot)
+            {
+                let mut context = row.context().clone();
+                context.insert(event.dot);
+                row.set_context(context);
+            }
         }
         Ok(rows)
     }
@@ -86,9 +95,8 @@ impl Vnode {
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Change>, SourceError> {
         // An event whose row did not come along is not reflected here, and stays missing.
-        let is_new = |event: &&Event| {
-            rows.contains_key(&event.row) && !self.clock.contains(event.dot)
-        };
+        let is_new =
+            |event: &&Event| rows.contains_key(&event.row) && !self.clock.contains(event.dot);
         let entered: Vec<&Event> = events.iter().filter(is_new).collect();
         entered
             .iter()
@@ -125,17 +133,33 @@ impl Vnode {
         }
     }
 
-    /// This vnode's filled row joined with another owner's filled one.
+    /// This vnode's row joined with another owner's, each filled with the clock that belongs to it.
+    ///
+    /// Of the contexts so filled the row keeps what is about itself: what either side had stored, and
+    /// the versions that the join drops. All else that the other owner has seen speaks of other rows,
+    /// and of events that may yet be lost. Beside that it keeps the contiguous part of `kept`.
     pub(super) fn joined(
         &self,
         key: &RowKey,
         theirs: &Row,
+        bases: &Clock,
+        kept: &Clock,
         stage: &Stage<'_>,
     ) -> Result<Row, SourceError> {
-        let mut mine = stage.row(key)?;
-        mine.fill(&self.clock);
-        mine.join(theirs);
-        Ok(mine)
+        let mine = stage.row(key)?;
+        let (mut joined, mut other) = (mine.clone(), theirs.clone());
+        joined.fill(&self.clock);
+        other.fill(bases);
+        joined.join(&other);
+        let mut context = mine.context().clone();
+        context.join(theirs.context());
+        context.fill(kept);
+        let dropped = mine.versions().keys().chain(theirs.versions().keys());
+        for &dot in dropped.filter(|dot| !joined.versions().contains_key(dot)) {
+            context.insert(dot);
+        }
+        joined.set_context(context);
+        Ok(joined)
     }
 
     fn is_here(&self, row: &RowKey) -> bool {

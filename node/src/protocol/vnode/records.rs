@@ -182,7 +182,11 @@ impl Vnode {
         event: &Event,
         stage: &Stage<'_>,
     ) -> Result<bool, SourceError> {
-        let Some(Operation { id, effect: Effect::Increment(_) }) = event.operation else {
+        let Some(Operation {
+            id,
+            effect: Effect::Increment(_),
+        }) = event.operation
+        else {
             return Ok(false);
         };
         let record = self.record(id, stage)?;
@@ -190,7 +194,10 @@ impl Vnode {
     }
 
     fn is_winner_safe(&self, record: &Record) -> bool {
-        record.applications.winner().is_some_and(|winner| self.is_durable_everywhere(winner))
+        record
+            .applications
+            .winner()
+            .is_some_and(|winner| self.is_durable_everywhere(winner))
     }
 
     /// Looks through a stretch of the records and removes the expired ones. The next call goes on

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use super::Vnode;
 use super::catch_up::CatchUp;
 use crate::mutants::{self, Mutant};
-use crate::protocol::keys::{behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix};
+use crate::protocol::keys::{
+    behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix,
+};
 use crate::protocol::stage::{Family, Source, SourceError};
 use crdt::{Actor, Clock};
 use ring::{NodeId, QBits, VnodeId};

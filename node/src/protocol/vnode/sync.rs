@@ -2,11 +2,11 @@
 //!
 //! It happens to a vnode that lost what it once held durably: a new disk, a restored backup. Each
 //! page is joined as a range merge: a row that the page lacks is joined with an empty row filled
-//! with the source's clock, so that what the source has seen deleted dies here too. With the rows of
-//! a page come their events, as with a pull. When the last page is in, so are all dots that were
-//! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else would
-//! send them. What the source still logs is pulled as ever. If the source begins anew meanwhile, so does the sync: pages of two
-//! incarnations do not make one vnode.
+//! with the source's clock, so that what the source has seen deleted dies here too. With the rows
+//! of a page come their events, as with a pull. When the last page is in, so are all dots that were
+//! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else
+//! would send them. What the source still logs is pulled as ever. If the source begins anew
+//! meanwhile, so does the sync: pages of two incarnations do not make one vnode.
 
 use std::collections::BTreeSet;
 
@@ -91,14 +91,23 @@ impl Vnode {
             }
         }
         let is_last = found.len() < ROWS_PER_PAGE && keys.len() == found.len();
-        let upto = keys.last().filter(|_| !is_last).map(|key| ByteBuf::from(key.as_bytes()));
+        let upto = keys
+            .last()
+            .filter(|_| !is_last)
+            .map(|key| ByteBuf::from(key.as_bytes()));
         let (others, _, _) = self.logged_of(&self.clock.missing_from(&sync.have), limits, stage)?;
         // A row that is gone here has no key in the page; what it lacks of its events has.
         let is_inside = |key: &&RowKey| {
             let key = key.as_bytes();
             from[..] <= *key && upto.as_ref().is_none_or(|upto| *key <= upto[..])
         };
-        keys.extend(others.iter().map(|event| &event.row).filter(is_inside).cloned());
+        keys.extend(
+            others
+                .iter()
+                .map(|event| &event.row)
+                .filter(is_inside)
+                .cloned(),
+        );
         Ok(Page {
             vnode: self.id,
             incarnation: sync.incarnation,
@@ -135,11 +144,15 @@ impl Vnode {
         }
         self.merge_absences(page, stage)?;
         // Rows that bring no event say what is gone of them.
-        let rows = self.join_rows(&page.bundle, |_| true, stage)?;
+        let rows = self.join_rows(&page.bundle, |_| true, &page.unlogged, stage)?;
         let answers = self.enter_rows(hlc, &page.bundle.events, rows, stage)?;
         if let Some(upto) = &page.upto {
             let after = Some(upto.clone());
-            self.syncing = Some(Syncing { source, after, first: Some(first) });
+            self.syncing = Some(Syncing {
+                source,
+                after,
+                first: Some(first),
+            });
         } else {
             self.syncing = None;
             self.enter_unlogged(&first.unlogged.missing_from(&self.clock), stage);
@@ -161,12 +174,11 @@ impl Vnode {
             .as_ref()
             .map_or(end, |upto| [&upto[..], &[0]].concat());
         let there: BTreeSet<&RowKey> = page.bundle.rows.iter().map(|keyed| &keyed.key).collect();
-        let mut absent = Row::default();
-        absent.fill(&page.bundle.bases);
+        let (absent, bases) = (Row::default(), &page.bundle.bases);
         for (key, _) in stage.range(Family::Data, &from, &to, usize::MAX)? {
             let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
             if !there.contains(&key) {
-                let mut joined = self.joined(&key, &absent, stage)?;
+                let mut joined = self.joined(&key, &absent, bases, &page.unlogged, stage)?;
                 joined.strip(&self.clock);
                 stage.put_row(&key, &joined);
             }

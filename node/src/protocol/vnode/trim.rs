@@ -62,9 +62,10 @@ impl Vnode {
         Ok((trimmed, voids))
     }
 
-    /// After a full sync: settles a stretch of all rows. No entry of the dotlog marks them, since what
-    /// their contexts hold against late messages came with the pages, and the clock explains it now.
-    /// A pass that a restart cuts short leaves contexts that the next write of their row settles.
+    /// After a full sync: settles a stretch of all rows. No entry of the dotlog marks them, since
+    /// what their contexts hold against late messages came with the pages, and the clock explains
+    /// it now. A pass that a restart cuts short leaves contexts that the next write of their row
+    /// settles.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.

@@ -105,7 +105,10 @@ impl Vnode {
         let sending = if events.is_empty() {
             Sending::Held(self.durable_holders(dots))
         } else {
-            Sending::Again(self.bundle(events, self.all_logged(limits, stage)?, limits, stage)?.0)
+            Sending::Again(
+                self.bundle(events, self.all_logged(limits, stage)?, limits, stage)?
+                    .0,
+            )
         };
         Ok(Written {
             sending,
@@ -207,7 +210,8 @@ impl Vnode {
             }));
         };
         let mut plans = Vec::with_capacity(rows.len());
-        // A bucket that gave way to this one may have left rows of another kind, which are no shares.
+        // A bucket that gave way to this one may have left rows of another kind, which are no
+        // shares.
         let shares = rows.into_iter().filter(|(row, _)| row.tag() == Tag::Share);
         for (row, current) in shares {
             let mut share = share_of(&row, &current)?;

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ring::NodeId;
-
 use crate::protocol::replica::{Lag, Replica};
 use crate::protocol::vnode::Vnode;
 use crate::store::{EngineStatistics, Table};
+use ring::NodeId;
 
 /// The state of a node's vnodes at one moment.
 #[derive(Clone, Debug, Default)]

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
-use starling::wire::Durability;
-
 use super::statistics::Statistics;
 use super::{CommitterParts, Queued, STAMP_KEY};
 use crate::protocol::messages::{PeerReply, Refusal};
@@ -16,6 +14,7 @@ use crate::protocol::stage::{Family, SourceError};
 use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
 use crate::store::{Barrier, Batch, StoreError, Table};
+use starling::wire::Durability;
 
 /// The thread's state.
 pub(super) struct Worker<F> {

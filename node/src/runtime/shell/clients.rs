@@ -1,13 +1,12 @@
 //! Clients: their frames become orders, and what comes of these goes back.
 
-use starling::transport::{Incoming, Principal, ReplyTo};
-use starling::wire::{FailureKind, Response};
-
 use super::Shell;
 use crate::admin::Operation;
 use crate::protocol::coordinator::{Order, Outcome};
 use crate::protocol::time::Time;
 use crate::server::{Accepted, Posture, Shape, encode_response};
+use starling::transport::{Incoming, Principal, ReplyTo};
+use starling::wire::{FailureKind, Response};
 
 /// A client that waits for the end of its order.
 #[derive(Debug)]

@@ -1,7 +1,5 @@
 //! What the node knows of its cluster: kept on disk, and handed to everybody who works by it.
 
-use ring::{Address, Incarnation, Load, Member, MemberState, ReplicaCount, Ring};
-
 use super::Shell;
 use crate::protocol::cluster::{Changed, ClusterState, Event};
 use crate::protocol::replica::Input;
@@ -9,6 +7,7 @@ use crate::runtime::committer::Queued;
 use crate::runtime::envelope::Asked;
 use crate::runtime::event::Caller;
 use crate::store::{FileAccess, replace_file};
+use ring::{Address, Incarnation, Load, Member, MemberState, ReplicaCount, Ring};
 
 impl Shell {
     /// Takes up the state from the data directory.

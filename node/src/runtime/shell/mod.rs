@@ -22,8 +22,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ring::Address;
-use starling::transport::ReplyTo;
 use tokio::sync::{mpsc, watch};
 
 use super::accept::Closing;
@@ -41,8 +39,11 @@ use crate::protocol::vnode::Limits;
 use crate::server::Desk;
 use crate::store::Engine;
 use clients::Waiting;
-pub(crate) use cluster::{STATE_FILE, particular};
+use ring::Address;
+use starling::transport::ReplyTo;
 use status::Gathering;
+
+pub(crate) use cluster::{STATE_FILE, particular};
 
 /// Everything of a node but its committer thread and its connections.
 pub(crate) struct Shell {

@@ -1,8 +1,6 @@
 //! Between the network and the replica: inline reads, the committer, peers' requests and replies.
 
 use bytes::Bytes;
-use ring::NodeId;
-use starling::transport::ReplyTo;
 
 use super::Shell;
 use crate::protocol::cluster::{ClusterRefusal, ClusterReply, ClusterRequest};
@@ -14,6 +12,8 @@ use crate::runtime::committer::Queued;
 use crate::runtime::envelope::{Answered, Asked};
 use crate::runtime::event::Caller;
 use crate::runtime::source::StoreSource;
+use ring::NodeId;
+use starling::transport::ReplyTo;
 
 impl Shell {
     /// What the coordinator has for this node's replica. A read is answered at once if it can be.

@@ -5,16 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ring::{MemberState, NodeId};
-use starling::transport::ReplyTo;
-use starling::wire::{Response, Status};
-
 use super::{REPORTS_WITHIN, Shell};
 use crate::admin::{Operation, Stage};
 use crate::protocol::time::Time;
 use crate::runtime::envelope::{Asked, Report};
 use crate::runtime::event::Caller;
 use crate::server::{HereStatus, PeerStatus, StatusInput};
+use ring::{MemberState, NodeId};
+use starling::transport::ReplyTo;
+use starling::wire::{Response, Status};
 
 /// A status that waits for reports.
 #[derive(Debug)]

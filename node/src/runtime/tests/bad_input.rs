@@ -1,13 +1,13 @@
 //! Bytes that are no messages: an error for whoever sent them, and nothing else is disturbed.
 
 use bytes::Bytes;
-use starling::transport::{Alpn, Role};
-use starling::wire::{self, FailureKind, Kind, Response};
 
 use super::harness::{CLUSTER, World, http};
 use crate::protocol::cluster::{ClusterReply, ClusterRequest, Hello};
 use crate::protocol::messages::{PeerReply, PeerRequest, Refusal, Sync};
 use crate::runtime::envelope::{Answered, Asked};
+use starling::transport::{Alpn, Role};
+use starling::wire::{self, FailureKind, Kind, Response};
 
 #[test]
 fn a_client_that_sends_garbage_gets_an_error_and_may_go_on() {

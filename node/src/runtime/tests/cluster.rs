@@ -1,10 +1,9 @@
 //! Three nodes: writes on one are read on the others, also while one is away.
 
-use starling::transport::Role;
-use starling::wire::{FailureKind, Kind, Request, Response, State, Status};
-
 use super::harness::{World, eventually, http, is_private, is_ready};
 use crate::runtime::Node;
+use starling::transport::Role;
+use starling::wire::{FailureKind, Kind, Request, Response, State, Status};
 
 fn value(response: &Response) -> Option<&[u8]> {
     let Response::Read(read) = response else {

@@ -5,12 +5,6 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::Duration;
 
 use bytes::Bytes;
-use crdt::{Context, Hlc, OpId};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
-    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
-};
-use starling::wire::Durability;
 
 use crate::admin::Metrics;
 use crate::protocol::keys::KeyPrefix;
@@ -21,6 +15,12 @@ use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Committer, CommitterParts, Published, Queued, last_stamp};
 use crate::runtime::view::Views;
 use crate::store::{Fault, MemoryEngine};
+use crdt::{Context, Hlc, OpId};
+use ring::{
+    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
+    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
+};
+use starling::wire::Durability;
 
 const NODE: NodeId = NodeId(1);
 

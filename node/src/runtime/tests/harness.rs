@@ -8,8 +8,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType};
-use ring::{Address, ClusterId, MemberName, NodeId, QBits, ReplicaCount, Zone};
 use serde_bytes::ByteBuf;
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::config::{Config, EngineKind};
+use crate::protocol::cluster::{InitMember, InitPlan, Secret};
+use crate::runtime::clock::Clock;
+use crate::runtime::{Node, send_init};
+use ring::{Address, ClusterId, MemberName, NodeId, QBits, ReplicaCount, Zone};
 use starling::transport::{
     Alpn, Connection, Endpoint, EndpointConfig, Identity, Limits, Principal, Role, SERVER_NAME,
     TrustRoots,
@@ -18,13 +25,6 @@ use starling::wire::{
     self, CreateBucket, Key, Kind, Mutation, OperationId, ReadRequest, Request, Response,
     WriteRequest,
 };
-use tempfile::TempDir;
-use tokio::runtime::{Builder, Runtime};
-
-use crate::config::{Config, EngineKind};
-use crate::protocol::cluster::{InitMember, InitPlan, Secret};
-use crate::runtime::clock::Clock;
-use crate::runtime::{Node, send_init};
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
 

@@ -7,9 +7,6 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crdt::{Context, OpId};
-use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
-use starling::wire::Durability;
 
 use super::committer::{committer, one_node_ring};
 use crate::protocol::keys::{KeyPrefix, Tag};
@@ -20,6 +17,9 @@ use crate::runtime::committer::Queued;
 use crate::runtime::source::StoreSource;
 use crate::runtime::view::Views;
 use crate::store::MemoryEngine;
+use crdt::{Context, OpId};
+use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
+use starling::wire::Durability;
 
 #[test]
 fn pairs_of_row_and_clock_are_never_torn() {

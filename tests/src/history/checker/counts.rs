@@ -1,11 +1,15 @@
 //! Counters: the value is the sum of the increments, each once.
 
-use super::{Replicas, Story};
+use super::Story;
 use crate::history::{Action, Observed, Subject, Violation};
 
 /// Checks one counter. Where every increment ended definitely, exactly one value is right; each
 /// one that did not widens the bounds by its amount.
-pub(super) fn check(subject: &Subject, story: &Story<'_>, replicas: &Replicas) -> Vec<Violation> {
+pub(super) fn check(
+    subject: &Subject,
+    story: &Story<'_>,
+    replicas: &[(String, Observed)],
+) -> Vec<Violation> {
     let (mut low, mut high) = (0_i64, 0_i64);
     for event in story.values() {
         let Action::Increment(amount) = event.action else {

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::covers::{Killers, killers, writers};
-use super::{Replicas, Rules, Story};
+use super::{Rules, Story};
 use crate::history::{Event, EventId, Observed, Outcome, Subject, Tries, Violation};
 
 /// Checks one key of a value or set bucket.
 pub(super) fn check(
     subject: &Subject,
     story: &Story<'_>,
-    replicas: &Replicas,
+    replicas: &[(String, Observed)],
     rules: Rules,
 ) -> Vec<Violation> {
     let case = Case {

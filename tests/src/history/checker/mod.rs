@@ -14,7 +14,6 @@ mod violation;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Action, Event, EventId, FinalState, History, Observed, Subject};
-
 pub use violation::Violation;
 
 /// What the history was made with.
@@ -61,9 +60,6 @@ pub fn check(history: &History, last: &FinalState, rules: Rules) -> Vec<Violatio
 /// The events of one key, in the order in which they began.
 type Story<'a> = BTreeMap<EventId, &'a Event>;
 
-/// What each node holds of one key.
-type Replicas = [(String, Observed)];
-
 fn stories(history: &History) -> BTreeMap<Subject, Story<'_>> {
     let mut stories: BTreeMap<_, Story<'_>> = BTreeMap::new();
     for (at, event) in history.events.iter().enumerate() {
@@ -73,7 +69,7 @@ fn stories(history: &History) -> BTreeMap<Subject, Story<'_>> {
     stories
 }
 
-fn has_diverged(replicas: &Replicas) -> bool {
+fn has_diverged(replicas: &[(String, Observed)]) -> bool {
     let distinct: BTreeSet<String> = replicas.iter().map(|(_, held)| held.to_string()).collect();
     distinct.len() > 1
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::history::{EventId, Observed, Subject};
+use crate::history::{EventId, Observed, Replicas, Subject};
 
 /// A broken promise, with the events that prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ pub enum Violation {
         /// The key.
         subject: Subject,
         /// What each of them holds.
-        replicas: Vec<(String, Observed)>,
+        replicas: Replicas,
     },
     /// The final state leaves out a key of the history, so nothing is known of it.
     Unread {

@@ -1,11 +1,7 @@
 //! Messages come back as they were sent, and bytes that are no message are an error.
 
-use crdt::dots::DotSet;
-use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row, Version};
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
-use starling::wire::Durability;
 
 use super::{MessageError, decode, encode};
 use crate::protocol::event::{Effect, Event, Operation};
@@ -14,8 +10,15 @@ use crate::protocol::messages::{
     Absorb, Bundle, Change, Difference, Differences, Fingerprint, KeyedRow, Page, PeerReply,
     PeerRequest, Pull, PullKey, Pulled, ReadRows, Refusal, Replicate, RowsRead, Selection, Sync,
 };
+use crdt::dots::DotSet;
+use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row, Version};
+use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
+use starling::wire::Durability;
 
-const VNODE: VnodeId = VnodeId { n: ReplicaCount::DEFAULT, partition: PartitionId(5) };
+const VNODE: VnodeId = VnodeId {
+    n: ReplicaCount::DEFAULT,
+    partition: PartitionId(5),
+};
 
 fn prefix() -> KeyPrefix {
     KeyPrefix::new(3, Token(7), BucketId(9), b"key", b"\0")
@@ -27,7 +30,9 @@ fn dot(counter: u64) -> Dot {
 
 fn clock() -> Clock {
     let mut clock = Clock::default();
-    [1, 2, 5].into_iter().for_each(|counter| clock.insert(dot(counter)));
+    [1, 2, 5]
+        .into_iter()
+        .for_each(|counter| clock.insert(dot(counter)));
     clock
 }
 
@@ -36,43 +41,122 @@ fn dots() -> DotSet {
 }
 
 fn change() -> Change {
-    let id = OpId { client: 3, sequence: 4 };
-    let operation = Some(Operation { id, effect: Effect::Carried });
+    let id = OpId {
+        client: 3,
+        sequence: 4,
+    };
+    let operation = Some(Operation {
+        id,
+        effect: Effect::Carried,
+    });
     let row = prefix().row(Tag::Value, b"");
-    let event = Event { dot: dot(6), row, first: 6, last: 6, hlc: Hlc::at(1), operation };
-    let version = Version { hlc: Hlc::at(1), op: Some(id), body: "body".into() };
-    Change { event, delta: Row::write(dot(6), version, Context::of(dots())) }
+    let event = Event {
+        dot: dot(6),
+        row,
+        first: 6,
+        last: 6,
+        hlc: Hlc::at(1),
+        operation,
+    };
+    let version = Version {
+        hlc: Hlc::at(1),
+        op: Some(id),
+        body: "body".into(),
+    };
+    Change {
+        event,
+        delta: Row::write(dot(6), version, Context::of(dots())),
+    }
 }
 
 fn bundle() -> Bundle {
     let Change { event, delta } = change();
-    let rows = vec![KeyedRow { key: event.row.clone(), row: delta }];
-    Bundle { events: vec![event], rows, bases: clock() }
+    let rows = vec![KeyedRow {
+        key: event.row.clone(),
+        row: delta,
+    }];
+    Bundle {
+        events: vec![event],
+        rows,
+        bases: clock(),
+    }
 }
 
 fn requests() -> Vec<PeerRequest> {
     let (vnode, durability, incarnation) = (VNODE, Durability::Synced, 8);
     let selection = Selection::Row(prefix().row(Tag::Element, b"e"));
-    let pull_key = PullKey { vnode, incarnation, prefix: prefix(), have: clock() };
+    let pull_key = PullKey {
+        vnode,
+        incarnation,
+        prefix: prefix(),
+        have: clock(),
+    };
     vec![
-        PeerRequest::Replicate(Replicate { vnode, durability, changes: vec![change(), change()] }),
-        PeerRequest::Absorb(Absorb { vnode, durability, bundle: bundle() }),
-        PeerRequest::Read(ReadRows { vnode, selection, whole_clock: true }),
-        PeerRequest::Repair { vnode, prefix: prefix() },
-        PeerRequest::Compare(vec![Fingerprint { vnode, clock: 1, known_durable: 2 }]),
-        PeerRequest::Pull(Pull { vnode, incarnation, want: dots(), have: clock() }),
+        PeerRequest::Replicate(Replicate {
+            vnode,
+            durability,
+            changes: vec![change(), change()],
+        }),
+        PeerRequest::Absorb(Absorb {
+            vnode,
+            durability,
+            bundle: bundle(),
+        }),
+        PeerRequest::Read(ReadRows {
+            vnode,
+            selection,
+            whole_clock: true,
+        }),
+        PeerRequest::Repair {
+            vnode,
+            prefix: prefix(),
+        },
+        PeerRequest::Compare(vec![Fingerprint {
+            vnode,
+            clock: 1,
+            known_durable: 2,
+        }]),
+        PeerRequest::Pull(Pull {
+            vnode,
+            incarnation,
+            want: dots(),
+            have: clock(),
+        }),
         PeerRequest::PullKey(pull_key),
-        PeerRequest::Sync(Sync { vnode, incarnation, after: Some(vec![1, 2].into()), have: clock() }),
+        PeerRequest::Sync(Sync {
+            vnode,
+            incarnation,
+            after: Some(vec![1, 2].into()),
+            have: clock(),
+        }),
     ]
 }
 
 fn replies() -> Vec<PeerReply> {
     let (vnode, incarnation) = (VNODE, 8);
-    let difference = Difference { vnode, incarnation, clock: clock(), durable: clock() };
-    let differences = Differences { differing: vec![difference], unknown: vec![vnode] };
-    let rows = RowsRead { rows: bundle().rows, clock: clock(), catching_up: true };
+    let difference = Difference {
+        vnode,
+        incarnation,
+        clock: clock(),
+        durable: clock(),
+    };
+    let differences = Differences {
+        differing: vec![difference],
+        unknown: vec![vnode],
+    };
+    let rows = RowsRead {
+        rows: bundle().rows,
+        clock: clock(),
+        catching_up: true,
+    };
     let trimmed = dots();
-    let pulled = Pulled { vnode, incarnation, bundle: bundle(), trimmed, more: true };
+    let pulled = Pulled {
+        vnode,
+        incarnation,
+        bundle: bundle(),
+        trimmed,
+        more: true,
+    };
     let page = Page {
         vnode,
         incarnation,
@@ -95,7 +179,10 @@ fn replies() -> Vec<PeerReply> {
 #[test]
 fn every_message_comes_back() {
     for request in requests() {
-        assert_eq!(decode::<PeerRequest>(&encode(&request).unwrap()), Ok(request));
+        assert_eq!(
+            decode::<PeerRequest>(&encode(&request).unwrap()),
+            Ok(request)
+        );
     }
     for reply in replies() {
         assert_eq!(decode::<PeerReply>(&encode(&reply).unwrap()), Ok(reply));
@@ -104,7 +191,12 @@ fn every_message_comes_back() {
 
 #[test]
 fn the_bytes_of_version_1_stay() {
-    let pull = Pull { vnode: VNODE, incarnation: 8, want: dots(), have: Clock::default() };
+    let pull = Pull {
+        vnode: VNODE,
+        incarnation: 8,
+        want: dots(),
+        have: Clock::default(),
+    };
     let mut expected = vec![1, 0x81, 0xa4];
     expected.extend_from_slice(b"Pull");
     expected.extend_from_slice(&[0x94, 0x92, 3, 5, 8, 0xc4, 22, 1]);
@@ -117,10 +209,16 @@ fn the_bytes_of_version_1_stay() {
 #[test]
 fn what_is_not_a_message_says_so() {
     assert_eq!(decode::<PeerReply>(&[]), Err(MessageError::Empty));
-    assert_eq!(decode::<PeerReply>(&[2]), Err(MessageError::UnknownVersion { found: 2 }));
+    assert_eq!(
+        decode::<PeerReply>(&[2]),
+        Err(MessageError::UnknownVersion { found: 2 })
+    );
     let mut trailing = encode(&PeerReply::Acked).unwrap();
     trailing.push(0);
-    assert!(matches!(decode::<PeerReply>(&trailing), Err(MessageError::Malformed { .. })));
+    assert!(matches!(
+        decode::<PeerReply>(&trailing),
+        Err(MessageError::Malformed { .. })
+    ));
 }
 
 proptest! {
