@@ -21,26 +21,49 @@ use world::{Setting, Tally, run};
 
 #[test]
 fn three_vnodes_agree_with_the_causal_history() {
-    let tally = passes(Setting { nodes: 3, loss: 0.3, restarts: false, replaces: false });
+    let tally = passes(Setting {
+        nodes: 3,
+        loss: 0.3,
+        restarts: false,
+        replaces: false,
+    });
     assert!(tally.writes > 0 && tally.pulls > 0 && tally.trimmed > 0);
-    assert_eq!(tally.contexts_left, 0, "where no disk fails, every context is explained");
+    assert_eq!(
+        tally.contexts_left, 0,
+        "where no disk fails, every context is explained"
+    );
 }
 
 #[test]
 fn restarts_from_old_disks_and_clones_reuse_no_dot() {
-    let tally = passes(Setting { nodes: 3, loss: 0.3, restarts: true, replaces: false });
+    let tally = passes(Setting {
+        nodes: 3,
+        loss: 0.3,
+        restarts: true,
+        replaces: false,
+    });
     assert!(tally.restarts > 0 && tally.old_restarts > 0 && tally.clones > 0);
 }
 
 #[test]
 fn replaced_vnodes_get_everything() {
-    let tally = passes(Setting { nodes: 3, loss: 0.3, restarts: true, replaces: true });
+    let tally = passes(Setting {
+        nodes: 3,
+        loss: 0.3,
+        restarts: true,
+        replaces: true,
+    });
     assert!(tally.replacements > 0 && tally.full_syncs > 0 && tally.pages > 0);
 }
 
 #[test]
 fn five_vnodes_on_a_bad_network_agree() {
-    let tally = passes(Setting { nodes: 5, loss: 0.6, restarts: true, replaces: true });
+    let tally = passes(Setting {
+        nodes: 5,
+        loss: 0.6,
+        restarts: true,
+        replaces: true,
+    });
     assert!(tally.writes > 0 && tally.restarts > 0 && tally.replacements > 0);
 }
 

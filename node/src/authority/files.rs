@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use starling::transport::{Identity, IdentityError, Principal};
 use super::{Authority, AuthorityError, Issued};
 use crate::store::{FileAccess, replace_file};
+use starling::transport::{Identity, IdentityError, Principal};
 
 /// The file name of an authority's certificate.
 pub const CA_CERTIFICATE: &str = "ca.pem";

@@ -27,10 +27,10 @@ use rcgen::{
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use ring::{ClusterId, NodeId};
-use starling::transport::{Principal, Role, SERVER_NAME};
 pub use error::AuthorityError;
 pub use files::{CA_CERTIFICATE, CA_KEY, CertificateFiles};
+use ring::{ClusterId, NodeId};
+use starling::transport::{Principal, Role, SERVER_NAME};
 
 /// Signs the certificates of one cluster.
 pub struct Authority {

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use starling::transport::{Identity, Role, TrustRoots};
 use super::{Authority, AuthorityError, CertificateFiles, Validity};
+use starling::transport::{Identity, Role, TrustRoots};
 
 const NOW: Duration = Duration::from_secs(1_800_000_000);
 

@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use starling::{BucketProperties, Client, Durability};
 use super::data::{KindName, kind_name};
 use super::exit::Exit;
 use super::output::{Output, Word};
+use starling::{BucketProperties, Client, Durability};
 
 /// Making and listing buckets.
 #[derive(Debug, Clone, Subcommand)]

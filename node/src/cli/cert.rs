@@ -7,11 +7,11 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::json;
 
-use starling::transport::Principal;
 use super::clock;
 use super::exit::Exit;
 use super::output::Output;
 use crate::authority::{Authority, CA_CERTIFICATE, CertificateFiles, Validity};
+use starling::transport::Principal;
 
 /// Certificates.
 #[derive(Debug, Clone, Subcommand)]

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::bail;
 
-use ring::NodeId;
-use starling::{Client, Tls};
 use super::exit::UsageError;
 use super::output::{Color, Output};
+use ring::NodeId;
+use starling::{Client, Tls};
 
 /// What every command understands.
 #[derive(Debug, Clone, clap::Args)]

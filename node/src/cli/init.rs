@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use clap::Args;
 
-use ring::{Address, MemberName, NodeId, QBits, ReplicaCount, Zone};
 use super::cert::principal_of;
 use super::exit::{Exit, UsageError};
 use super::output::Output;
@@ -17,6 +16,7 @@ use super::text::no_randomness;
 use crate::config::Config;
 use crate::protocol::cluster::{InitMember, InitPlan, Secret};
 use crate::runtime::send_init;
+use ring::{Address, MemberName, NodeId, QBits, ReplicaCount, Zone};
 
 /// How to make a cluster.
 #[derive(Debug, Clone, Args)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use starling::wire::{ReplicaState, RowState, VersionState};
-use starling::{Client, Inspection};
 use super::data::{Target, kind_name};
 use super::exit::Exit;
 use super::output::{Output, Paint};
 use super::text::{bytes_json, excerpt};
+use starling::wire::{ReplicaState, RowState, VersionState};
+use starling::{Client, Inspection};
 
 /// Asks for all replicas and prints them; degraded if they are not equal.
 pub(crate) async fn run(client: &Client, target: &Target, output: Output) -> anyhow::Result<Exit> {

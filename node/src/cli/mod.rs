@@ -30,11 +30,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
-use starling::Client;
 use connect::Global;
 use data::{DataCommand, Target};
 use exit::Exit;
 use output::{Output, Paint};
+use starling::Client;
 
 /// A leaderless key-value store.
 #[derive(Debug, Parser)]

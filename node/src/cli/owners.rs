@@ -3,11 +3,11 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use ring::BucketId;
-use starling::Client;
 use super::data::Target;
 use super::exit::Exit;
 use super::output::{Output, Word};
+use ring::BucketId;
+use starling::Client;
 
 /// Who owns what.
 #[derive(Debug, Clone, Subcommand)]

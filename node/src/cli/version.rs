@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use starling::transport::Alpn;
 use super::output::Output;
+use starling::transport::Alpn;
 
 /// Prints the version, the protocols and how this binary was built.
 pub(crate) fn run(output: Output) -> anyhow::Result<()> {

@@ -214,7 +214,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_give_an_event_or_an_error(bytes in any::<Vec<u8>>(), cut in 0_usize..60) {
-            let _ = Event::decode(&bytes).is_ok();
+            if let Ok(event) = Event::decode(&bytes) {
+                prop_assert_eq!(event.encode(), &bytes[..]);
+            }
             let whole = event().encode();
             let part = whole.get(..cut).unwrap_or(&whole);
             prop_assert_eq!(Event::decode(part).is_ok(), part.len() >= whole.len());

@@ -329,7 +329,9 @@ mod tests {
 
         #[test]
         fn any_bytes_give_a_key_or_an_error(bytes in any::<Vec<u8>>()) {
-            let _ = RowKey::decode(&bytes).is_ok();
+            if let Ok(key) = RowKey::decode(&bytes) {
+                prop_assert_eq!(key.as_bytes(), &bytes[..]);
+            }
         }
     }
 

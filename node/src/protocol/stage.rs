@@ -33,6 +33,9 @@ impl Family {
     pub const ALL: [Self; 4] = [Self::Data, Self::Dotlog, Self::Records, Self::Meta];
 }
 
+/// Is shown a key and its value, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// Ordered bytes to read from: the store, or a snapshot of it.
 pub trait Source {
     /// The value of a key.
@@ -50,7 +53,7 @@ pub trait Source {
         family: Family,
         from: &[u8],
         to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), SourceError>;
 }
 
@@ -97,8 +100,17 @@ impl Error for SourceError {}
 /// Everything one batch changes: each key once, in order; `None` deletes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
-    families: [BTreeMap<Vec<u8>, Option<Vec<u8>>>; Family::ALL.len()],
+    families: [Changed; Family::ALL.len()],
 }
+
+/// The changes of one family: each key's new value, or `None` where it is deleted.
+type Changed = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// One change: the family, the key, the new value or `None`.
+type Change<'a> = (Family, &'a [u8], Option<&'a [u8]>);
+
+/// A key and its value.
+type Entry = (Vec<u8>, Vec<u8>);
 
 impl Changes {
     /// Does the batch change nothing?
@@ -114,7 +126,7 @@ impl Changes {
     }
 
     /// Every change.
-    pub fn iter(&self) -> impl Iterator<Item = (Family, &[u8], Option<&[u8]>)> {
+    pub fn iter(&self) -> impl Iterator<Item = Change<'_>> {
         Family::ALL.into_iter().flat_map(|family| {
             self.of(family)
                 .iter()
@@ -122,7 +134,7 @@ impl Changes {
         })
     }
 
-    fn of(&self, family: Family) -> &BTreeMap<Vec<u8>, Option<Vec<u8>>> {
+    fn of(&self, family: Family) -> &Changed {
         let [data, dotlog, records, meta] = &self.families;
         match family {
             Family::Data => data,
@@ -192,7 +204,7 @@ impl<'a> Stage<'a> {
         from: &[u8],
         to: &[u8],
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, SourceError> {
+    ) -> Result<Vec<Entry>, SourceError> {
         let mut found = Vec::new();
         if limit > 0 {
             self.scan(family, from, to, &mut |key, value| {
@@ -245,7 +257,7 @@ impl Source for Stage<'_> {
         family: Family,
         from: &[u8],
         to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
         let bounds = (Bound::Included(from), Bound::Excluded(to));
         if from >= to {

@@ -1,8 +1,6 @@
 //! Between the protocol's view of storage and the store's: families are tables, changes a batch.
 
-use std::ops::ControlFlow;
-
-use crate::protocol::stage::{Changes, Family, Source, SourceError};
+use crate::protocol::stage::{Changes, Family, Source, SourceError, Visit};
 use crate::store::{Batch, Direction, KeyRange, StoreError, Table, View};
 
 /// A store, or a snapshot of one, as the protocol reads it.
@@ -30,7 +28,7 @@ impl Source for StoreSource<'_> {
         family: Family,
         from: &[u8],
         to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
         let range = KeyRange::between(from, to);
         self.view

@@ -16,11 +16,11 @@
 
 use std::collections::BTreeSet;
 
+use super::Observation;
+use crate::sim::ledger::{Entry, Ledger};
 use crdt::{Clock, Dot, Row};
 use starling_node::protocol::keys::{RowKey, Tag};
 use starling_node::protocol::stage::{Family, Source, decode_row};
-use super::Observation;
-use crate::sim::ledger::{Entry, Ledger};
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     match observation {
@@ -58,17 +58,31 @@ fn check_row(
     ledger: &Ledger,
     explains: impl Fn(Dot) -> bool,
 ) -> Result<(), String> {
-    let Some(row) = row_of(key, source)? else { return Ok(()) };
+    let Some(row) = row_of(key, source)? else {
+        return Ok(());
+    };
     for (&dot, version) in row.versions() {
-        let entry = ledger.entry(dot).ok_or_else(|| format!("{key} shows the phantom {dot}"))?;
+        let entry = ledger
+            .entry(dot)
+            .ok_or_else(|| format!("{key} shows the phantom {dot}"))?;
         if !clock.contains(dot) {
             return Err(format!("{key} shows {dot}, which is not in the clock"));
         }
-        if entry.body.as_ref().is_some_and(|body| *body != version.body) {
-            return Err(format!("{key} shows {dot} with another body than was written"));
+        if entry
+            .body
+            .as_ref()
+            .is_some_and(|body| *body != version.body)
+        {
+            return Err(format!(
+                "{key} shows {dot} with another body than was written"
+            ));
         }
         let is_share = key.tag() == Tag::Share;
-        if let Some(by) = entry.covered_by.iter().find(|&&by| !is_share && clock.contains(by)) {
+        if let Some(by) = entry
+            .covered_by
+            .iter()
+            .find(|&&by| !is_share && clock.contains(by))
+        {
             return Err(format!("{key} shows {dot}, which {by} covers"));
         }
     }
@@ -85,17 +99,30 @@ fn check_row(
     let mut unexplained = lost.filter(|entry| !entry.covered_by.iter().any(|&by| explains(by)));
     match unexplained.next() {
         None => Ok(()),
-        Some(Entry { event, covered_by, .. }) => Err(format!(
+        Some(Entry {
+            event, covered_by, ..
+        }) => Err(format!(
             "{key} has seen {} and does not show it, covered by {}",
             event.dot,
-            if covered_by.is_empty() { "nothing" } else { "nothing that it has seen" },
+            if covered_by.is_empty() {
+                "nothing"
+            } else {
+                "nothing that it has seen"
+            },
         )),
     }
 }
 
 /// The stored row of a key; none if an injected fault keeps it from being read.
 fn row_of(key: &RowKey, source: &dyn Source) -> Result<Option<Row>, String> {
-    let Ok(stored) = source.get(Family::Data, key.as_bytes()) else { return Ok(None) };
-    let row = stored.map(|stored| decode_row(key.as_bytes(), &stored)).transpose();
-    Ok(Some(row.map_err(|error| format!("{key} is damaged: {error}"))?.unwrap_or_default()))
+    let Ok(stored) = source.get(Family::Data, key.as_bytes()) else {
+        return Ok(None);
+    };
+    let row = stored
+        .map(|stored| decode_row(key.as_bytes(), &stored))
+        .transpose();
+    Ok(Some(
+        row.map_err(|error| format!("{key} is damaged: {error}"))?
+            .unwrap_or_default(),
+    ))
 }

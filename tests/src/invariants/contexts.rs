@@ -8,22 +8,35 @@
 
 use std::collections::BTreeSet;
 
-use crdt::Dot;
 use super::Observation;
 use crate::sim::ledger::Ledger;
+use crdt::Dot;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Read(answered) = observation else { return Ok(()) };
+    let Observation::Read(answered) = observation else {
+        return Ok(());
+    };
     let rows = answered.done.rows.values();
-    let shown: BTreeSet<Dot> = rows.flat_map(|row| row.versions().keys().copied()).collect();
+    let shown: BTreeSet<Dot> = rows
+        .flat_map(|row| row.versions().keys().copied())
+        .collect();
     let context = &answered.done.context;
     let prefix = &ledger.subjects[answered.subject].prefix;
-    for entry in ledger.entries_of(prefix).filter(|entry| entry.body.is_some()) {
+    for entry in ledger
+        .entries_of(prefix)
+        .filter(|entry| entry.body.is_some())
+    {
         let dot = entry.event.dot;
         let is_claimed = context.contains(dot) && !shown.contains(&dot);
-        if is_claimed && !ledger.entries_of(prefix).any(|later| later.covers.contains(dot)) {
+        if is_claimed
+            && !ledger
+                .entries_of(prefix)
+                .any(|later| later.covers.contains(dot))
+        {
             let key = &entry.event.row;
-            return Err(format!("a read of {key} covers {dot}, which it did not show"));
+            return Err(format!(
+                "a read of {key} covers {dot}, which it did not show"
+            ));
         }
     }
     Ok(())

@@ -9,16 +9,18 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::{Observation, Resting};
+use crate::sim::bits;
+use crate::sim::ledger::Ledger;
 use crdt::Row;
 use ring::VnodeId;
 use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
 use starling_node::protocol::stage::{Family, decode_row};
-use super::{Observation, Resting};
-use crate::sim::bits;
-use crate::sim::ledger::Ledger;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Quiet(nodes) = observation else { return Ok(()) };
+    let Observation::Quiet(nodes) = observation else {
+        return Ok(());
+    };
     is_converged(nodes)?;
     if ledger.has_loss {
         return Ok(());
@@ -64,7 +66,9 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
 /// The canonical rows of a vnode.
 fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Row>, String> {
     let mut rows = BTreeMap::new();
-    let Some(vnode) = resting.replica.vnode(id) else { return Ok(rows) };
+    let Some(vnode) = resting.replica.vnode(id) else {
+        return Ok(rows);
+    };
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
@@ -81,7 +85,9 @@ pub(crate) fn is_settled(resting: &Resting<'_>, id: VnodeId) -> Result<(), Strin
     let range = (vnode_prefix(id).to_vec(), vnode_end(id));
     let left = entries(resting, Family::Dotlog, &range)?.len();
     if left > 0 {
-        return Err(format!("node {node} did not trim {left} entries of the dotlog of {id:?}"));
+        return Err(format!(
+            "node {node} did not trim {left} entries of the dotlog of {id:?}"
+        ));
     }
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let row = decode_row(&key, &stored).map_err(|error| error.to_string())?;

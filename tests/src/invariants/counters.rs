@@ -10,6 +10,8 @@
 //! events   at two coordinators a reset may have seen one of them and not the one that counts: then
 //! never or   once.
 
+use super::Observation;
+use crate::sim::ledger::{Entry, Ledger};
 use crdt::kinds::counter::{self, Share};
 use crdt::{Actor, Clock, Row};
 use starling::wire::Kind;
@@ -18,15 +20,21 @@ use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::Selection;
 use starling_node::protocol::stage::Source;
 use starling_node::protocol::vnode::{Action, Limits, read_rows};
-use super::Observation;
-use crate::sim::ledger::{Entry, Ledger};
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Quiet(nodes) = observation else { return Ok(()) };
-    let counters = ledger.subjects.iter().enumerate().filter(|(_, s)| s.kind == Kind::Counter);
+    let Observation::Quiet(nodes) = observation else {
+        return Ok(());
+    };
+    let counters = ledger
+        .subjects
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.kind == Kind::Counter);
     for (index, subject) in counters {
         for resting in *nodes {
-            let Some(vnode) = resting.replica.vnode(subject.vnode) else { continue };
+            let Some(vnode) = resting.replica.vnode(subject.vnode) else {
+                continue;
+            };
             let value = value(&subject.prefix, resting.source)?;
             check_counter(index, value, vnode.clock(), ledger).map_err(|what| {
                 let node = resting.node;
@@ -47,13 +55,20 @@ fn value(prefix: &KeyPrefix, source: &dyn Source) -> Result<i128, String> {
     counter::value(&rows).map_err(|error| error.to_string())
 }
 
-fn check_counter(subject: usize, value: i128, clock: &Clock, ledger: &Ledger) -> Result<(), String> {
+fn check_counter(
+    subject: usize,
+    value: i128,
+    clock: &Clock,
+    ledger: &Ledger,
+) -> Result<(), String> {
     let mut rest = value;
     for (index, operation) in ledger.operations.iter().enumerate() {
         if operation.subject != subject {
             continue;
         }
-        let Some(Action::Increment(amount)) = operation.action else { continue };
+        let Some(Action::Increment(amount)) = operation.action else {
+            continue;
+        };
         // The digits below this one are gone from the rest already.
         let weight = i128::from(amount.unsigned_abs());
         let digit = (rest / weight).rem_euclid(8);
@@ -69,20 +84,29 @@ fn check_counter(subject: usize, value: i128, clock: &Clock, ledger: &Ledger) ->
             ));
         }
     }
-    if rest == 0 { Ok(()) } else { Err(format!("{rest} came from nowhere")) }
+    if rest == 0 {
+        Ok(())
+    } else {
+        Err(format!("{rest} came from nowhere"))
+    }
 }
 
 /// How often an increment may count.
 fn expected(operation: usize, clock: &Clock, ledger: &Ledger) -> &'static [i128] {
     let subject = &ledger.subjects[ledger.operations[operation].subject];
-    let here: Vec<_> = ledger.dots_of(operation).filter(|&dot| clock.contains(dot)).collect();
+    let here: Vec<_> = ledger
+        .dots_of(operation)
+        .filter(|&dot| clock.contains(dot))
+        .collect();
     let resets = ledger.entries_of(&subject.prefix).filter(|entry| {
         let effect = entry.event.operation.map(|operation| operation.effect);
         effect == Some(Effect::Removal) && clock.contains(entry.event.dot)
     });
     let resets: Vec<(Actor, u64)> = resets.filter_map(reset_of).collect();
     let is_reset = |dot: &crdt::Dot| {
-        resets.iter().any(|&(actor, upto)| actor == dot.actor && dot.counter <= upto)
+        resets
+            .iter()
+            .any(|&(actor, upto)| actor == dot.actor && dot.counter <= upto)
     };
     match (here.len(), here.iter().filter(|dot| is_reset(dot)).count()) {
         (0, _) => &[0, 1],

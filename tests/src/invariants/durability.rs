@@ -17,20 +17,30 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
     match observation {
         Observation::Recovered { node, replica } => {
             for (dot, level) in ledger.promised_by(*node) {
-                let Some(entry) = ledger.entry(dot) else { continue };
+                let Some(entry) = ledger.entry(dot) else {
+                    continue;
+                };
                 let subject = ledger.subject_of(&entry.event.row.prefix());
                 let vnode = subject.and_then(|subject| replica.vnode(subject.vnode));
                 if vnode.is_some_and(|vnode| !vnode.clock().contains(dot)) {
                     let row = &entry.event.row;
-                    return Err(format!("node {node} lost {dot} of {row}, acked at {level:?}"));
+                    return Err(format!(
+                        "node {node} lost {dot} of {row}, acked at {level:?}"
+                    ));
                 }
             }
             Ok(())
         }
         Observation::Quiet(nodes) => {
-            for entry in ledger.entries().iter().filter(|e| ledger.holders(e.event.dot) > 0) {
+            for entry in ledger
+                .entries()
+                .iter()
+                .filter(|e| ledger.holders(e.event.dot) > 0)
+            {
                 let (dot, row) = (entry.event.dot, &entry.event.row);
-                let Some(subject) = ledger.subject_of(&row.prefix()) else { continue };
+                let Some(subject) = ledger.subject_of(&row.prefix()) else {
+                    continue;
+                };
                 for resting in *nodes {
                     let vnode = resting.replica.vnode(subject.vnode);
                     if vnode.is_some_and(|vnode| !vnode.clock().contains(dot)) {

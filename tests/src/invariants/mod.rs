@@ -24,14 +24,14 @@ mod outcomes;
 pub(crate) mod quorum_reads;
 mod spans;
 
+use crate::sim::ledger::Ledger;
+use crate::sim::queue::Instant;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::replica::Replica;
 use starling_node::protocol::stage::Source;
 use starling_node::protocol::vnode::Vnode;
-use crate::sim::ledger::Ledger;
-use crate::sim::queue::Instant;
 
 /// Something to compare with the ledger.
 pub(crate) enum Observation<'a> {
@@ -82,14 +82,44 @@ pub(crate) struct Invariant {
 
 /// All of them.
 pub(crate) const TABLE: &[Invariant] = &[
-    Invariant { name: "naming", check: naming::check },
-    Invariant { name: "contiguity", check: contiguity::check },
-    Invariant { name: "spans", check: spans::check },
-    Invariant { name: "causality", check: causality::check },
-    Invariant { name: "contexts", check: contexts::check },
-    Invariant { name: "quorum_reads", check: quorum_reads::check },
-    Invariant { name: "durability", check: durability::check },
-    Invariant { name: "convergence", check: convergence::check },
-    Invariant { name: "outcomes", check: outcomes::check },
-    Invariant { name: "counters", check: counters::check },
+    Invariant {
+        name: "naming",
+        check: naming::check,
+    },
+    Invariant {
+        name: "contiguity",
+        check: contiguity::check,
+    },
+    Invariant {
+        name: "spans",
+        check: spans::check,
+    },
+    Invariant {
+        name: "causality",
+        check: causality::check,
+    },
+    Invariant {
+        name: "contexts",
+        check: contexts::check,
+    },
+    Invariant {
+        name: "quorum_reads",
+        check: quorum_reads::check,
+    },
+    Invariant {
+        name: "durability",
+        check: durability::check,
+    },
+    Invariant {
+        name: "convergence",
+        check: convergence::check,
+    },
+    Invariant {
+        name: "outcomes",
+        check: outcomes::check,
+    },
+    Invariant {
+        name: "counters",
+        check: counters::check,
+    },
 ];

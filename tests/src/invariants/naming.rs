@@ -7,14 +7,22 @@ use super::Observation;
 use crate::sim::ledger::Ledger;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Committed(committed) = observation else { return Ok(()) };
+    let Observation::Committed(committed) = observation else {
+        return Ok(());
+    };
     for event in committed.events {
         let Some(entry) = ledger.entry(event.dot) else {
-            return Err(format!("node {} holds {event:?}, which nobody made", committed.node));
+            return Err(format!(
+                "node {} holds {event:?}, which nobody made",
+                committed.node
+            ));
         };
         if entry.event != *event {
             let made = &entry.event;
-            return Err(format!("node {} holds {event:?}, made was {made:?}", committed.node));
+            return Err(format!(
+                "node {} holds {event:?}, made was {made:?}",
+                committed.node
+            ));
         }
     }
     Ok(())

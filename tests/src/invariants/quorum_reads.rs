@@ -10,17 +10,19 @@
 
 use std::collections::BTreeSet;
 
+use super::{Answered, Observation};
+use crate::sim::N;
+use crate::sim::ledger::{Acked, Ledger};
 use crdt::Dot;
 use crdt::kinds::counter::Share;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::{Effect, Operation};
 use starling_node::protocol::keys::Tag;
-use super::{Answered, Observation};
-use crate::sim::N;
-use crate::sim::ledger::{Acked, Ledger};
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Read(answered) = observation else { return Ok(()) };
+    let Observation::Read(answered) = observation else {
+        return Ok(());
+    };
     for acked in ledger.acked(answered.subject) {
         if is_owed(answered, acked, ledger) {
             for &dot in &acked.dots {
@@ -44,15 +46,25 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
 }
 
 fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
-    let Some(entry) = ledger.entry(dot) else { return Ok(()) };
+    let Some(entry) = ledger.entry(dot) else {
+        return Ok(());
+    };
     let key = &entry.event.row;
-    if let Some(Operation { effect: Effect::Increment(_), .. }) = entry.event.operation {
+    if let Some(Operation {
+        effect: Effect::Increment(_),
+        ..
+    }) = entry.event.operation
+    {
         let share = done.rows.get(key).map(Share::of);
-        let upto = share.and_then(Result::ok).map_or(0, |share| share.added().upto);
+        let upto = share
+            .and_then(Result::ok)
+            .map_or(0, |share| share.added().upto);
         return if upto >= dot.counter {
             Ok(())
         } else {
-            Err(format!("{key} holds increments up to {upto}, without {dot}"))
+            Err(format!(
+                "{key} holds increments up to {upto}, without {dot}"
+            ))
         };
     }
     if entry.body.is_some() {
@@ -67,7 +79,10 @@ fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     }
     let shown = done.rows.get(key).map(|row| row.versions().keys().copied());
     let shown: BTreeSet<Dot> = shown.into_iter().flatten().collect();
-    match shown.into_iter().find(|&shown| entry.covers.contains(shown)) {
+    match shown
+        .into_iter()
+        .find(|&shown| entry.covers.contains(shown))
+    {
         Some(back) => Err(format!("{key} shows {back}, which {dot} removed")),
         None => Ok(()),
     }

@@ -3,12 +3,14 @@
 //! A vnode on a new disk is let off until it has caught up: the dotlogs of the others have
 //! forgotten parts of old spans, each event when it was safe, and those come by the full sync.
 
-use crdt::Dot;
 use super::Observation;
 use crate::sim::ledger::Ledger;
+use crdt::Dot;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
-    let Observation::Committed(committed) = observation else { return Ok(()) };
+    let Observation::Committed(committed) = observation else {
+        return Ok(());
+    };
     let clock = committed.vnode.clock();
     if ledger.has_new_disk {
         return Ok(());
@@ -17,7 +19,9 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         let mut span = (event.first..=event.last).map(|n| Dot::new(event.dot.actor, n));
         if let Some(missing) = span.find(|&mate| !clock.contains(mate)) {
             let (node, dot) = (committed.node, event.dot);
-            return Err(format!("node {node} has {dot} and not {missing} of the same batch"));
+            return Err(format!(
+                "node {node} has {dot} and not {missing} of the same batch"
+            ));
         }
     }
     Ok(())

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
+use super::ledger::Operation;
+use super::world::World;
 use crdt::{Context, OpId};
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::vnode::Action;
-use super::ledger::Operation;
-use super::world::World;
 
 impl World {
     /// The next operation of a client.
@@ -29,7 +29,17 @@ impl World {
             _ => Durability::Synced,
         };
         let invoked = self.queue.now();
-        Operation { client, id, subject, action, context, quorum, durability, invoked, ended: None }
+        Operation {
+            client,
+            id,
+            subject,
+            action,
+            context,
+            quorum,
+            durability,
+            invoked,
+            ended: None,
+        }
     }
 
     /// A change of a key, and the context that goes with it; or neither, for a read.
@@ -37,8 +47,16 @@ impl World {
         if self.chance(0.35) {
             return (None, Context::default());
         }
-        let known = self.clients[client].contexts.get(&subject).cloned().unwrap_or_default();
-        let of_client = if self.chance(0.75) { known } else { Context::default() };
+        let known = self.clients[client]
+            .contexts
+            .get(&subject)
+            .cloned()
+            .unwrap_or_default();
+        let of_client = if self.chance(0.75) {
+            known
+        } else {
+            Context::default()
+        };
         let kind = self.ledger.subjects[subject].kind;
         let action = match kind {
             Kind::Value if self.chance(0.75) => {
@@ -65,11 +83,17 @@ impl World {
         });
         let power = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
         let amount = 8_i64.checked_pow(power)?;
-        Some(Action::Increment(if self.chance(0.3) { -amount } else { amount }))
+        Some(Action::Increment(if self.chance(0.3) {
+            -amount
+        } else {
+            amount
+        }))
     }
 
     fn elements(&mut self) -> Vec<Bytes> {
         let count = self.random.usize(1..=3);
-        (0..count).map(|_| Bytes::from(format!("e{}", self.random.u8(..4)))).collect()
+        (0..count)
+            .map(|_| Bytes::from(format!("e{}", self.random.u8(..4))))
+            .collect()
     }
 }

@@ -4,17 +4,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::ledger::{Acked, Ending};
+use super::network::Message;
+use super::queue::{Instant, MS};
+use super::world::{Happening, World};
+use crate::invariants::{Answered, Observation};
 use crdt::{Context, Dot};
 use starling_node::protocol::coordinator::{
     Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder,
 };
 use starling_node::protocol::messages::{Refusal, Selection};
 use starling_node::protocol::vnode::Command;
-use super::ledger::{Acked, Ending};
-use super::network::Message;
-use super::queue::{Instant, MS};
-use super::world::{Happening, World};
-use crate::invariants::{Answered, Observation};
 
 /// A client.
 #[derive(Debug)]
@@ -50,7 +50,12 @@ pub(crate) struct Attempt {
 impl Client {
     pub(crate) fn new(index: usize) -> Self {
         let id = 1 + u128::try_from(index).unwrap_or(0);
-        Self { id, sequence: 0, contexts: BTreeMap::new(), current: None }
+        Self {
+            id,
+            sequence: 0,
+            contexts: BTreeMap::new(),
+            current: None,
+        }
     }
 }
 
@@ -62,34 +67,53 @@ impl World {
         }
         let operation = self.choose(client);
         let now = self.queue.now();
-        self.trace.note(now, format_args!("c{client} wants {:?}", operation.action));
+        self.trace
+            .note(now, format_args!("c{client} wants {:?}", operation.action));
         let owners = self.owners(self.ledger.subjects[operation.subject].vnode);
         let node = self.preferred(&owners);
         let index = self.ledger.operations.len();
         self.ledger.operations.push(operation);
-        let current = Current { operation: index, attempt: 0, node, tries: 0, is_open: false };
+        let current = Current {
+            operation: index,
+            attempt: 0,
+            node,
+            tries: 0,
+            is_open: false,
+        };
         self.clients[client].current = Some(current);
         self.attempt(client);
     }
 
     /// The first owner more often than the others.
     fn preferred(&mut self, owners: &[usize]) -> usize {
-        if self.chance(0.5) { owners[0] } else { owners[self.random.usize(..owners.len())] }
+        if self.chance(0.5) {
+            owners[0]
+        } else {
+            owners[self.random.usize(..owners.len())]
+        }
     }
 
     /// Sends the current operation to its coordinator.
     fn attempt(&mut self, client: usize) {
         let attempt = self.next;
         self.next += 1;
-        let Some(current) = &mut self.clients[client].current else { return };
+        let Some(current) = &mut self.clients[client].current else {
+            return;
+        };
         current.attempt = attempt;
         current.tries += 1;
         let (node, operation) = (current.node, current.operation);
         let order = self.order(operation, node);
         let patience = self.plan.call_timeout + self.up_to(self.plan.call_timeout);
-        self.queue.after(patience, Happening::Gives { client, attempt });
+        self.queue
+            .after(patience, Happening::Gives { client, attempt });
         let order = Box::new(order);
-        self.send_client(Message::Order { client, to: node, attempt, order });
+        self.send_client(Message::Order {
+            client,
+            to: node,
+            attempt,
+            order,
+        });
     }
 
     fn order(&mut self, operation: usize, node: usize) -> Order {
@@ -97,12 +121,20 @@ impl World {
         let asked = &self.ledger.operations[operation];
         let subject = &self.ledger.subjects[asked.subject];
         let moment = self.nodes[node].moment(now);
-        let deadline = moment.time.after(Duration::from_micros(self.plan.call_timeout));
+        let deadline = moment
+            .time
+            .after(Duration::from_micros(self.plan.call_timeout));
         let selection = Selection::Key(subject.prefix.clone());
         let vnode = subject.vnode;
         let Some(action) = asked.action.clone() else {
             let r = asked.quorum;
-            return Order::Read(ReadOrder { vnode, selection, r, local: false, deadline });
+            return Order::Read(ReadOrder {
+                vnode,
+                selection,
+                r,
+                local: false,
+                deadline,
+            });
         };
         let command = Command {
             prefix: subject.prefix.clone(),
@@ -112,14 +144,27 @@ impl World {
             age_ms: (now - asked.invoked) / MS,
         };
         let (w, durability) = (asked.quorum, asked.durability);
-        let read_back = if self.random.f64() < 0.2 { Some(selection) } else { None };
-        Order::Write(WriteOrder { vnode, command, w, durability, read_back, deadline })
+        let read_back = if self.random.f64() < 0.2 {
+            Some(selection)
+        } else {
+            None
+        };
+        Order::Write(WriteOrder {
+            vnode,
+            command,
+            w,
+            durability,
+            read_back,
+            deadline,
+        })
     }
 
     /// A node takes an order, if it runs.
     pub(crate) fn take_order(&mut self, client: usize, to: usize, attempt: u64, order: Order) {
         let now = self.queue.now();
-        let Some(current) = self.clients[client].current else { return };
+        let Some(current) = self.clients[client].current else {
+            return;
+        };
         // Only the try at hand is taken: the shell of a client closes the stream of an earlier one,
         // and a node names each order it takes by a ticket of its own.
         if current.attempt != attempt || self.attempts.contains_key(&attempt) {
@@ -129,8 +174,19 @@ impl World {
             return;
         }
         let operation = current.operation;
-        self.attempts.insert(attempt, Attempt { operation, client, began: now, dots: Vec::new() });
-        self.trace.note(now, format_args!("n{to} takes attempt {attempt} of c{client}"));
+        self.attempts.insert(
+            attempt,
+            Attempt {
+                operation,
+                client,
+                began: now,
+                dots: Vec::new(),
+            },
+        );
+        self.trace.note(
+            now,
+            format_args!("n{to} takes attempt {attempt} of c{client}"),
+        );
         let moment = self.nodes[to].moment(now);
         if let Some(process) = &mut self.nodes[to].process {
             process.coordinator.handle_order(moment, attempt, order);
@@ -141,7 +197,8 @@ impl World {
     /// A coordinator has finished an order: what it says is held against the ledger.
     pub(crate) fn finish(&mut self, node: usize, ticket: u64, outcome: Outcome) {
         let now = self.queue.now();
-        self.trace.note(now, format_args!("n{node} finishes attempt {ticket}"));
+        self.trace
+            .note(now, format_args!("n{node} finishes attempt {ticket}"));
         match &outcome {
             Outcome::Read(Ok(done)) => {
                 let dots = done.rows.values().flat_map(|row| row.versions().keys());
@@ -150,17 +207,27 @@ impl World {
             }
             Outcome::Written(Ok(done)) => {
                 let WriteDone { acks, repeated, .. } = done;
-                self.trace.say(now, format_args!("    {acks} acks, repeated: {repeated}"));
+                self.trace
+                    .say(now, format_args!("    {acks} acks, repeated: {repeated}"));
             }
             failed => self.trace.say(now, format_args!("    {failed:?}")),
         }
-        let Some(attempt) = self.attempts.get(&ticket).cloned() else { return };
+        let Some(attempt) = self.attempts.get(&ticket).cloned() else {
+            return;
+        };
         match &outcome {
             Outcome::Read(Ok(done)) => self.observe_read(&attempt, done),
             Outcome::Written(Ok(_)) => {
-                let Attempt { operation, dots, .. } = attempt;
+                let Attempt {
+                    operation, dots, ..
+                } = attempt;
                 let w = self.ledger.operations[operation].quorum;
-                self.ledger.ack(Acked { operation, dots, w, at: now });
+                self.ledger.ack(Acked {
+                    operation,
+                    dots,
+                    w,
+                    at: now,
+                });
             }
             Outcome::Written(Err(OrderFailed::BelowQuorum { .. })) => {
                 self.tally.count("a coordinator answered below quorum");
@@ -171,7 +238,11 @@ impl World {
             Outcome::Read(Err(_)) | Outcome::Written(Err(_)) | Outcome::Inspected(_) => {}
         }
         let (client, attempt, outcome) = (attempt.client, ticket, Box::new(outcome));
-        self.send_client(Message::Outcome { client, attempt, outcome });
+        self.send_client(Message::Outcome {
+            client,
+            attempt,
+            outcome,
+        });
     }
 
     fn observe_read(&mut self, attempt: &Attempt, done: &ReadDone) {
@@ -180,7 +251,12 @@ impl World {
             self.tally.count("a read showed siblings");
         }
         let (subject, r) = (operation.subject, operation.quorum);
-        let answered = Answered { subject, r, began: attempt.began, done };
+        let answered = Answered {
+            subject,
+            r,
+            began: attempt.began,
+            done,
+        };
         let owed = self.ledger.acked(subject).iter();
         let owed = owed.filter(|acked| {
             crate::invariants::quorum_reads::is_owed(&answered, acked, &self.ledger)
@@ -193,7 +269,9 @@ impl World {
 
     /// A client hears how its try ended.
     pub(crate) fn hear(&mut self, client: usize, attempt: u64, outcome: Outcome) {
-        let Some(mut current) = self.clients[client].current else { return };
+        let Some(mut current) = self.clients[client].current else {
+            return;
+        };
         if current.attempt != attempt {
             return;
         }
@@ -216,7 +294,9 @@ impl World {
 
     /// A client hears nothing in time.
     pub(crate) fn give_up_waiting(&mut self, client: usize, attempt: u64) {
-        let Some(mut current) = self.clients[client].current else { return };
+        let Some(mut current) = self.clients[client].current else {
+            return;
+        };
         if current.attempt == attempt {
             current.is_open = true;
             self.clients[client].current = Some(current);
@@ -227,7 +307,11 @@ impl World {
     /// Tries again some time later, at the same coordinator or another, or gives up.
     fn try_later(&mut self, client: usize, mut current: Current) {
         if self.is_healed || current.tries >= 6 || self.chance(0.15) {
-            let ending = if current.is_open { Ending::Maybe } else { Ending::NotApplied };
+            let ending = if current.is_open {
+                Ending::Maybe
+            } else {
+                Ending::NotApplied
+            };
             return self.end(client, current.operation, ending);
         }
         if self.chance(0.6) {
@@ -238,14 +322,23 @@ impl World {
         // Between two tries the client waits for nobody: a late answer to the last is not heard.
         let attempt = current.attempt;
         self.clients[client].current = Some(current);
-        let pause = if self.chance(0.8) { 300 * MS } else { 4_000 * MS };
+        let pause = if self.chance(0.8) {
+            300 * MS
+        } else {
+            4_000 * MS
+        };
         let pause = self.up_to(pause);
-        self.queue.after(pause, Happening::Retries { client, attempt });
+        self.queue
+            .after(pause, Happening::Retries { client, attempt });
     }
 
     pub(crate) fn retry(&mut self, client: usize, attempt: u64) {
         let is_current = |current: &Current| current.attempt == attempt;
-        if self.clients[client].current.as_ref().is_some_and(is_current) {
+        if self.clients[client]
+            .current
+            .as_ref()
+            .is_some_and(is_current)
+        {
             self.attempt(client);
         }
     }
@@ -269,7 +362,8 @@ impl World {
 
     fn end(&mut self, client: usize, operation: usize, ending: Ending) {
         let now = self.queue.now();
-        self.trace.note(now, format_args!("c{client} ends {operation}: {ending:?}"));
+        self.trace
+            .note(now, format_args!("c{client} ends {operation}: {ending:?}"));
         self.ledger.operations[operation].ended = Some((now, ending));
         self.clients[client].current = None;
         let think = self.plan.think;

@@ -3,6 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use super::disk::{Disk, barrier_of, batch_of};
+use super::ledger::Crash;
+use super::node::InFlight;
+use super::queue::{Instant, MS};
+use super::world::{Broken, Happening, Step, World};
+use crate::invariants::{Committed, Observation};
 use ring::VnodeId;
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
@@ -11,23 +17,20 @@ use starling_node::protocol::replica::{Commit, Input, Output};
 use starling_node::protocol::stage::Stage;
 use starling_node::protocol::vnode::Limits;
 use starling_node::store::{Engine, StoreError};
-use super::disk::{Disk, barrier_of, batch_of};
-use super::ledger::Crash;
-use super::node::InFlight;
-use super::queue::{Instant, MS};
-use super::world::{Broken, Happening, Step, World};
-use crate::invariants::{Committed, Observation};
 
 impl World {
     /// Lets a process take a step some time later.
     pub(crate) fn later(&mut self, node: usize, delay: Instant, step: Step) {
         let life = self.nodes[node].life;
-        self.queue.after(delay, Happening::Process { node, life, step });
+        self.queue
+            .after(delay, Happening::Process { node, life, step });
     }
 
     /// Hands an input to the committer.
     pub(crate) fn feed(&mut self, node: usize, input: Input) {
-        let Some(process) = &mut self.nodes[node].process else { return };
+        let Some(process) = &mut self.nodes[node].process else {
+            return;
+        };
         process.inbox.push(input);
         if !process.is_busy {
             process.is_busy = true;
@@ -41,11 +44,16 @@ impl World {
         let now = self.queue.now();
         let here = &mut self.nodes[node];
         let moment = here.moment(now);
-        let Some(process) = &mut here.process else { return Ok(()) };
+        let Some(process) = &mut here.process else {
+            return Ok(());
+        };
         process.has_tick = false;
         let inputs = std::mem::take(&mut process.inbox);
-        self.trace.note(now, format_args!("n{node} takes {} inputs", inputs.len()));
-        let handled = process.replica.handle_batch(moment, inputs, &Disk(&here.engine));
+        self.trace
+            .note(now, format_args!("n{node} takes {} inputs", inputs.len()));
+        let handled = process
+            .replica
+            .handle_batch(moment, inputs, &Disk(&here.engine));
         let commit = match handled {
             Ok(commit) => commit,
             Err(_unreadable) => {
@@ -53,10 +61,21 @@ impl World {
                 return Ok(());
             }
         };
-        let Commit { changes, barrier, outputs, .. } = commit;
+        let Commit {
+            changes,
+            barrier,
+            outputs,
+            ..
+        } = commit;
         let (events, rows) = self.record_batch(&outputs, &changes)?;
         let batch = batch_of(&changes);
-        let in_flight = InFlight { batch, barrier, outputs, events, rows };
+        let in_flight = InFlight {
+            batch,
+            barrier,
+            outputs,
+            events,
+            rows,
+        };
         if let Some(process) = &mut self.nodes[node].process {
             process.batch = Some(in_flight);
         }
@@ -67,7 +86,10 @@ impl World {
     /// Writes the batch; nobody is told yet.
     pub(crate) fn write(&mut self, node: usize) {
         let here = &self.nodes[node];
-        let batch = here.process.as_ref().and_then(|process| process.batch.as_ref());
+        let batch = here
+            .process
+            .as_ref()
+            .and_then(|process| process.batch.as_ref());
         match batch.map(|in_flight| here.engine.write(&in_flight.batch)) {
             Some(Ok(())) => self.after_disk(node, Step::Secures),
             Some(Err(error)) => self.fail(node, refusal_of(&error)),
@@ -78,8 +100,13 @@ impl World {
     /// Makes the batch as durable as was asked.
     pub(crate) fn secure(&mut self, node: usize) {
         let here = &self.nodes[node];
-        let batch = here.process.as_ref().and_then(|process| process.batch.as_ref());
-        let Some(barrier) = batch.map(|in_flight| in_flight.barrier) else { return };
+        let batch = here
+            .process
+            .as_ref()
+            .and_then(|process| process.batch.as_ref());
+        let Some(barrier) = batch.map(|in_flight| in_flight.barrier) else {
+            return;
+        };
         match here.engine.barrier(barrier_of(barrier)) {
             Ok(()) => self.after_disk(node, Step::LetsOut),
             // The shell aborts the process: what the disk did not confirm may be anywhere.
@@ -93,11 +120,18 @@ impl World {
         let now = self.queue.now();
         let here = &mut self.nodes[node];
         let moment = here.moment(now);
-        let Some(process) = &mut here.process else { return Ok(()) };
-        let Some(batch) = process.batch.take() else { return Ok(()) };
+        let Some(process) = &mut here.process else {
+            return Ok(());
+        };
+        let Some(batch) = process.batch.take() else {
+            return Ok(());
+        };
         process.replica.handle_committed(moment.time, batch.barrier);
         let (rows, events) = (batch.rows.len(), batch.events.len());
-        self.trace.note(now, format_args!("n{node} wrote {rows} vnodes, {events} with events"));
+        self.trace.note(
+            now,
+            format_args!("n{node} wrote {rows} vnodes, {events} with events"),
+        );
         self.observe_commit(node, &batch.events, &batch.rows)?;
         self.observe_start(node)?;
         self.go_on(node);
@@ -112,9 +146,12 @@ impl World {
     fn fail(&mut self, node: usize, refusal: Refusal) {
         let now = self.queue.now();
         self.tally.count("a store failed");
-        self.trace.note(now, format_args!("n{node}'s store failed: {refusal:?}"));
+        self.trace
+            .note(now, format_args!("n{node}'s store failed: {refusal:?}"));
         let here = &mut self.nodes[node];
-        let Some(process) = &mut here.process else { return };
+        let Some(process) = &mut here.process else {
+            return;
+        };
         process.batch = None;
         let outputs = process.replica.handle_failure(refusal, &Disk(&here.engine));
         let n = self.ring.layout().n();
@@ -133,7 +170,9 @@ impl World {
 
     /// The committer takes the next batch, if something waits.
     fn go_on(&mut self, node: usize) {
-        let Some(process) = &mut self.nodes[node].process else { return };
+        let Some(process) = &mut self.nodes[node].process else {
+            return;
+        };
         process.is_busy = !process.inbox.is_empty();
         if process.is_busy {
             let delay = self.up_to(MS / 2);
@@ -169,12 +208,17 @@ impl World {
     pub(crate) fn read_inline(&mut self, node: usize, input: &Input) -> Option<Output> {
         let here = &self.nodes[node];
         let process = here.process.as_ref().filter(|process| !process.is_busy)?;
-        let Input::Read { ticket, read } = input else { return None };
+        let Input::Read { ticket, read } = input else {
+            return None;
+        };
         let disk = Disk(&here.engine);
         let vnode = process.replica.vnode(read.vnode)?;
         let limits = Limits::default();
         let rows = vnode.read(read, &limits, &Stage::new(&disk)).ok()?;
-        Some(Output::RowsRead { ticket: *ticket, result: rows })
+        Some(Output::RowsRead {
+            ticket: *ticket,
+            result: rows,
+        })
     }
 
     fn observe_commit(
@@ -184,7 +228,9 @@ impl World {
         rows: &BTreeMap<VnodeId, Vec<RowKey>>,
     ) -> Result<(), Broken> {
         let here = &self.nodes[node];
-        let Some(process) = &here.process else { return Ok(()) };
+        let Some(process) = &here.process else {
+            return Ok(());
+        };
         let source = Disk(&here.engine);
         for vnode in process.replica.vnodes() {
             let id = vnode.id();
@@ -193,7 +239,13 @@ impl World {
             if events.is_empty() && rows.is_empty() {
                 continue;
             }
-            let committed = Committed { node, vnode, events, rows, source: &source };
+            let committed = Committed {
+                node,
+                vnode,
+                events,
+                rows,
+                source: &source,
+            };
             Self::check(&self.ledger, &Observation::Committed(committed))?;
         }
         Ok(())
@@ -201,7 +253,9 @@ impl World {
 
     /// At the first batch of a process: what it recovered.
     fn observe_start(&mut self, node: usize) -> Result<(), Broken> {
-        let Some(process) = &mut self.nodes[node].process else { return Ok(()) };
+        let Some(process) = &mut self.nodes[node].process else {
+            return Ok(());
+        };
         if process.has_recovered {
             return Ok(());
         }
@@ -211,7 +265,11 @@ impl World {
     }
 
     fn after_disk(&mut self, node: usize, step: Step) {
-        let delay = if self.is_healed { MS } else { self.plan.slow_disk };
+        let delay = if self.is_healed {
+            MS
+        } else {
+            self.plan.slow_disk
+        };
         let delay = self.up_to(delay);
         self.later(node, delay, step);
     }
@@ -223,9 +281,17 @@ impl World {
         let Some(process) = &here.process else { return };
         let tick = process.replica.poll_timeout().filter(|_| !process.has_tick);
         let timeouts = [tick, process.coordinator.poll_timeout()];
-        let next = timeouts.into_iter().flatten().min().map(|time| here.world_time(time));
-        let Some(next) = next.map(|next| next.max(now + 1)) else { return };
-        let Some(process) = &mut here.process else { return };
+        let next = timeouts
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|time| here.world_time(time));
+        let Some(next) = next.map(|next| next.max(now + 1)) else {
+            return;
+        };
+        let Some(process) = &mut here.process else {
+            return;
+        };
         if process.wake_at.is_none_or(|at| next < at || at <= now) {
             process.wake_at = Some(next);
             self.later(node, next - now, Step::Wakes);
@@ -237,11 +303,16 @@ impl World {
         let now = self.queue.now();
         let here = &mut self.nodes[node];
         let moment = here.moment(now);
-        let Some(process) = &mut here.process else { return };
+        let Some(process) = &mut here.process else {
+            return;
+        };
         if process.wake_at.is_some_and(|at| at <= now) {
             process.wake_at = None;
         }
-        let is_due = process.replica.poll_timeout().is_some_and(|at| at <= moment.time);
+        let is_due = process
+            .replica
+            .poll_timeout()
+            .is_some_and(|at| at <= moment.time);
         let ticks = is_due && !process.has_tick && process.has_recovered;
         process.coordinator.handle_timeout(moment);
         if ticks {
@@ -253,5 +324,9 @@ impl World {
 }
 
 fn refusal_of(error: &StoreError) -> Refusal {
-    if error.is_disk_full() { Refusal::DiskFull } else { Refusal::Storage }
+    if error.is_disk_full() {
+        Refusal::DiskFull
+    } else {
+        Refusal::Storage
+    }
 }

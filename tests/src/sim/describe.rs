@@ -19,7 +19,10 @@ impl fmt::Display for Request<'_> {
         match self.0 {
             PeerRequest::Replicate(replicate) => {
                 write!(f, "replicate at {:?}", replicate.durability)?;
-                replicate.changes.iter().try_for_each(|c| write!(f, ", {}", Brief(&c.event)))
+                replicate
+                    .changes
+                    .iter()
+                    .try_for_each(|c| write!(f, ", {}", Brief(&c.event)))
             }
             PeerRequest::Absorb(absorb) => {
                 write!(f, "absorb at {:?}", absorb.durability)?;
@@ -29,13 +32,22 @@ impl fmt::Display for Request<'_> {
             PeerRequest::Repair { vnode, .. } => write!(f, "repair of {:?}", vnode.partition),
             PeerRequest::Compare(prints) => write!(f, "compare {} clocks", prints.len()),
             PeerRequest::Pull(pull) => {
-                write!(f, "pull of {:?} for {:016x}:", pull.vnode.partition, pull.incarnation)?;
+                write!(
+                    f,
+                    "pull of {:?} for {:016x}:",
+                    pull.vnode.partition, pull.incarnation
+                )?;
                 let mut ranges = pull.want.ranges();
                 ranges.try_for_each(|(actor, a, b)| write!(f, " {actor}·{a}..={b}"))
             }
             PeerRequest::PullKey(pull) => write!(f, "pull of a key of {:?}", pull.vnode.partition),
             PeerRequest::Sync(sync) => {
-                write!(f, "sync of {:?} after {:?}", sync.vnode.partition, sync.after.is_some())
+                write!(
+                    f,
+                    "sync of {:?} after {:?}",
+                    sync.vnode.partition,
+                    sync.after.is_some()
+                )
             }
         }
     }
@@ -46,11 +58,20 @@ impl fmt::Display for Reply<'_> {
         match self.0 {
             PeerReply::Acked => f.write_str("acked"),
             PeerReply::Rows(rows) => {
-                let behind = if rows.catching_up { ", catching up" } else { "" };
+                let behind = if rows.catching_up {
+                    ", catching up"
+                } else {
+                    ""
+                };
                 write!(f, "{} rows{behind}", rows.rows.len())
             }
             PeerReply::Differences(found) => {
-                write!(f, "{} clocks differ, {} unknown", found.differing.len(), found.unknown.len())
+                write!(
+                    f,
+                    "{} clocks differ, {} unknown",
+                    found.differing.len(),
+                    found.unknown.len()
+                )
             }
             PeerReply::Pulled(pulled) => {
                 let trimmed = pulled.trimmed.len();
@@ -68,7 +89,12 @@ impl fmt::Display for Reply<'_> {
 
 impl fmt::Display for Brief<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Event { dot, row, operation, .. } = self.0;
+        let Event {
+            dot,
+            row,
+            operation,
+            ..
+        } = self.0;
         let key = row.as_bytes().get(17..).unwrap_or_default().escape_ascii();
         match operation {
             Some(operation) => {
@@ -83,5 +109,8 @@ impl fmt::Display for Brief<'_> {
 
 fn bundle(bundle: &Bundle, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, ", {} rows", bundle.rows.len())?;
-    bundle.events.iter().try_for_each(|event| write!(f, ", {}", Brief(event)))
+    bundle
+        .events
+        .iter()
+        .try_for_each(|event| write!(f, ", {}", Brief(event)))
 }

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use starling::wire::Durability;
-use starling_node::protocol::stage::{Changes, Family, Source, SourceError};
+use starling_node::protocol::stage::{Changes, Family, Source, SourceError, Visit};
 use starling_node::store::{
     Barrier, Batch, Direction, Engine, KeyRange, MemoryEngine, StoreError, Table, View,
 };
@@ -22,12 +22,10 @@ impl Source for Disk<'_> {
         family: Family,
         from: &[u8],
         to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
         let range = KeyRange::between(from, to);
-        let scanned = self
-            .0
-            .scan(table(family), range, Direction::Forward, visit);
+        let scanned = self.0.scan(table(family), range, Direction::Forward, visit);
         scanned.map_err(unreadable)
     }
 }
@@ -66,10 +64,15 @@ impl Image {
     pub fn of(engine: &MemoryEngine) -> Result<Self, StoreError> {
         let mut batch = Batch::new();
         for table in Table::ALL {
-            engine.scan(table, KeyRange::all(), Direction::Forward, &mut |key, value| {
-                batch.put(table, key, value);
-                ControlFlow::Continue(())
-            })?;
+            engine.scan(
+                table,
+                KeyRange::all(),
+                Direction::Forward,
+                &mut |key, value| {
+                    batch.put(table, key, value);
+                    ControlFlow::Continue(())
+                },
+            )?;
         }
         Ok(Self(batch))
     }
@@ -95,7 +98,12 @@ fn table(family: Family) -> Table {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is the argument of map_err"
+)]
 fn unreadable(error: StoreError) -> SourceError {
-    SourceError::Unreadable { reason: error.to_string() }
+    SourceError::Unreadable {
+        reason: error.to_string(),
+    }
 }

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::plan::Plan;
+use super::queue::Instant;
 use crdt::{Context, Dot, OpId};
 use ring::VnodeId;
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::vnode::Action;
-use super::plan::Plan;
-use super::queue::Instant;
 
 /// Everything that happened in a run.
 #[derive(Debug)]
@@ -158,7 +158,10 @@ impl Ledger {
     /// Every event of a key.
     pub(crate) fn entries_of(&self, prefix: &KeyPrefix) -> impl Iterator<Item = &Entry> {
         let of_key = self.by_key.get(prefix);
-        of_key.into_iter().flatten().map(|&index| &self.entries[index])
+        of_key
+            .into_iter()
+            .flatten()
+            .map(|&index| &self.entries[index])
     }
 
     /// The events of one operation.
@@ -171,12 +174,19 @@ impl Ledger {
 
     /// The key with this prefix.
     pub(crate) fn subject_of(&self, prefix: &KeyPrefix) -> Option<&Subject> {
-        self.subjects.iter().find(|subject| subject.prefix == *prefix)
+        self.subjects
+            .iter()
+            .find(|subject| subject.prefix == *prefix)
     }
 
     /// A node says that it holds an event so durably.
     pub(crate) fn promise(&mut self, dot: Dot, node: usize, durability: Durability) {
-        let level = self.promises.entry(dot).or_default().entry(node).or_insert(durability);
+        let level = self
+            .promises
+            .entry(dot)
+            .or_default()
+            .entry(node)
+            .or_insert(durability);
         *level = durability.max(*level);
     }
 

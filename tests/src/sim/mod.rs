@@ -51,8 +51,8 @@ mod world;
 
 use std::fmt;
 
-use ring::QBits;
 pub use plan::Plan;
+use ring::QBits;
 pub use tally::{SOMETIMES, Tally};
 use world::World;
 
@@ -92,8 +92,19 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plan, invariant, at, what, .. } = self;
-        writeln!(f, "{invariant} is broken after {}.{:06} s: {what}", at / 1_000_000, at % 1_000_000)?;
+        let Self {
+            plan,
+            invariant,
+            at,
+            what,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "{invariant} is broken after {}.{:06} s: {what}",
+            at / 1_000_000,
+            at % 1_000_000
+        )?;
         writeln!(f, "  plan: {plan}")?;
         write!(
             f,

@@ -1,11 +1,11 @@
 //! Faults: what the nemesis does to links, processes, machines, disks and clocks.
 
-use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
 use super::disk::Image;
 use super::ledger::Crash;
 use super::plan::Strike;
 use super::queue::{Instant, MS, SECOND};
 use super::world::{Happening, Step, World};
+use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
 
 impl World {
     /// Strikes once, and comes back some time later.
@@ -68,8 +68,22 @@ impl World {
         // The shell may notice that its calls fail, or may not in time.
         if self.chance(0.5) {
             let delay = self.up_to(SECOND);
-            self.later(from, delay, Step::Notices { peer: to, reachable: false });
-            self.later(from, lasting.max(delay) + MS, Step::Notices { peer: to, reachable: true });
+            self.later(
+                from,
+                delay,
+                Step::Notices {
+                    peer: to,
+                    reachable: false,
+                },
+            );
+            self.later(
+                from,
+                lasting.max(delay) + MS,
+                Step::Notices {
+                    peer: to,
+                    reachable: true,
+                },
+            );
         }
     }
 
@@ -93,12 +107,17 @@ impl World {
             }
             Crash::Machine | Crash::Disk => {
                 let random = &mut self.random;
-                self.nodes[node].engine.crash_machine(|batches| random.usize(0..=batches));
+                self.nodes[node]
+                    .engine
+                    .crash_machine(|batches| random.usize(0..=batches));
                 self.tally.count("a machine crashed");
             }
         }
         let lost = self.nodes[node].engine.counters().batches_lost - before;
-        self.trace.note(self.queue.now(), format_args!("n{node}: {crash:?}, {lost} batches lost"));
+        self.trace.note(
+            self.queue.now(),
+            format_args!("n{node}: {crash:?}, {lost} batches lost"),
+        );
         if lost > 0 {
             self.tally.count("a batch was lost in a crash");
             self.ledger.has_loss = true;
@@ -112,7 +131,8 @@ impl World {
         let before: u64 = self.ledger.forsaken();
         self.ledger.crash(node, crash);
         let lost = self.ledger.forsaken() - before;
-        self.tally.add("an acknowledged write was lost as its level allows", lost);
+        self.tally
+            .add("an acknowledged write was lost as its level allows", lost);
     }
 
     /// The machine crashes and comes back with another disk: an empty one, or an older copy.
@@ -143,12 +163,25 @@ impl World {
     }
 
     fn start_later(&mut self, node: usize, behind: bool) {
-        let down = 50 * MS + if self.chance(0.7) { self.up_to(SECOND) } else { self.up_to(6 * SECOND) };
+        let down = 50 * MS
+            + if self.chance(0.7) {
+                self.up_to(SECOND)
+            } else {
+                self.up_to(6 * SECOND)
+            };
         let life = self.nodes[node].life;
-        self.queue.after(down, Happening::Starts { node, life, behind });
+        self.queue
+            .after(down, Happening::Starts { node, life, behind });
         for other in (0..self.nodes.len()).filter(|&other| other != node) {
             let delay = self.up_to(down.min(SECOND));
-            self.later(other, delay, Step::Notices { peer: node, reachable: false });
+            self.later(
+                other,
+                delay,
+                Step::Notices {
+                    peer: node,
+                    reachable: false,
+                },
+            );
         }
     }
 
@@ -160,12 +193,27 @@ impl World {
             return self.start_later(node, behind);
         }
         self.nodes[node].start(now, config, behind, seed);
-        self.trace.note(now, format_args!("n{node} starts, behind: {behind}"));
+        self.trace
+            .note(now, format_args!("n{node} starts, behind: {behind}"));
         for other in (0..self.nodes.len()).filter(|&other| other != node) {
             let delay = MS + self.up_to(200 * MS);
-            self.later(other, delay, Step::Notices { peer: node, reachable: true });
+            self.later(
+                other,
+                delay,
+                Step::Notices {
+                    peer: node,
+                    reachable: true,
+                },
+            );
             let is_up = self.nodes[other].process.is_some() || now == 0;
-            self.later(node, delay, Step::Notices { peer: other, reachable: is_up });
+            self.later(
+                node,
+                delay,
+                Step::Notices {
+                    peer: other,
+                    reachable: is_up,
+                },
+            );
         }
         if let Some(process) = &mut self.nodes[node].process {
             process.set_ring(&self.ring);
@@ -182,7 +230,9 @@ impl World {
             2 => Fault::SyncError,
             _ => Fault::ReadError,
         };
-        self.nodes[node].engine.inject(fault, self.random.u32(1..=4));
+        self.nodes[node]
+            .engine
+            .inject(fault, self.random.u32(1..=4));
     }
 
     /// Keeps a copy of a node's disk; the newest three are kept.

@@ -1,20 +1,39 @@
 //! Calls and messages, and what befalls them: loss, delay, duplication, reordering, cuts.
 
+use super::describe::{Reply, Request};
+use super::queue::{Instant, MS};
+use super::world::{Happening, World};
 use ring::NodeId;
 use starling_node::protocol::coordinator::{Effect, Order, Outcome};
 use starling_node::protocol::messages::{PeerReply, PeerRequest, codec};
 use starling_node::protocol::replica::{Input, Output};
-use super::describe::{Reply, Request};
-use super::queue::{Instant, MS};
-use super::world::{Happening, World};
 
 /// A message on its way.
 #[derive(Debug, Clone)]
 pub(crate) enum Message {
-    Request { from: usize, to: usize, call: u64, request: PeerRequest },
-    Reply { from: usize, to: usize, call: u64, reply: PeerReply },
-    Order { client: usize, to: usize, attempt: u64, order: Box<Order> },
-    Outcome { client: usize, attempt: u64, outcome: Box<Outcome> },
+    Request {
+        from: usize,
+        to: usize,
+        call: u64,
+        request: PeerRequest,
+    },
+    Reply {
+        from: usize,
+        to: usize,
+        call: u64,
+        reply: PeerReply,
+    },
+    Order {
+        client: usize,
+        to: usize,
+        attempt: u64,
+        order: Box<Order>,
+    },
+    Outcome {
+        client: usize,
+        attempt: u64,
+        outcome: Box<Outcome>,
+    },
 }
 
 /// A call that waits for its reply.
@@ -56,7 +75,11 @@ impl World {
         if let Input::Repair { .. } = input {
             self.tally.count("a read repaired");
         }
-        let inline = if self.plan.reads_inline { self.read_inline(node, &input) } else { None };
+        let inline = if self.plan.reads_inline {
+            self.read_inline(node, &input)
+        } else {
+            None
+        };
         match inline {
             Some(output) => self.coordinate(node, output),
             None => self.feed(node, input),
@@ -73,7 +96,16 @@ impl World {
         if let Output::Answer { to, call, reply } = output {
             self.promise_answer(node, call, &reply);
             let to = self.index_of(to);
-            self.send(node, to, Message::Reply { from: node, to, call, reply });
+            self.send(
+                node,
+                to,
+                Message::Reply {
+                    from: node,
+                    to,
+                    call,
+                    reply,
+                },
+            );
         }
     }
 
@@ -84,15 +116,40 @@ impl World {
         let (call, to) = (self.next, self.index_of(to));
         self.next += 1;
         let life = self.nodes[from].life;
-        self.calls.insert(call, Call { from, life, to, waiting });
+        self.calls.insert(
+            call,
+            Call {
+                from,
+                life,
+                to,
+                waiting,
+            },
+        );
         let timeout = self.plan.call_timeout;
         self.queue.after(timeout, Happening::CallEnds { call });
-        self.send(from, to, Message::Request { from, to, call, request });
+        self.send(
+            from,
+            to,
+            Message::Request {
+                from,
+                to,
+                call,
+                request,
+            },
+        );
     }
 
     /// A call ends, with a reply or without.
     pub(crate) fn end_call(&mut self, call: u64, reply: Option<PeerReply>) {
-        let Some(Call { from, life, to, waiting }) = self.calls.remove(&call) else { return };
+        let Some(Call {
+            from,
+            life,
+            to,
+            waiting,
+        }) = self.calls.remove(&call)
+        else {
+            return;
+        };
         if self.nodes[from].life != life {
             return;
         }
@@ -107,7 +164,14 @@ impl World {
             }
             Waiting::Replica(tag) => {
                 let from_peer = self.nodes[to].id;
-                self.feed(from, Input::Reply { from: from_peer, tag, reply });
+                self.feed(
+                    from,
+                    Input::Reply {
+                        from: from_peer,
+                        tag,
+                        reply,
+                    },
+                );
             }
         }
     }
@@ -117,7 +181,8 @@ impl World {
         let is_cut = self.cuts.get(&(from, to)).is_some_and(|&cuts| cuts > 0);
         if is_cut || self.loses() {
             self.tally.count("a message was lost");
-            self.trace.note(self.queue.now(), format_args!("n{from} to n{to}: lost"));
+            self.trace
+                .note(self.queue.now(), format_args!("n{from} to n{to}: lost"));
             let call = match &message {
                 Message::Request { call, .. } | Message::Reply { call, .. } => *call,
                 Message::Order { .. } | Message::Outcome { .. } => return,
@@ -147,40 +212,70 @@ impl World {
             self.tally.count("a message was delivered twice");
             // A duplicate may be very late.
             let delay = self.delay() * if self.chance(0.2) { 20 } else { 1 };
-            self.queue.after(delay, Happening::Arrives(Box::new(message.clone())));
+            self.queue
+                .after(delay, Happening::Arrives(Box::new(message.clone())));
         }
         let delay = self.delay();
-        self.queue.after(delay, Happening::Arrives(Box::new(message)));
+        self.queue
+            .after(delay, Happening::Arrives(Box::new(message)));
     }
 
     pub(crate) fn arrive(&mut self, message: Message) {
         let now = self.queue.now();
         match message {
-            Message::Request { from, to, call, request } => {
+            Message::Request {
+                from,
+                to,
+                call,
+                request,
+            } => {
                 let node = &self.nodes[to];
                 if node.process.is_none() {
                     return;
                 }
                 if node.paused_until > now {
-                    let later = Message::Request { from, to, call, request };
-                    self.queue.at(node.paused_until, Happening::Arrives(Box::new(later)));
+                    let later = Message::Request {
+                        from,
+                        to,
+                        call,
+                        request,
+                    };
+                    self.queue
+                        .at(node.paused_until, Happening::Arrives(Box::new(later)));
                     return;
                 }
-                self.trace.note(now, format_args!("n{from} to n{to} call {call}"));
-                self.trace.say(now, format_args!("    {}", Request(&request)));
+                self.trace
+                    .note(now, format_args!("n{from} to n{to} call {call}"));
+                self.trace
+                    .say(now, format_args!("    {}", Request(&request)));
                 let request = self.through_codec(request);
                 self.handle_request(from, to, call, request);
             }
-            Message::Reply { from, to, call, reply } => {
-                self.trace.note(now, format_args!("n{from} answers n{to} call {call}"));
+            Message::Reply {
+                from,
+                to,
+                call,
+                reply,
+            } => {
+                self.trace
+                    .note(now, format_args!("n{from} answers n{to} call {call}"));
                 self.trace.say(now, format_args!("    {}", Reply(&reply)));
                 let reply = self.through_codec(reply);
                 self.end_call(call, Some(reply));
             }
-            Message::Order { client, to, attempt, order } => {
+            Message::Order {
+                client,
+                to,
+                attempt,
+                order,
+            } => {
                 self.take_order(client, to, attempt, *order);
             }
-            Message::Outcome { client, attempt, outcome } => {
+            Message::Outcome {
+                client,
+                attempt,
+                outcome,
+            } => {
                 self.hear(client, attempt, *outcome);
             }
         }
@@ -191,14 +286,35 @@ impl World {
         let from = self.nodes[from].id;
         if self.plan.reads_inline
             && let PeerRequest::Read(read) = &request
-            && let Some(Output::RowsRead { result: Ok(rows), .. }) =
-                self.read_inline(to, &Input::Read { ticket: 0, read: read.clone() })
+            && let Some(Output::RowsRead {
+                result: Ok(rows), ..
+            }) = self.read_inline(
+                to,
+                &Input::Read {
+                    ticket: 0,
+                    read: read.clone(),
+                },
+            )
         {
             let reply = PeerReply::Rows(rows);
-            self.send_answer(to, Output::Answer { to: from, call, reply });
+            self.send_answer(
+                to,
+                Output::Answer {
+                    to: from,
+                    call,
+                    reply,
+                },
+            );
             return;
         }
-        self.feed(to, Input::Request { from, call, request });
+        self.feed(
+            to,
+            Input::Request {
+                from,
+                call,
+                request,
+            },
+        );
     }
 
     /// A node hears that a peer can be reached, or cannot.
@@ -216,7 +332,9 @@ impl World {
         if !self.plan.encodes {
             return value;
         }
-        let decoded = codec::encode(&value).ok().and_then(|bytes| codec::decode(&bytes).ok());
+        let decoded = codec::encode(&value)
+            .ok()
+            .and_then(|bytes| codec::decode(&bytes).ok());
         match decoded {
             Some(decoded) if decoded == value => decoded,
             _ => {
@@ -232,7 +350,11 @@ impl World {
 
     /// How long a message is on its way: mostly little, sometimes the most.
     fn delay(&mut self) -> Instant {
-        let most = if self.is_healed { 2 * MS } else { self.plan.delay };
+        let most = if self.is_healed {
+            2 * MS
+        } else {
+            self.plan.delay
+        };
         let most = if self.chance(0.7) { most / 8 } else { most };
         MS / 5 + self.up_to(most)
     }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::disk::Image;
+use super::queue::Instant;
 use crdt::{Dot, Hlc};
 use ring::{NodeId, Ring, VnodeId};
 use starling::wire::Durability;
@@ -12,8 +14,6 @@ use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::store::{Batch, MemoryEngine};
-use super::disk::Image;
-use super::queue::Instant;
 
 /// A node.
 #[derive(Debug)]
@@ -127,7 +127,10 @@ impl Process {
     pub(crate) fn set_ring(&mut self, ring: &Ring) {
         self.coordinator.set_ring(ring.clone());
         let counts = vec![ring.layout().n()];
-        self.inbox.push(Input::Topology { ring: Box::new(ring.clone()), counts });
+        self.inbox.push(Input::Topology {
+            ring: Box::new(ring.clone()),
+            counts,
+        });
     }
 }
 

@@ -89,11 +89,17 @@ impl Plan {
             .filter(|_| sometimes(0.4))
             .map(|&(strike, least, most)| (strike, (least * SECOND, most * SECOND)))
             .collect::<Vec<_>>();
-        let strikes =
-            strikes.into_iter().map(|(strike, (a, b))| (strike, random.u64(a..=b))).collect();
+        let strikes = strikes
+            .into_iter()
+            .map(|(strike, (a, b))| (strike, random.u64(a..=b)))
+            .collect();
         Self {
             seed,
-            nodes: if random.f64() < 0.7 { 3 } else { random.usize(4..=5) },
+            nodes: if random.f64() < 0.7 {
+                3
+            } else {
+                random.usize(4..=5)
+            },
             clients: random.usize(2..=4),
             trouble: random.u64(15..=40) * SECOND,
             think: random.u64(60..=250) * MS,
@@ -104,7 +110,11 @@ impl Plan {
             restores_known,
             small_messages,
             slow_disk: if slow { random.u64(1..=40) * MS } else { MS },
-            delay: if quick { 2 * MS } else { random.u64(2..=300) * MS },
+            delay: if quick {
+                2 * MS
+            } else {
+                random.u64(2..=300) * MS
+            },
             call_timeout: random.u64(500..=3_000) * MS,
             loss: if loses { random.u64(5..=250) } else { 0 },
             duplicates: if duplicates { random.u64(5..=150) } else { 0 },
@@ -115,13 +125,47 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, nodes, clients, keys, .. } = self;
-        write!(f, "seed {seed}: {nodes} nodes, {clients} clients, {keys} keys of each kind, ")?;
-        let Self { trouble, think, delay, loss, duplicates, .. } = self;
-        write!(f, "{} s of trouble, an operation every {} ms, ", trouble / SECOND, think / MS)?;
-        write!(f, "delays up to {} ms, {loss} ‰ lost, {duplicates} ‰ twice, ", delay / MS)?;
-        let Self { slow_disk, call_timeout, .. } = self;
-        write!(f, "disk up to {} ms, calls up to {} ms", slow_disk / MS, call_timeout / MS)?;
+        let Self {
+            seed,
+            nodes,
+            clients,
+            keys,
+            ..
+        } = self;
+        write!(
+            f,
+            "seed {seed}: {nodes} nodes, {clients} clients, {keys} keys of each kind, "
+        )?;
+        let Self {
+            trouble,
+            think,
+            delay,
+            loss,
+            duplicates,
+            ..
+        } = self;
+        write!(
+            f,
+            "{} s of trouble, an operation every {} ms, ",
+            trouble / SECOND,
+            think / MS
+        )?;
+        write!(
+            f,
+            "delays up to {} ms, {loss} ‰ lost, {duplicates} ‰ twice, ",
+            delay / MS
+        )?;
+        let Self {
+            slow_disk,
+            call_timeout,
+            ..
+        } = self;
+        write!(
+            f,
+            "disk up to {} ms, calls up to {} ms",
+            slow_disk / MS,
+            call_timeout / MS
+        )?;
         for (is_on, name) in [
             (self.encodes, "messages encoded"),
             (self.reads_inline, "reads inline"),

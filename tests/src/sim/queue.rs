@@ -20,7 +20,11 @@ pub(crate) struct Queue<E> {
 
 impl<E> Queue<E> {
     pub(crate) fn new() -> Self {
-        Self { now: 0, next: 0, events: BTreeMap::new() }
+        Self {
+            now: 0,
+            next: 0,
+            events: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::bits;
+use super::describe::Brief;
+use super::ledger::Entry;
+use super::queue::{Instant, SECOND};
+use super::world::{Broken, World};
 use crdt::Dot;
 use ring::VnodeId;
 use starling::wire::Durability;
@@ -11,11 +16,6 @@ use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
 use starling_node::protocol::replica::Output;
 use starling_node::protocol::stage::{Changes, Family};
 use starling_node::protocol::vnode::{Action, Sending, Written};
-use super::bits;
-use super::describe::Brief;
-use super::ledger::Entry;
-use super::queue::{Instant, SECOND};
-use super::world::{Broken, World};
 
 type Logged = BTreeMap<VnodeId, Vec<Event>>;
 type Changed = BTreeMap<VnodeId, Vec<RowKey>>;
@@ -29,11 +29,20 @@ impl World {
     ) -> Result<(Logged, Changed), Broken> {
         for output in outputs {
             match output {
-                Output::Written { ticket, result: Ok(written) } => {
+                Output::Written {
+                    ticket,
+                    result: Ok(written),
+                } => {
                     self.record_write(*ticket, written)?;
                 }
-                Output::Call { request: PeerRequest::Replicate(replicate), .. } => {
-                    replicate.changes.iter().for_each(|change| self.record_void(change));
+                Output::Call {
+                    request: PeerRequest::Replicate(replicate),
+                    ..
+                } => {
+                    replicate
+                        .changes
+                        .iter()
+                        .for_each(|change| self.record_void(change));
                 }
                 _ => {}
             }
@@ -62,7 +71,9 @@ impl World {
 
     /// Enters the events of a client's write.
     fn record_write(&mut self, ticket: u64, written: &Written) -> Result<(), Broken> {
-        let Some(attempt) = self.attempts.get(&ticket) else { return Ok(()) };
+        let Some(attempt) = self.attempts.get(&ticket) else {
+            return Ok(());
+        };
         let operation = attempt.operation;
         if let Sending::Changes(changes) = &written.sending {
             for change in changes {
@@ -85,7 +96,9 @@ impl World {
             let earlier = &earlier.event;
             return Err(("naming", format!("{event:?} reuses the dot of {earlier:?}")));
         }
-        let Some(action) = &self.ledger.operations[operation].action else { return Ok(()) };
+        let Some(action) = &self.ledger.operations[operation].action else {
+            return Ok(());
+        };
         let context = &self.ledger.operations[operation].context;
         let covers = match action {
             // What the client had in hand decides, whatever the vnode made of it.
@@ -101,10 +114,20 @@ impl World {
             | Action::ClearSet
             | Action::Increment(_) => delta.context().clone(),
         };
-        let body = delta.versions().get(&event.dot).map(|version| version.body.clone());
+        let body = delta
+            .versions()
+            .get(&event.dot)
+            .map(|version| version.body.clone());
         let (event, operation) = (event.clone(), Some(operation));
-        self.trace.say(self.queue.now(), format_args!("made {}", Brief(&event)));
-        self.ledger.enter(Entry { event, operation, body, covers, covered_by: Vec::new() });
+        self.trace
+            .say(self.queue.now(), format_args!("made {}", Brief(&event)));
+        self.ledger.enter(Entry {
+            event,
+            operation,
+            body,
+            covers,
+            covered_by: Vec::new(),
+        });
         Ok(())
     }
 
@@ -112,7 +135,10 @@ impl World {
     fn record_void(&mut self, change: &Change) {
         if self.ledger.entry(change.event.dot).is_none() {
             self.tally.count("an increment was made void");
-            self.trace.say(self.queue.now(), format_args!("made {}", Brief(&change.event)));
+            self.trace.say(
+                self.queue.now(),
+                format_args!("made {}", Brief(&change.event)),
+            );
             self.ledger.enter(Entry {
                 event: change.event.clone(),
                 operation: None,
@@ -125,12 +151,16 @@ impl World {
 
     /// A write is let out: this node stands by it, and so do those that it says hold it.
     pub(crate) fn promise_written(&mut self, node: usize, ticket: u64, sending: &Sending) {
-        let Some(attempt) = self.attempts.get(&ticket) else { return };
+        let Some(attempt) = self.attempts.get(&ticket) else {
+            return;
+        };
         let durability = self.ledger.operations[attempt.operation].durability;
         let now = self.queue.now();
         for dot in attempt.dots.clone() {
             self.ledger.promise(dot, node, durability);
-            let Sending::Held(holders) = sending else { continue };
+            let Sending::Held(holders) = sending else {
+                continue;
+            };
             for &holder in holders {
                 let holder = self.index_of(holder);
                 // What was heard from a disk that was replaced since is a promise taken back.
@@ -146,7 +176,10 @@ impl World {
         let (dots, durability): (Vec<Dot>, _) = match request {
             PeerRequest::Replicate(replicate) => {
                 let changes = replicate.changes.iter();
-                (changes.map(|change| change.event.dot).collect(), replicate.durability)
+                (
+                    changes.map(|change| change.event.dot).collect(),
+                    replicate.durability,
+                )
             }
             PeerRequest::Absorb(absorb) => {
                 let events = absorb.bundle.events.iter();
@@ -166,7 +199,8 @@ impl World {
                 let process = self.nodes[node].process.as_ref();
                 let asked = process.and_then(|process| process.asked.get(&call).cloned());
                 if let Some((dots, durability)) = asked {
-                    dots.iter().for_each(|&dot| self.ledger.promise(dot, node, durability));
+                    dots.iter()
+                        .for_each(|&dot| self.ledger.promise(dot, node, durability));
                 }
             }
             PeerReply::Rows(rows) if rows.catching_up => {
@@ -184,7 +218,10 @@ impl World {
 
     fn vnode_of(&self, row: &RowKey) -> Option<VnodeId> {
         let (_, partition) = row.vnode(bits())?;
-        Some(VnodeId { n: self.ring.layout().n(), partition })
+        Some(VnodeId {
+            n: self.ring.layout().n(),
+            partition,
+        })
     }
 }
 
@@ -195,7 +232,10 @@ fn decode(key: &[u8], value: &[u8]) -> Result<Event, Broken> {
 }
 
 fn naming(error: &crdt::codec::DecodeError) -> Broken {
-    ("naming", format!("a batch holds bytes that cannot be read: {error}"))
+    (
+        "naming",
+        format!("a batch holds bytes that cannot be read: {error}"),
+    )
 }
 
 /// How long after a disk was replaced its peers may still tell what was on it.

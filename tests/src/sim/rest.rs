@@ -1,18 +1,19 @@
 //! Healing, and waiting until nothing changes any more.
 
-use starling_node::store::Engine;
 use super::disk::Disk;
 use super::queue::{Instant, SECOND};
 use super::trace::Trace;
 use super::world::{Broken, World};
 use crate::invariants::convergence::{is_converged, is_settled};
 use crate::invariants::{Observation, Resting};
+use starling_node::store::Engine;
 
 impl World {
     /// Takes every fault back: links and disks are whole, nodes run, clients are gone.
     pub(crate) fn heal(&mut self) {
         self.is_healed = true;
-        self.trace.note(self.queue.now(), format_args!("all is healed"));
+        self.trace
+            .note(self.queue.now(), format_args!("all is healed"));
         self.dismiss_clients();
         self.cuts.clear();
         let now = self.queue.now();
@@ -40,14 +41,20 @@ impl World {
             }
         }
         let seconds = PATIENCE / SECOND;
-        Err(("convergence", format!("{seconds} s after the last fault: {last}")))
+        Err((
+            "convergence",
+            format!("{seconds} s after the last fault: {last}"),
+        ))
     }
 
     /// A hash of what all nodes have seen and still log.
     fn state(&self) -> u64 {
         let mut trace = Trace::new(false);
         for node in &self.nodes {
-            let vnodes = node.process.iter().flat_map(|process| process.replica.vnodes());
+            let vnodes = node
+                .process
+                .iter()
+                .flat_map(|process| process.replica.vnodes());
             for vnode in vnodes {
                 let behind = vnode.is_catching_up();
                 trace.note(0, format_args!("{:?} {behind}", vnode.clock()));
@@ -85,8 +92,15 @@ impl World {
     fn resting<'a>(&'a self, disks: &'a [Disk<'a>]) -> Vec<Resting<'a>> {
         let nodes = self.nodes.iter().zip(disks).enumerate();
         let resting = nodes.filter_map(|(node, (here, disk))| {
-            let process = here.process.as_ref().filter(|process| process.batch.is_none())?;
-            Some(Resting { node, replica: &process.replica, source: disk })
+            let process = here
+                .process
+                .as_ref()
+                .filter(|process| process.batch.is_none())?;
+            Some(Resting {
+                node,
+                replica: &process.replica,
+                source: disk,
+            })
         });
         resting.collect()
     }

@@ -34,7 +34,11 @@ impl Tally {
     /// What of [`SOMETIMES`] never happened.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
-        SOMETIMES.iter().copied().filter(|what| self.of(what) == 0).collect()
+        SOMETIMES
+            .iter()
+            .copied()
+            .filter(|what| self.of(what) == 0)
+            .collect()
     }
 }
 

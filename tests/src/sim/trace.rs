@@ -14,7 +14,10 @@ pub(crate) struct Trace {
 impl Trace {
     /// A trace that keeps lines if `verbose`; the newest [`LINES`] of them.
     pub(crate) fn new(verbose: bool) -> Self {
-        Self { hash: Fnv(OFFSET), lines: verbose.then(Vec::new) }
+        Self {
+            hash: Fnv(OFFSET),
+            lines: verbose.then(Vec::new),
+        }
     }
 
     /// Notes one event.

@@ -4,13 +4,6 @@ use std::collections::BTreeMap;
 
 use fastrand::Rng;
 
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, ReplicaCount, Ring, RoleStamp, Roles,
-    VnodeId, Zone,
-};
-use starling::wire::Kind;
-use starling_node::protocol::keys::KeyPrefix;
-use starling_node::protocol::replica::ReplicaConfig;
 use super::clients::{Attempt, Client};
 use super::ledger::{Ledger, Subject};
 use super::network::{Call, Message};
@@ -21,6 +14,13 @@ use super::tally::Tally;
 use super::trace::Trace;
 use super::{Failure, Report, bits};
 use crate::invariants::{Observation, TABLE};
+use ring::{
+    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, ReplicaCount, Ring, RoleStamp, Roles,
+    VnodeId, Zone,
+};
+use starling::wire::Kind;
+use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::replica::ReplicaConfig;
 
 /// A cluster, its clients, and all that happens to them.
 #[derive(Debug)]
@@ -58,7 +58,11 @@ pub(crate) enum Happening {
     /// A link is cut no more.
     Mended { from: usize, to: usize },
     /// A node starts.
-    Starts { node: usize, life: u32, behind: bool },
+    Starts {
+        node: usize,
+        life: u32,
+        behind: bool,
+    },
     /// A client wants something.
     Wants { client: usize },
     /// A client tries again.
@@ -129,10 +133,20 @@ impl World {
         self.tally.count("a run ended");
         let trace = self.trace.hash();
         match done {
-            Ok(()) => Ok(Report { tally: self.tally, trace }),
+            Ok(()) => Ok(Report {
+                tally: self.tally,
+                trace,
+            }),
             Err((invariant, what)) => {
                 let (plan, lines) = (self.plan, self.trace.into_lines());
-                Err(Box::new(Failure { plan, invariant, at, what, trace, lines }))
+                Err(Box::new(Failure {
+                    plan,
+                    invariant,
+                    at,
+                    what,
+                    trace,
+                    lines,
+                }))
             }
         }
     }
@@ -195,10 +209,7 @@ impl World {
     }
 
     /// Holds an observation against every invariant.
-    pub(crate) fn check(
-        ledger: &Ledger,
-        observation: &Observation<'_>,
-    ) -> Result<(), Broken> {
+    pub(crate) fn check(ledger: &Ledger, observation: &Observation<'_>) -> Result<(), Broken> {
         for invariant in TABLE {
             (invariant.check)(observation, ledger).map_err(|what| (invariant.name, what))?;
         }
@@ -231,7 +242,10 @@ impl World {
     }
 
     pub(crate) fn index_of(&self, id: NodeId) -> usize {
-        self.nodes.iter().position(|node| node.id == id).unwrap_or(0)
+        self.nodes
+            .iter()
+            .position(|node| node.id == id)
+            .unwrap_or(0)
     }
 
     /// A time of up to `most`, seldom zero.
@@ -247,12 +261,26 @@ impl World {
 fn ring_of(nodes: usize) -> Ring {
     let mut roles = Roles::new();
     for id in (1..).take(nodes) {
-        let stamp = RoleStamp { counter: 1, author: NodeId(1) };
+        let stamp = RoleStamp {
+            counter: 1,
+            author: NodeId(1),
+        };
         let zone = Zone::new("z").expect("a letter is a zone");
-        roles.insert(NodeId(id), &NodeRole { stamp, state: NodeState::Normal, weight: 100, zone });
+        roles.insert(
+            NodeId(id),
+            &NodeRole {
+                stamp,
+                state: NodeState::Normal,
+                weight: 100,
+                zone,
+            },
+        );
     }
     let layout = Layout::first(roles, bits(), ReplicaCount::DEFAULT);
-    Ring::new(ClusterId(0x5eed), layout.expect("three nodes and more own three copies"))
+    Ring::new(
+        ClusterId(0x5eed),
+        layout.expect("three nodes and more own three copies"),
+    )
 }
 
 /// The keys of a run: of each kind some, spread over the partitions.
@@ -266,9 +294,17 @@ fn subjects_of(plan: &Plan, ring: &Ring) -> Vec<Subject> {
             let key = format!("k{index}");
             let token = ring.token(bucket, key.as_bytes());
             let prefix = KeyPrefix::new(u8::from(n), token, bucket, key.as_bytes(), b"");
-            let vnode = VnodeId { n, partition: ring.partition(token) };
+            let vnode = VnodeId {
+                n,
+                partition: ring.partition(token),
+            };
             let is_reset = kind == Kind::Counter && index % 2 == 1;
-            subjects.push(Subject { kind, prefix, vnode, is_reset });
+            subjects.push(Subject {
+                kind,
+                prefix,
+                vnode,
+                is_reset,
+            });
         }
     }
     subjects

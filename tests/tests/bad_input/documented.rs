@@ -28,8 +28,8 @@ fn every_error_is_in_the_documentation() -> anyhow::Result<()> {
 
 #[test]
 fn variants_are_found_whatever_they_hold() -> anyhow::Result<()> {
-    let text = "/// A.\npub enum A {\n    /// One.\n    One,\n    #[error(\"Two {x}\")]\n    Two {\n        \
-                x: u8,\n    },\n    Three(Inner),\n}\n\npub enum B {\n    Four,\n}\n";
+    let text = "/// A.\npub enum A {\n    /// One.\n    One,\n    #[error(\"Two {x}\")]\n    Two \
+                {\n        x: u8,\n    },\n    Three(Inner),\n}\n\npub enum B {\n    Four,\n}\n";
     ensure!(variants(text, "A").context("A")? == ["One", "Two", "Three"]);
     Ok(())
 }

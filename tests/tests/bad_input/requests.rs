@@ -15,7 +15,9 @@ async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<
     let cluster = cluster().await?;
     let witness = Witness::of(&cluster).await?;
     let raw = Raw::client(&cluster).await?;
-    for (case, request, kind, text) in wrong_requests() {
+    let requests = wrong_requests().into_iter();
+    let requests = requests.flat_map(|(kind, wrong)| wrong.into_iter().map(move |w| (kind, w)));
+    for (kind, (case, request, text)) in requests {
         let failure = raw.failure(&request).await?;
         ensure!(failure.kind == kind, "{case}: {failure:?}");
         ensure!(
@@ -101,114 +103,54 @@ async fn a_bucket_is_of_one_kind_for_its_life() -> anyhow::Result<()> {
     cluster.finish()
 }
 
-/// What is wrong, the request, the kind of its failure, and words of its message.
-type Wrong = (&'static str, Request, FailureKind, &'static str);
+/// What is wrong, the request, and words of the message that answers it.
+type Wrong = (&'static str, Request, &'static str);
 
-fn wrong_requests() -> Vec<Wrong> {
-    let nowhere = |mutation| write("no-such-bucket", "k", mutation);
-    let long = "k".repeat(wire::MAX_KEY + 1);
-    let many = vec![b"e".to_vec().into(); wire::MAX_ELEMENTS + 1];
-    let wide = vec![vec![b'e'; wire::MAX_ELEMENT + 1].into()];
-    let large = vec![0; wire::MAX_VALUE + 1];
+/// Wrong requests by the kind of failure that answers them.
+fn wrong_requests() -> Vec<(FailureKind, Vec<Wrong>)> {
+    let delete = |bucket| write(bucket, "k", Mutation::Delete);
+    let nowhere = vec![
+        ("no bucket", delete("no-such-bucket"), "there is no bucket"),
+        ("a name that is none", delete("a/b"), "there is no bucket"),
+    ];
+    let strange = vec![
+        ("a counter's", mutate(Mutation::Increment(1)), "kind value"),
+        ("a set's", add(vec![b"e".to_vec()]), "kind value"),
+        ("a set's read", read(Kind::Set, None, 1_000), "kind value"),
+    ];
     vec![
-        (
-            "no bucket",
-            nowhere(Mutation::Delete),
-            FailureKind::UnknownBucket,
-            "there is no bucket",
-        ),
-        (
-            "a name that is none",
-            write("a/b", "k", Mutation::Delete),
-            FailureKind::UnknownBucket,
-            "",
-        ),
-        ("a long key", put(&long, b""), FailureKind::TooLarge, "key"),
-        (
-            "an empty key",
-            put("", b""),
-            FailureKind::BadRequest,
-            "empty",
-        ),
-        (
-            "a large value",
-            put("k", &large),
-            FailureKind::TooLarge,
-            "value",
-        ),
-        (
-            "a counter's change",
-            mutate(Mutation::Increment(1)),
-            FailureKind::WrongKind,
-            "kind value",
-        ),
-        (
-            "a set's change",
-            mutate(Mutation::Add(vec![b"e".to_vec().into()])),
-            FailureKind::WrongKind,
-            "kind value",
-        ),
-        (
-            "a long element",
-            mutate(Mutation::Add(wide)),
-            FailureKind::TooLarge,
-            "element",
-        ),
-        (
-            "no element",
-            mutate(Mutation::Add(Vec::new())),
-            FailureKind::BadRequest,
-            "no element",
-        ),
-        (
-            "many elements",
-            mutate(Mutation::Add(many)),
-            FailureKind::TooLarge,
-            "number of elements",
-        ),
-        (
-            "another kind",
-            read(Kind::Set, None, 1_000),
-            FailureKind::WrongKind,
-            "kind value",
-        ),
-        (
-            "no replica",
-            read(Kind::Value, Some(0), 1_000),
-            FailureKind::BadRequest,
-            "1",
-        ),
-        (
-            "too many replicas",
-            read(Kind::Value, Some(4), 1_000),
-            FailureKind::BadRequest,
-            "3",
-        ),
-        (
-            "no time",
-            read(Kind::Value, None, 0),
-            FailureKind::BadRequest,
-            "time",
-        ),
-        (
-            "all the time",
-            read(Kind::Value, None, u32::MAX),
-            FailureKind::BadRequest,
-            "time",
-        ),
-        (
-            "a bucket's name",
-            bucket("a b", 3),
-            FailureKind::BadRequest,
-            "name",
-        ),
-        ("no replicas", bucket("b", 0), FailureKind::BadRequest, "7"),
-        (
-            "eight replicas",
-            bucket("b", 8),
-            FailureKind::BadRequest,
-            "7",
-        ),
+        (FailureKind::UnknownBucket, nowhere),
+        (FailureKind::WrongKind, strange),
+        (FailureKind::TooLarge, too_large()),
+        (FailureKind::BadRequest, out_of_range()),
+    ]
+}
+
+fn too_large() -> Vec<Wrong> {
+    let key = "k".repeat(wire::MAX_KEY + 1);
+    let value = vec![0; wire::MAX_VALUE + 1];
+    let element = vec![b'e'; wire::MAX_ELEMENT + 1];
+    let many = vec![b"e".to_vec(); wire::MAX_ELEMENTS + 1];
+    vec![
+        ("a long key", put(&key, b""), "key"),
+        ("a large value", put("k", &value), "value"),
+        ("a long element", add(vec![element]), "element"),
+        ("many elements", add(many), "number of elements"),
+    ]
+}
+
+fn out_of_range() -> Vec<Wrong> {
+    let read = |r, timeout_ms| read(Kind::Value, r, timeout_ms);
+    vec![
+        ("an empty key", put("", b""), "empty"),
+        ("no element", add(Vec::new()), "no element"),
+        ("no replica", read(Some(0), 1_000), "1"),
+        ("too many replicas", read(Some(4), 1_000), "3"),
+        ("no time", read(None, 0), "time"),
+        ("all the time", read(None, u32::MAX), "time"),
+        ("a bucket's name", bucket("a b", 3), "name"),
+        ("a bucket without replicas", bucket("b", 0), "7"),
+        ("a bucket with eight", bucket("b", 8), "7"),
     ]
 }
 
@@ -240,6 +182,12 @@ async fn context_of(raw: &Raw, key: &str) -> anyhow::Result<Vec<u8>> {
 
 fn mutate(mutation: Mutation) -> Request {
     write(BUCKET, "k", mutation)
+}
+
+fn add(elements: Vec<Vec<u8>>) -> Request {
+    mutate(Mutation::Add(
+        elements.into_iter().map(Into::into).collect(),
+    ))
 }
 
 fn put(key: &str, value: &[u8]) -> Request {

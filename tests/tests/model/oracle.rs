@@ -26,9 +26,13 @@ impl Oracle {
 
     /// What a replica that reflects `ghost` must show.
     pub(crate) fn alive(&self, ghost: &BTreeSet<Event>) -> BTreeSet<Event> {
-        let covered: BTreeSet<&Event> =
-            ghost.iter().flat_map(|&event| &self.events[event].1).collect();
+        let covered: BTreeSet<&Event> = ghost
+            .iter()
+            .flat_map(|&event| &self.events[event].1)
+            .collect();
         let puts = ghost.iter().filter(|&&event| self.events[event].0);
-        puts.filter(|event| !covered.contains(event)).copied().collect()
+        puts.filter(|event| !covered.contains(event))
+            .copied()
+            .collect()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
-use starling_tests::sim::disk::{Disk, Image, batch_of};
+use crate::oracle::Event;
 use crdt::{Context, Dot, Hlc, OpId, Row};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
 use starling_node::protocol::keys::{KeyPrefix, Tag};
@@ -13,7 +13,7 @@ use starling_node::protocol::stage::Stage;
 use starling_node::protocol::time::Time;
 use starling_node::protocol::vnode::{Action, Beginning, Command, Limits, Sending, Vnode};
 use starling_node::store::{Engine, MemoryEngine};
-use crate::oracle::Event;
+use starling_tests::sim::disk::{Disk, Image, batch_of};
 
 /// One of the keys.
 pub(crate) type Key = u8;
@@ -41,19 +41,37 @@ impl Replica {
     /// A vnode on an empty disk, or on a copy. The nonce is never used again.
     pub(crate) fn begin(node: u64, nonce: u64, snapshot: Option<&Snapshot>) -> Self {
         let engine = snapshot.map_or_else(MemoryEngine::new, |snapshot| {
-            snapshot.image.restore().expect("a new engine has no faults")
+            snapshot
+                .image
+                .restore()
+                .expect("a new engine has no faults")
         });
-        let beginning = Beginning { node: NodeId(node), bits: bits(), nonce, behind: true };
+        let beginning = Beginning {
+            node: NodeId(node),
+            bits: bits(),
+            nonce,
+            behind: true,
+        };
         let vnode = Vnode::recover(id(), beginning, &Disk(&engine)).expect("the disk is sound");
-        let ghosts = snapshot.map(|snapshot| snapshot.ghosts.clone()).unwrap_or_default();
-        let mut replica = Self { node, vnode, ghosts, engine };
+        let ghosts = snapshot
+            .map(|snapshot| snapshot.ghosts.clone())
+            .unwrap_or_default();
+        let mut replica = Self {
+            node,
+            vnode,
+            ghosts,
+            engine,
+        };
         replica.commit(|vnode, stage| vnode.checkpoint(stage));
         replica
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         let image = Image::of(&self.engine).expect("no fault is injected");
-        Snapshot { image, ghosts: self.ghosts.clone() }
+        Snapshot {
+            image,
+            ghosts: self.ghosts.clone(),
+        }
     }
 
     /// Enters a client's put (of the event's number) or delete. Returns what the others must get.
@@ -65,13 +83,28 @@ impl Replica {
         context: Context,
     ) -> (Vec<Change>, Vec<Dot>) {
         let body = Bytes::from(event.to_string());
-        let action = if is_put { Action::Put(body) } else { Action::DeleteValue };
+        let action = if is_put {
+            Action::Put(body)
+        } else {
+            Action::DeleteValue
+        };
         let sequence = event as u64 + 1;
-        let operation = OpId { client: 1, sequence };
-        let command = Command { prefix: prefix(key), action, context, operation, age_ms: 0 };
+        let operation = OpId {
+            client: 1,
+            sequence,
+        };
+        let command = Command {
+            prefix: prefix(key),
+            action,
+            context,
+            operation,
+            age_ms: 0,
+        };
         let written = self.commit(|vnode, stage| {
             let hlc = Hlc::at(sequence);
-            vnode.write(hlc, &command, &Limits::default(), stage).expect("the disk is sound")
+            vnode
+                .write(hlc, &command, &Limits::default(), stage)
+                .expect("the disk is sound")
         });
         self.ghosts.entry(key).or_default().insert(event);
         match written.expect("nothing is over a limit").sending {
@@ -84,9 +117,13 @@ impl Replica {
     }
 
     pub(crate) fn receive(&mut self, changes: &[Change], key: Key, event: Event) {
-        let is_new = changes.iter().any(|c| !self.vnode.clock().contains(c.event.dot));
+        let is_new = changes
+            .iter()
+            .any(|c| !self.vnode.clock().contains(c.event.dot));
         self.commit(|vnode, stage| {
-            vnode.receive(Hlc::at(1), changes, stage).expect("the disk is sound")
+            vnode
+                .receive(Hlc::at(1), changes, stage)
+                .expect("the disk is sound")
         });
         if is_new {
             self.ghosts.entry(key).or_default().insert(event);
@@ -96,7 +133,10 @@ impl Replica {
     /// Takes the bundle of a pull: of the rows that bring something new, all that their sender saw.
     pub(crate) fn absorb(&mut self, bundle: &Bundle, ghosts: &Ghosts) {
         let clock = self.vnode.clock();
-        let missing = bundle.events.iter().filter(|event| !clock.contains(event.dot));
+        let missing = bundle
+            .events
+            .iter()
+            .filter(|event| !clock.contains(event.dot));
         let mut news: BTreeSet<KeyPrefix> = missing.map(|event| event.row.prefix()).collect();
         for keyed in &bundle.rows {
             if keyed.row.versions().keys().any(|&dot| !clock.contains(dot)) {
@@ -104,32 +144,48 @@ impl Replica {
             }
         }
         self.commit(|vnode, stage| {
-            vnode.absorb(Hlc::at(1), bundle, stage).expect("the disk is sound")
+            vnode
+                .absorb(Hlc::at(1), bundle, stage)
+                .expect("the disk is sound")
         });
         self.haunt(ghosts, |key| news.contains(&prefix(key)));
     }
 
     /// Takes a page of a full sync: of its whole range, all that its sender saw.
     pub(crate) fn absorb_page(&mut self, page: &Page, ghosts: &Ghosts) {
-        let expected = self.vnode.next_page().map(|(_, sync)| (sync.incarnation, sync.after));
+        let expected = self
+            .vnode
+            .next_page()
+            .map(|(_, sync)| (sync.incarnation, sync.after));
         let is_next = expected == Some((page.incarnation, page.after.clone()));
         self.commit(|vnode, stage| {
-            vnode.absorb_page(Hlc::at(1), page, stage).expect("the disk is sound")
+            vnode
+                .absorb_page(Hlc::at(1), page, stage)
+                .expect("the disk is sound")
         });
         // A page that the vnode did not wait for, or of another incarnation, changes nothing.
         let was_taken = is_next && (page.upto.is_none() || self.vnode.next_page().is_some());
         if was_taken {
             self.haunt(ghosts, |key| {
                 let row = prefix(key).row(Tag::Value, &[]);
-                let is_after = page.after.as_ref().is_none_or(|after| row.as_bytes() > &after[..]);
-                is_after && page.upto.as_ref().is_none_or(|upto| row.as_bytes() <= &upto[..])
+                let is_after = page
+                    .after
+                    .as_ref()
+                    .is_none_or(|after| row.as_bytes() > &after[..]);
+                is_after
+                    && page
+                        .upto
+                        .as_ref()
+                        .is_none_or(|upto| row.as_bytes() <= &upto[..])
             });
         }
     }
 
     pub(crate) fn answer_sync(&self, sync: &Sync, limits: &Limits) -> Page {
         let disk = Disk(&self.engine);
-        self.vnode.answer_sync(sync, limits, &Stage::new(&disk)).expect("the disk is sound")
+        self.vnode
+            .answer_sync(sync, limits, &Stage::new(&disk))
+            .expect("the disk is sound")
     }
 
     /// What this vnode wants of another's, and the other's answer.
@@ -139,7 +195,9 @@ impl Replica {
         limits: &Limits,
     ) -> Option<starling_node::protocol::messages::Pulled> {
         self.compare(source);
-        let pull = self.vnode.wanted(Time::default(), NodeId(source.node), Default::default())?;
+        let pull = self
+            .vnode
+            .wanted(Time::default(), NodeId(source.node), Default::default())?;
         let disk = Disk(&source.engine);
         let pulled = source.vnode.answer_pull(&pull, limits, &Stage::new(&disk));
         Some(pulled.expect("the disk is sound"))
@@ -148,9 +206,13 @@ impl Replica {
     /// Learns the clocks of another vnode.
     pub(crate) fn compare(&mut self, other: &Self) {
         let node = NodeId(other.node);
-        let Some(fingerprint) = self.vnode.fingerprint(node) else { return };
+        let Some(fingerprint) = self.vnode.fingerprint(node) else {
+            return;
+        };
         match other.vnode.difference(&fingerprint) {
-            Some(difference) => self.vnode.handle_difference(Time::default(), node, difference),
+            Some(difference) => self
+                .vnode
+                .handle_difference(Time::default(), node, difference),
             None => self.vnode.handle_equal(node),
         }
     }
@@ -170,10 +232,21 @@ impl Replica {
     pub(crate) fn filled(&self, key: Key) -> Row {
         let disk = Disk(&self.engine);
         let selection = Selection::Key(prefix(key));
-        let read = ReadRows { vnode: id(), selection, whole_clock: false };
-        let read = self.vnode.read(&read, &Limits::default(), &Stage::new(&disk));
+        let read = ReadRows {
+            vnode: id(),
+            selection,
+            whole_clock: false,
+        };
+        let read = self
+            .vnode
+            .read(&read, &Limits::default(), &Stage::new(&disk));
         let read = read.expect("the disk is sound").expect("rows are small");
-        let mut row = read.rows.into_iter().next().map(|keyed| keyed.row).unwrap_or_default();
+        let mut row = read
+            .rows
+            .into_iter()
+            .next()
+            .map(|keyed| keyed.row)
+            .unwrap_or_default();
         row.fill(&read.clock);
         row
     }
@@ -190,7 +263,9 @@ impl Replica {
         let row = self.stored(key);
         let bodies = row.versions().values().map(|version| version.body.clone());
         let numbers = bodies.map(|body| String::from_utf8_lossy(&body).parse());
-        numbers.collect::<Result<_, _>>().expect("bodies are the numbers of events")
+        numbers
+            .collect::<Result<_, _>>()
+            .expect("bodies are the numbers of events")
     }
 
     pub(crate) fn ghost(&self, key: Key) -> BTreeSet<Event> {
@@ -219,7 +294,10 @@ fn bits() -> QBits {
 }
 
 fn id() -> VnodeId {
-    VnodeId { n: ReplicaCount::DEFAULT, partition: PartitionId(0) }
+    VnodeId {
+        n: ReplicaCount::DEFAULT,
+        partition: PartitionId(0),
+    }
 }
 
 fn prefix(key: Key) -> KeyPrefix {

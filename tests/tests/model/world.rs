@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fastrand::Rng;
 
+use crate::oracle::{Event, Oracle};
+use crate::replica::{Ghosts, Key, Replica, Snapshot};
 use crdt::{Context, Dot, Row};
 use ring::NodeId;
 use starling_node::protocol::messages::{Change, Page, Pulled};
 use starling_node::protocol::vnode::Limits;
-use crate::oracle::{Event, Oracle};
-use crate::replica::{Ghosts, Key, Replica, Snapshot};
 
 /// What may happen in a run.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +57,9 @@ impl Tally {
 pub(crate) fn run(seed: u64, setting: Setting) -> Result<Tally, String> {
     let mut world = World::new(seed, setting);
     for step in 0..STEPS {
-        world.step().map_err(|what| format!("step {step}: {what}"))?;
+        world
+            .step()
+            .map_err(|what| format!("step {step}: {what}"))?;
     }
     world.finish()
 }
@@ -160,7 +162,8 @@ impl World {
         for peer in self.others(node) {
             if self.rng.f64() > self.setting.loss {
                 for _ in 0..if self.rng.u32(..100) < 85 { 1 } else { 2 } {
-                    self.network.push((peer, Message::Delta(changes.clone(), key, event)));
+                    self.network
+                        .push((peer, Message::Delta(changes.clone(), key, event)));
                 }
             }
         }
@@ -195,7 +198,9 @@ impl World {
     }
 
     fn hand_over(&mut self, node: u64, message: &Message) {
-        let Some(replica) = self.replicas.get_mut(&node) else { return };
+        let Some(replica) = self.replicas.get_mut(&node) else {
+            return;
+        };
         match message {
             Message::Delta(changes, key, event) => replica.receive(changes, *key, *event),
             Message::Pulled(from, pulled, ghosts) => {
@@ -204,7 +209,11 @@ impl World {
                 }
                 replica.absorb(&pulled.bundle, ghosts);
                 replica.vnode.handle_pulled(NodeId(*from), pulled.more);
-                if !pulled.trimmed.difference(replica.vnode.clock().dots()).is_empty() {
+                if !pulled
+                    .trimmed
+                    .difference(replica.vnode.clock().dots())
+                    .is_empty()
+                {
                     self.tally.full_syncs += usize::from(replica.vnode.next_page().is_none());
                     replica.vnode.begin_sync(NodeId(*from));
                 }
@@ -219,7 +228,10 @@ impl World {
     /// Answers to one ask may be cut short by their size.
     fn limits(&mut self) -> Limits {
         let message_bytes = if self.rng.bool() { 4 << 20 } else { 150 };
-        Limits { message_bytes, ..Limits::default() }
+        Limits {
+            message_bytes,
+            ..Limits::default()
+        }
     }
 
     fn pull(&mut self, node: u64) {
@@ -228,7 +240,9 @@ impl World {
             return;
         }
         let limits = self.limits();
-        let Some(mut puller) = self.replicas.remove(&node) else { return };
+        let Some(mut puller) = self.replicas.remove(&node) else {
+            return;
+        };
         let from = &self.replicas[&source];
         let pulled = puller.pull_from(from, &limits);
         let ghosts = from.ghosts.clone();
@@ -242,7 +256,9 @@ impl World {
     /// A vnode in a full sync asks for its next page, or gives up.
     fn ask_page(&mut self, node: u64) {
         let limits = self.limits();
-        let Some((source, sync)) = self.at(node).vnode.next_page() else { return };
+        let Some((source, sync)) = self.at(node).vnode.next_page() else {
+            return;
+        };
         match self.replicas.get(&source.0) {
             Some(source) if self.rng.u32(..100) < 95 => {
                 let page = source.answer_sync(&sync, &limits);
@@ -263,8 +279,12 @@ impl World {
     }
 
     fn compare(&mut self, node: u64) {
-        let Some(mut replica) = self.replicas.remove(&node) else { return };
-        self.replicas.values().for_each(|other| replica.compare(other));
+        let Some(mut replica) = self.replicas.remove(&node) else {
+            return;
+        };
+        self.replicas
+            .values()
+            .for_each(|other| replica.compare(other));
         self.replicas.insert(node, replica);
     }
 
@@ -279,13 +299,16 @@ impl World {
 
     /// The disk's tail is lost, and perhaps more: an older state goes on under a new actor.
     fn restart(&mut self, node: u64) {
-        let Some((at, snapshot)) = self.older(node) else { return };
+        let Some((at, snapshot)) = self.older(node) else {
+            return;
+        };
         let starts = self.starts.entry(node).or_default();
         *starts += 1;
         self.tally.old_restarts += usize::from(*starts > at + 2);
         self.tally.restarts += 1;
         let nonce = self.fresh();
-        self.replicas.insert(node, Replica::begin(node, nonce, Some(&snapshot)));
+        self.replicas
+            .insert(node, Replica::begin(node, nonce, Some(&snapshot)));
         self.meet();
     }
 
@@ -296,7 +319,8 @@ impl World {
         };
         let (node, nonce) = (self.fresh(), self.fresh());
         self.tally.clones += 1;
-        self.replicas.insert(node, Replica::begin(node, nonce, Some(&snapshot)));
+        self.replicas
+            .insert(node, Replica::begin(node, nonce, Some(&snapshot)));
         self.meet();
     }
 
@@ -305,7 +329,8 @@ impl World {
         self.replicas.remove(&node);
         let (node, nonce) = (self.fresh(), self.fresh());
         self.tally.replacements += 1;
-        self.replicas.insert(node, Replica::begin(node, nonce, None));
+        self.replicas
+            .insert(node, Replica::begin(node, nonce, None));
         self.meet();
     }
 
@@ -335,7 +360,8 @@ impl World {
             let ghost = ghosts.flatten().collect();
             let expected = self.oracle.alive(&ghost);
             for &node in &nodes {
-                self.check(node, key, Some(&expected)).map_err(|what| format!("at last: {what}"))?;
+                self.check(node, key, Some(&expected))
+                    .map_err(|what| format!("at last: {what}"))?;
                 let left = !self.replicas[&node].stored(key).context().is_empty();
                 self.tally.contexts_left += usize::from(left);
             }
@@ -356,7 +382,9 @@ impl World {
             for &node in &nodes {
                 self.at(node).vnode.abandon_sync();
                 for &source in nodes.iter().filter(|&&source| source != node) {
-                    let Some(mut puller) = self.replicas.remove(&node) else { continue };
+                    let Some(mut puller) = self.replicas.remove(&node) else {
+                        continue;
+                    };
                     let pulled = puller.pull_from(&self.replicas[&source], &limits);
                     let ghosts = self.replicas[&source].ghosts.clone();
                     self.replicas.insert(node, puller);
@@ -375,23 +403,22 @@ impl World {
         }
     }
 
-    fn check(
-        &self,
-        node: u64,
-        key: Key,
-        expected: Option<&BTreeSet<Event>>,
-    ) -> Result<(), String> {
+    fn check(&self, node: u64, key: Key, expected: Option<&BTreeSet<Event>>) -> Result<(), String> {
         let replica = &self.replicas[&node];
         let own = self.oracle.alive(&replica.ghost(key));
         let (shown, expected) = (replica.shown(key), expected.unwrap_or(&own));
         if shown == *expected {
             return Ok(());
         }
-        Err(format!("vnode {node} shows {shown:?} of key {key}, not {expected:?}"))
+        Err(format!(
+            "vnode {node} shows {shown:?} of key {key}, not {expected:?}"
+        ))
     }
 
     fn at(&mut self, node: u64) -> &mut Replica {
-        self.replicas.get_mut(&node).expect("the node was drawn from this map")
+        self.replicas
+            .get_mut(&node)
+            .expect("the node was drawn from this map")
     }
 
     fn any(&mut self) -> u64 {
@@ -400,7 +427,11 @@ impl World {
     }
 
     fn others(&self, node: u64) -> Vec<u64> {
-        self.replicas.keys().copied().filter(|&other| other != node).collect()
+        self.replicas
+            .keys()
+            .copied()
+            .filter(|&other| other != node)
+            .collect()
     }
 
     fn fresh(&mut self) -> u64 {

@@ -8,8 +8,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use starling::Client;
 use crate::config::Config;
+use starling::Client;
 
 /// The processes whose time is counted.
 #[derive(Debug)]

@@ -22,13 +22,13 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
-use starling::{Client, Kind};
 use super::clock::Stopwatch;
 use super::data::DurabilityName;
 use super::exit::Exit;
 use super::output::Output;
 use cpu::Accounts;
 use report::Report;
+use starling::{Client, Kind};
 use work::{Contexts, Job, Tally};
 
 /// What to measure.

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 
-use starling::{Bucket, Client, Context, Durability, Error};
 use super::{BenchOptions, Workload};
 use crate::cli::clock::Stopwatch;
+use starling::{Bucket, Client, Context, Durability, Error};
 
 /// What all workers share.
 #[derive(Debug)]

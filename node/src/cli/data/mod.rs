@@ -7,9 +7,9 @@ mod write;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use starling::{Bucket, Client, Durability, Key, Kind, OperationId};
 use super::exit::Exit;
 use super::output::Output;
+use starling::{Bucket, Client, Durability, Key, Kind, OperationId};
 
 /// One operation on one key.
 #[derive(Debug, Clone, Subcommand)]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use starling::{Bucket, Client, Context, Kind};
 use super::{ReadOptions, Target, kind_name};
 use crate::cli::connect::find_node;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::text::bytes_json;
+use starling::{Bucket, Client, Context, Kind};
 
 /// What was read, in the words that all kinds share.
 struct Answer {

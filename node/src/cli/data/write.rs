@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use starling::wire::State;
-use starling::{Context, Write, Written};
 use super::{Target, WriteOptions};
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
 use crate::cli::text::bytes_json;
+use starling::wire::State;
+use starling::{Context, Write, Written};
 
 impl WriteOptions {
     /// Carries a write out as the options say.

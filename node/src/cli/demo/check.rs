@@ -7,13 +7,13 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
-use starling::{Client, Error};
 use super::packages::{PACKAGES, Packages, SECTIONS, SIZES};
 use super::steps::Steps;
 use super::words::{WORDS, Words};
 use crate::cli::clock::Stopwatch;
 use crate::cli::status::Picture;
 use crate::cli::text::{excerpt, grouped};
+use starling::{Client, Error};
 
 /// What was not as it must be.
 #[derive(Debug, Default)]

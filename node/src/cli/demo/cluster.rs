@@ -10,12 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::process::{Child, Command};
 
-use ring::{QBits, ReplicaCount};
 use super::place::{Place, Prepared};
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;
 use crate::cli::http;
 use crate::cli::init::initialise;
+use ring::{QBits, ReplicaCount};
 
 /// The demo's nodes.
 #[derive(Debug)]

@@ -22,11 +22,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use starling::Client;
 use super::connect::Global;
 use super::exit::Exit;
 use super::output::Output;
 use cluster::Cluster;
+use starling::Client;
 use steps::Steps;
 
 /// What to demonstrate.

@@ -14,11 +14,11 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use starling::{Client, Kind};
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;
 use crate::cli::import::{Format, Import, KeySpec, Plan, Summary, ValueSpec, per_second};
 use crate::cli::text::grouped;
+use starling::{Client, Kind};
 
 /// What must be in the cluster when the job is done.
 #[derive(Debug, Default)]

@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use ring::{Address, MemberName, NodeId, Zone};
 use crate::authority::{Authority, CA_CERTIFICATE, CertificateFiles, Validity};
 use crate::cli::clock;
 use crate::cli::text::no_randomness;
 use crate::config::{Config, EngineKind, ListenSection, NodeSection, StorageSection, TlsSection};
 use crate::protocol::cluster::InitMember;
+use ring::{Address, MemberName, NodeId, Zone};
 
 /// The directory. A temporary one is removed when this is dropped.
 #[derive(Debug)]

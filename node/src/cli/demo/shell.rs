@@ -9,7 +9,6 @@ use clap::{Parser, Subcommand};
 use reedline::{DefaultPrompt, DefaultPromptSegment, Reedline, Signal};
 use tokio::sync::mpsc;
 
-use starling::Client;
 use super::cluster::Cluster;
 use crate::cli::bucket::BucketCommand;
 use crate::cli::data::{DataCommand, Target};
@@ -18,6 +17,7 @@ use crate::cli::output::Output;
 use crate::cli::owners::RingCommand;
 use crate::cli::text::split_line;
 use crate::cli::{inspect, report, status};
+use starling::Client;
 
 /// A line of the shell.
 #[derive(Debug, Parser)]

@@ -15,12 +15,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 
-use starling::{Bucket, Client, Kind};
 use super::cluster::Cluster;
 use super::steps::Steps;
 use crate::cli::clock::Stopwatch;
 use crate::cli::import::per_second;
 use crate::cli::text::grouped;
+use starling::{Bucket, Client, Kind};
 
 /// The counters that must be in the cluster when the job is done, as plain tools count them.
 pub(super) type Words = BTreeMap<String, i64>;

@@ -7,12 +7,12 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
-use starling::{Client, Error, Kind, OperationId, Written};
 use super::plan::{Plan, Step};
 use super::progress::Progress;
 use super::source::{self, Format, Line, Lines};
 use crate::cli::clock::{self, Stopwatch};
 use crate::cli::output::Output;
+use starling::{Client, Error, Kind, OperationId, Written};
 
 /// One import.
 #[derive(Debug, Clone)]

@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use clap::Args;
 
-use starling::{Client, ErrorKind, Kind};
 use super::data::{DurabilityName, KindName, kind_of};
 use super::exit::{Exit, UsageError};
 use super::output::Output;
@@ -26,6 +25,7 @@ use super::text::{grouped, seconds};
 pub(crate) use load::{Import, Summary};
 pub(crate) use plan::{KeySpec, Plan, ValueSpec};
 pub(crate) use source::Format;
+use starling::{Client, ErrorKind, Kind};
 
 /// How to import.
 #[derive(Debug, Clone, Args)]

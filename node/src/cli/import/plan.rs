@@ -6,9 +6,9 @@ use anyhow::bail;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
-use starling::{Bucket, Durability, Error, Kind, OperationId, Write, Written};
 use super::source::{Digest, Record};
 use crate::cli::exit::UsageError;
+use starling::{Bucket, Durability, Error, Kind, OperationId, Write, Written};
 
 /// How records become writes.
 #[derive(Debug, Clone)]

@@ -14,12 +14,12 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::task::JoinSet;
 
-use ring::NodeId;
-use starling::wire::MemberStatus;
-use starling::{Client, Status};
 use super::exit::Exit;
 use super::output::Output;
 use health::{Health, Verdict};
+use ring::NodeId;
+use starling::wire::MemberStatus;
+use starling::{Client, Status};
 
 /// What was learnt of the cluster.
 pub(crate) struct Picture {

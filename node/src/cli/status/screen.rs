@@ -3,11 +3,11 @@
 use bytesize::ByteSize;
 use serde_json::{Value, json};
 
-use starling::wire::MemberStatus;
 use super::health::Verdict;
 use super::{Output, Picture};
 use crate::cli::output::{Paint, Word};
 use crate::cli::text::{grouped, hex};
+use starling::wire::MemberStatus;
 
 impl Picture {
     pub(super) fn print(&self, output: Output) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{OrderFailed, ReadOrder};
+use super::{Answers, OrderFailed, ReadOrder};
 use crate::protocol::messages::{ReadRows, RowsRead};
 use crate::protocol::time::Time;
 use ring::{NodeId, PreferenceList};
@@ -25,7 +25,7 @@ impl Inspect {
         let absent = owners.iter().filter(|node| !reachable.contains(node));
         Self {
             order,
-            owners: owners.clone(),
+            owners: *owners,
             asking: reachable.iter().copied().collect(),
             answers: absent.map(|node| (node, Err(unreachable))).collect(),
         }
@@ -63,7 +63,7 @@ impl Inspect {
         self.asking.pop_front()
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Vec<(NodeId, Result<RowsRead, OrderFailed>)>> {
+    pub(super) fn poll_event(&mut self) -> Option<Answers> {
         let answers = self
             .owners
             .iter()

@@ -18,7 +18,7 @@ use super::messages::{PeerReply, PeerRequest, ReadRows, RowsRead};
 use super::replica::{Input, Output};
 use super::time::{Moment, Time};
 use inspect::Inspect;
-pub use order::{Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
+pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
 use read::Read;
 use ring::{NodeId, PreferenceList, Ring};
 pub use tally::Tally;

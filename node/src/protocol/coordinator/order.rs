@@ -61,8 +61,11 @@ pub enum Outcome {
     /// Of a write.
     Written(Result<WriteDone, OrderFailed>),
     /// Of an inspection: every owner in the order of the preference list.
-    Inspected(Vec<(NodeId, Result<RowsRead, OrderFailed>)>),
+    Inspected(Answers),
 }
+
+/// What every owner of a key answered, in the order of the preference list.
+pub type Answers = Vec<(NodeId, Result<RowsRead, OrderFailed>)>;
 
 /// A read that enough owners answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

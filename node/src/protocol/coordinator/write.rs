@@ -64,7 +64,7 @@ impl Write {
             reachable: count,
             required: order.w,
         });
-        let mut tally = Tally::new(vec![owners.clone()], order.w);
+        let mut tally = Tally::new(vec![*owners], order.w);
         for node in owners.iter().filter(|node| !reachable.contains(node)) {
             tally.fail(node);
         }

@@ -119,6 +119,10 @@ pub struct Bundle {
     /// The bases of the sender's clock, one atomic pair with the rows: what fills them.
     #[serde(with = "encoded")]
     pub bases: Clock,
+    /// Of those, the dots that the receiver lacks and the sender has trimmed: nothing but the rows
+    /// says what they were. Empty unless the receiver lost its disk.
+    #[serde(with = "encoded")]
+    pub trimmed: DotSet,
 }
 
 /// A row and its key.

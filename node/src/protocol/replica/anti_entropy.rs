@@ -207,7 +207,7 @@ impl Replica {
         }
         voided
             .into_iter()
-            .for_each(|(id, voids)| self.spread(id, voids, batch));
+            .for_each(|(id, voids)| self.spread(id, &voids, batch));
         Ok(())
     }
 
@@ -333,7 +333,7 @@ impl Replica {
             return Ok(());
         };
         let answers = vnode.absorb_page(hlc, page, &mut batch.stage)?;
-        self.entered(page.vnode, Durability::Memory, answers, batch);
+        self.entered(page.vnode, Durability::Memory, &answers, batch);
         Ok(())
     }
 

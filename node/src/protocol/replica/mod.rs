@@ -347,7 +347,7 @@ impl Replica {
     }
 
     /// Sends events that no client asked for to the other owners, once; dot pull does the rest.
-    fn spread(&mut self, id: VnodeId, changes: Vec<Change>, batch: &mut Batch<'_>) {
+    fn spread(&mut self, id: VnodeId, changes: &[Change], batch: &mut Batch<'_>) {
         if changes.is_empty() {
             return;
         }
@@ -355,7 +355,7 @@ impl Replica {
             let replicate = super::messages::Replicate {
                 vnode: id,
                 durability: Durability::Memory,
-                changes: changes.clone(),
+                changes: changes.to_vec(),
             };
             let request = PeerRequest::Replicate(replicate);
             self.call(peer, anti_entropy::Purpose::Spread, request, batch);

@@ -78,7 +78,7 @@ impl Replica {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
         };
         let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage)?;
-        self.entered(replicate.vnode, replicate.durability, answers, batch);
+        self.entered(replicate.vnode, replicate.durability, &answers, batch);
         Ok(PeerReply::Acked)
     }
 
@@ -102,7 +102,7 @@ impl Replica {
             return Ok(());
         };
         let answers = vnode.absorb(hlc, bundle, &mut batch.stage)?;
-        self.entered(id, durability, answers, batch);
+        self.entered(id, durability, &answers, batch);
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Replica {
         &mut self,
         id: VnodeId,
         durability: Durability,
-        answers: Vec<Change>,
+        answers: &[Change],
         batch: &mut Batch<'_>,
     ) {
         batch.barrier = batch.barrier.max(durability);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
-use crate::protocol::keys::{KeyPrefix, RowKey, event_key};
+use crate::protocol::keys::{RowKey, event_key};
 use crate::protocol::messages::{Bundle, KeyedRow, Pull, PullKey, Pulled};
 use crate::protocol::stage::{Family, SourceError, Stage};
 use crdt::dots::DotSet;
@@ -21,10 +21,15 @@ impl Vnode {
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Pulled, SourceError> {
-        let (wanted, trimmed, cut) = self.logged_of(&pull.want, limits, stage)?;
+        let Logged {
+            events: wanted,
+            trimmed,
+            cut,
+        } = self.logged_of(&pull.want, limits, stage)?;
         let others = self.clock.missing_from(&pull.have).difference(&pull.want);
-        let (others, _, _) = self.logged_of(&others, limits, stage)?;
-        let (bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
+        let others = self.logged_of(&others, limits, stage)?.events;
+        let (mut bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
+        bundle.trimmed = self.trimmed_beyond(&pull.have);
         let more = cut || left_out;
         let (vnode, incarnation) = (self.id, pull.incarnation);
         Ok(Pulled {
@@ -48,11 +53,12 @@ impl Vnode {
         stage: &Stage<'_>,
     ) -> Result<Pulled, SourceError> {
         let missing = self.clock.missing_from(&pull.have);
-        let (events, _, _) = self.logged_of(&missing, limits, stage)?;
+        let events = self.logged_of(&missing, limits, stage)?.events;
         let (wanted, others) = events
             .into_iter()
             .partition(|event| event.row.is_of(&pull.prefix));
-        let (bundle, _) = self.bundle(wanted, others, limits, stage)?;
+        let (mut bundle, _) = self.bundle(wanted, others, limits, stage)?;
+        bundle.trimmed = self.trimmed_beyond(&pull.have);
         let (vnode, incarnation) = (self.id, pull.incarnation);
         Ok(Pulled {
             vnode,
@@ -63,6 +69,13 @@ impl Vnode {
         })
     }
 
+    /// The dots at or below this vnode's bases that it has trimmed and that `have` lacks.
+    pub(super) fn trimmed_beyond(&self, have: &Clock) -> DotSet {
+        let unlogged = self.unlogged.missing_from(have);
+        let (bases, beyond) = (self.clock.dots().bases(), unlogged.clone());
+        unlogged.difference(&beyond.difference(&bases))
+    }
+
     /// All that is logged here, as far as one search goes.
     pub(super) fn all_logged(
         &self,
@@ -70,17 +83,16 @@ impl Vnode {
         stage: &Stage<'_>,
     ) -> Result<Vec<Event>, SourceError> {
         self.logged_of(&self.clock.missing_from(&self.unlogged), limits, stage)
-            .map(|found| found.0)
+            .map(|found| found.events)
     }
 
-    /// The logged events of wanted dots, the wanted dots that are seen here but trimmed, and
-    /// whether the limit cut the search short.
+    /// What the dotlog holds of wanted dots.
     pub(super) fn logged_of(
         &self,
         want: &DotSet,
         limits: &Limits,
         stage: &Stage<'_>,
-    ) -> Result<(Vec<Event>, DotSet, bool), SourceError> {
+    ) -> Result<Logged, SourceError> {
         let mut events = Vec::new();
         let mut trimmed = DotSet::default();
         for (actor, first, last) in want.ranges() {
@@ -88,7 +100,11 @@ impl Vnode {
             let to = [&event_key(self.id, Dot::new(actor, last))[..], &[0]].concat();
             let room = limits.events_per_pull.saturating_sub(events.len());
             if room == 0 {
-                return Ok((events, trimmed, true));
+                return Ok(Logged {
+                    events,
+                    trimmed,
+                    cut: true,
+                });
             }
             let found = stage.range(Family::Dotlog, &from, &to, room)?;
             let reached = if found.len() < room { last } else { 0 };
@@ -104,10 +120,18 @@ impl Vnode {
             let held = Clock::of(asked.difference(&asked.difference(self.clock.dots())));
             trimmed.join(&held.missing_from(&Clock::of(logged)));
             if searched < last {
-                return Ok((events, trimmed, true));
+                return Ok(Logged {
+                    events,
+                    trimmed,
+                    cut: true,
+                });
             }
         }
-        Ok((events, trimmed, false))
+        Ok(Logged {
+            events,
+            trimmed,
+            cut: false,
+        })
     }
 
     /// The rows of the `wanted` events, as far as the limit allows. True if something was left out.
@@ -146,25 +170,16 @@ impl Vnode {
         }
         Ok(closing.bundle)
     }
+}
 
-    /// The events of one key that this vnode has and `have` lacks, for showing them.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn missing_of_key(
-        &self,
-        have: &Clock,
-        prefix: &KeyPrefix,
-        limits: &Limits,
-        stage: &Stage<'_>,
-    ) -> Result<Vec<Dot>, SourceError> {
-        let (events, _, _) = self.logged_of(&self.clock.missing_from(have), limits, stage)?;
-        Ok(events
-            .into_iter()
-            .filter(|e| e.row.is_of(prefix))
-            .map(|e| e.dot)
-            .collect())
-    }
+/// What the dotlog holds of wanted dots.
+pub(super) struct Logged {
+    /// The events.
+    pub(super) events: Vec<Event>,
+    /// The wanted dots that are seen here and no longer logged.
+    pub(super) trimmed: DotSet,
+    /// The limit cut the search short.
+    pub(super) cut: bool,
 }
 
 /// Rows that go into a bundle, and the events that must go with them.

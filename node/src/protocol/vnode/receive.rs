@@ -8,7 +8,7 @@ use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
-use crdt::{Clock, Hlc, Row};
+use crdt::{Context, Hlc, Row};
 
 impl Vnode {
     /// Enters deltas that are new here; those seen before are left alone. Returns the events that
@@ -56,22 +56,21 @@ impl Vnode {
             let mut shown = keyed.row.versions().keys();
             missing.contains(&keyed.key) || shown.any(|&dot| !self.clock.contains(dot))
         };
-        let rows = self.join_rows(bundle, is_news, &Clock::default(), stage)?;
+        let rows = self.join_rows(bundle, is_news, stage)?;
         self.enter_rows(hlc, &bundle.events, rows, stage)
     }
 
-    /// Joins rows of a bundle with those that are here; `kept` as in [`Vnode::joined`].
+    /// Joins rows of a bundle with those that are here.
     pub(super) fn join_rows(
         &self,
         bundle: &Bundle,
         which: impl Fn(&KeyedRow) -> bool,
-        kept: &Clock,
         stage: &Stage<'_>,
     ) -> Result<BTreeMap<RowKey, Row>, SourceError> {
         let mut rows = BTreeMap::new();
         let here = bundle.rows.iter().filter(|keyed| self.is_here(&keyed.key));
         for KeyedRow { key, row } in here.filter(|keyed| which(keyed)) {
-            rows.insert(key.clone(), self.joined(key, row, &bundle.bases, kept, stage)?);
+            rows.insert(key.clone(), self.joined(key, row, bundle, stage)?);
         }
         for event in &bundle.events {
             // What came and is not alive was killed: the row must know (I2) until the clock does.
@@ -133,27 +132,27 @@ impl Vnode {
         }
     }
 
-    /// This vnode's row joined with another owner's, each filled with the clock that belongs to it.
+    /// This vnode's row joined with one of a bundle, each filled with the clock that belongs to it.
     ///
     /// Of the contexts so filled the row keeps what is about itself: what either side had stored, and
     /// the versions that the join drops. All else that the other owner has seen speaks of other rows,
-    /// and of events that may yet be lost. Beside that it keeps the contiguous part of `kept`.
+    /// and of events that may yet be lost; those that matter come with it. What they trimmed cannot,
+    /// so it is kept.
     pub(super) fn joined(
         &self,
         key: &RowKey,
         theirs: &Row,
-        bases: &Clock,
-        kept: &Clock,
+        bundle: &Bundle,
         stage: &Stage<'_>,
     ) -> Result<Row, SourceError> {
         let mine = stage.row(key)?;
         let (mut joined, mut other) = (mine.clone(), theirs.clone());
         joined.fill(&self.clock);
-        other.fill(bases);
+        other.fill(&bundle.bases);
         joined.join(&other);
         let mut context = mine.context().clone();
         context.join(theirs.context());
-        context.fill(kept);
+        context.join(&Context::of(bundle.trimmed.clone()));
         let dropped = mine.versions().keys().chain(theirs.versions().keys());
         for &dot in dropped.filter(|dot| !joined.versions().contains_key(dot)) {
             context.insert(dot);

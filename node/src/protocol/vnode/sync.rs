@@ -95,7 +95,8 @@ impl Vnode {
             .last()
             .filter(|_| !is_last)
             .map(|key| ByteBuf::from(key.as_bytes()));
-        let (others, _, _) = self.logged_of(&self.clock.missing_from(&sync.have), limits, stage)?;
+        let others = self.clock.missing_from(&sync.have);
+        let others = self.logged_of(&others, limits, stage)?.events;
         // A row that is gone here has no key in the page; what it lacks of its events has.
         let is_inside = |key: &&RowKey| {
             let key = key.as_bytes();
@@ -108,11 +109,13 @@ impl Vnode {
                 .filter(is_inside)
                 .cloned(),
         );
+        let mut bundle = self.bundle_rows(keys, others, stage)?;
+        bundle.trimmed = self.trimmed_beyond(&sync.have);
         Ok(Page {
             vnode: self.id,
             incarnation: sync.incarnation,
             sender: self.actor.nonce,
-            bundle: self.bundle_rows(keys, others, stage)?,
+            bundle,
             after: sync.after.clone(),
             upto,
             unlogged: self.unlogged.clone(),
@@ -144,7 +147,7 @@ impl Vnode {
         }
         self.merge_absences(page, stage)?;
         // Rows that bring no event say what is gone of them.
-        let rows = self.join_rows(&page.bundle, |_| true, &page.unlogged, stage)?;
+        let rows = self.join_rows(&page.bundle, |_| true, stage)?;
         let answers = self.enter_rows(hlc, &page.bundle.events, rows, stage)?;
         if let Some(upto) = &page.upto {
             let after = Some(upto.clone());
@@ -174,11 +177,11 @@ impl Vnode {
             .as_ref()
             .map_or(end, |upto| [&upto[..], &[0]].concat());
         let there: BTreeSet<&RowKey> = page.bundle.rows.iter().map(|keyed| &keyed.key).collect();
-        let (absent, bases) = (Row::default(), &page.bundle.bases);
+        let absent = Row::default();
         for (key, _) in stage.range(Family::Data, &from, &to, usize::MAX)? {
             let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
             if !there.contains(&key) {
-                let mut joined = self.joined(&key, &absent, bases, &page.unlogged, stage)?;
+                let mut joined = self.joined(&key, &absent, &page.bundle, stage)?;
                 joined.strip(&self.clock);
                 stage.put_row(&key, &joined);
             }

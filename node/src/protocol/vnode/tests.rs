@@ -1,21 +1,22 @@
 //! Directed tests: each rule of the vnode on the smallest history that needs it.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
 use super::{Action, Beginning, Command, Limits, Rejected, Sending, Vnode, Written};
 use crate::protocol::keys::{KeyPrefix, Tag};
 use crate::protocol::messages::{Change, Pull, Selection};
-use crate::protocol::stage::{Family, Source, SourceError, Stage};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, Visit};
 use crate::protocol::time::Time;
 use crdt::kinds::{counter, value};
 use crdt::{Context, Hlc, OpId};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
 
 #[derive(Default)]
-struct Disk(BTreeMap<(Family, Vec<u8>), Vec<u8>>);
+struct Disk(BTreeMap<Place, Vec<u8>>);
+
+type Place = (Family, Vec<u8>);
 
 impl Source for Disk {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
@@ -27,7 +28,7 @@ impl Source for Disk {
         family: Family,
         from: &[u8],
         to: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+        visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
         for ((_, key), value) in self.0.range((family, from.to_vec())..(family, to.to_vec())) {
             if visit(key, value).is_break() {

@@ -8,10 +8,10 @@ use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::{KeyPrefix, RowKey, Tag};
-use crate::protocol::messages::Change;
-use crate::protocol::stage::{Family, SourceError, Stage};
+use crate::protocol::messages::{Change, KeyedRow};
+use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
 use crdt::kinds::counter::{self, Share};
-use crdt::{Context, Dot, Hlc, OpId, Row, Version};
+use crdt::{Clock, Context, Dot, Hlc, OpId, Row, Version};
 
 /// One row that a write changes: the version it gets (none for a removal), over a context.
 struct Plan {
@@ -105,10 +105,10 @@ impl Vnode {
         let sending = if events.is_empty() {
             Sending::Held(self.durable_holders(dots))
         } else {
-            Sending::Again(
-                self.bundle(events, self.all_logged(limits, stage)?, limits, stage)?
-                    .0,
-            )
+            let others = self.all_logged(limits, stage)?;
+            let (mut bundle, _) = self.bundle(events, others, limits, stage)?;
+            bundle.trimmed = self.trimmed_beyond(&Clock::default());
+            Sending::Again(bundle)
         };
         Ok(Written {
             sending,
@@ -212,13 +212,15 @@ impl Vnode {
         let mut plans = Vec::with_capacity(rows.len());
         // A bucket that gave way to this one may have left rows of another kind, which are no
         // shares.
-        let shares = rows.into_iter().filter(|(row, _)| row.tag() == Tag::Share);
-        for (row, current) in shares {
-            let mut share = share_of(&row, &current)?;
+        let shares = rows
+            .into_iter()
+            .filter(|keyed| keyed.key.tag() == Tag::Share);
+        for KeyedRow { key, row: current } in shares {
+            let mut share = share_of(&key, &current)?;
             share.reset();
             let context = versions_of(&current);
             plans.push(Plan {
-                row,
+                row: key,
                 body: Body::Bytes(share.encode()),
                 context,
             });
@@ -237,10 +239,10 @@ impl Vnode {
                 limit: limits.rows_per_operation,
             }));
         };
-        let plan = |(row, current): (RowKey, Row)| {
-            let context = command.covering(versions_of(&current));
+        let plan = |keyed: KeyedRow| {
+            let context = command.covering(versions_of(&keyed.row));
             Plan {
-                row,
+                row: keyed.key,
                 body: Body::None,
                 context,
             }
@@ -339,16 +341,16 @@ fn rows_of(
     prefix: &KeyPrefix,
     limits: &Limits,
     stage: &Stage<'_>,
-) -> Result<Option<Vec<(RowKey, Row)>>, SourceError> {
+) -> Result<Option<Vec<KeyedRow>>, SourceError> {
     let limit = limits.rows_per_operation;
     let found = stage.range(Family::Data, prefix.as_bytes(), &prefix.end(), limit + 1)?;
     if found.len() > limit {
         return Ok(None);
     }
     let decoded = found.into_iter().map(|(key, stored)| {
-        let row = crate::protocol::stage::decode_row(&key, &stored)?;
+        let row = decode_row(&key, &stored)?;
         let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
-        Ok((key, row))
+        Ok(KeyedRow { key, row })
     });
     decoded.collect::<Result<Vec<_>, SourceError>>().map(Some)
 }

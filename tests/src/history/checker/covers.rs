@@ -7,8 +7,8 @@
 //! | context of | covers at least | covers at most |
 //! |---|---|---|
 //! | a read | the items shown | the items shown |
-//! | a write | its own items, and what the given context covers at least | the same with "at most" |
-//! | a removal with a context | what that covers at least | what that covers at most |
+//! | a write | its own items, and what its own context covers | the same |
+//! | a removal with a context | what that covers | what that covers |
 //! | a removal without one | nothing | all that was written before its end |
 
 use std::collections::{BTreeMap, BTreeSet};
