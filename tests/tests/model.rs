@@ -10,14 +10,19 @@
 //! does with the crate's types alone, this does with stored rows, dotlogs, checkpoints and
 //! messages. `STARLING_MODEL_SEEDS` sets how many seeds each setting runs (default 150).
 
+#[path = "model/faults.rs"]
+mod faults;
 #[path = "model/oracle.rs"]
 mod oracle;
 #[path = "model/replica.rs"]
 mod replica;
+#[path = "model/setting.rs"]
+mod setting;
 #[path = "model/world.rs"]
 mod world;
 
-use world::{Setting, Tally, run};
+use setting::{Setting, Tally};
+use world::run;
 
 #[test]
 fn three_vnodes_agree_with_the_causal_history() {

@@ -1,16 +1,58 @@
 //! Simulation: whole clusters in virtual time, seed after seed.
+//!
+//! | variable | what it does |
+//! |---|---|
+//! | `STARLING_SEEDS=n` | runs n fresh seeds instead of as many as fit into 90 s |
+//! | `STARLING_FIRST=n` | begins the fresh seeds at n instead of at random |
+//! | `STARLING_SEED=n` | what [`replay`] runs, with every step printed should it fail |
+
+use std::time::{Duration, Instant};
 
 use starling_tests::sim;
 
 #[test]
+fn fixed_seeds_keep_every_promise() {
+    let tally = run(0..FIXED, None);
+    assert_eq!(
+        tally.missing(),
+        [""; 0],
+        "these paths were never walked:\n{tally}"
+    );
+}
+
+#[test]
+fn seeds_that_once_failed_keep_every_promise() {
+    run(ONCE_FAILED.iter().copied(), None);
+}
+
+#[test]
+fn fresh_seeds_keep_every_promise() {
+    let first = number("STARLING_FIRST").unwrap_or_else(|| u64::from(fastrand::u32(..)) << 16);
+    match number("STARLING_SEEDS") {
+        Some(count) => run(first..first.saturating_add(count), None),
+        None => run(first.., Some(FRESH)),
+    };
+}
+
+#[test]
+fn equal_seeds_have_equal_traces() {
+    for seed in 0..25 {
+        let traces = [sim::run(seed), sim::run(seed)].map(|run| match run {
+            Ok(report) => report.trace,
+            Err(failure) => failure.trace,
+        });
+        assert_eq!(traces[0], traces[1], "seed {seed} took two ways");
+    }
+}
+
+#[test]
 fn replay() {
-    let Ok(seed) = std::env::var("STARLING_SEED") else {
+    let Some(seed) = number("STARLING_SEED") else {
         return;
     };
-    let seed = seed.parse().expect("a seed is a number");
     match sim::replay(seed) {
         Ok(report) => println!(
-            "seed {seed} passes, trace {:x}\n{}",
+            "seed {seed} passes, trace {:016x}\n{}",
             report.trace, report.tally
         ),
         Err(failure) => {
@@ -20,31 +62,45 @@ fn replay() {
     }
 }
 
-#[test]
-fn dev() {
-    let n: u64 = std::env::var("STARLING_SEEDS")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(20);
-    let from: u64 = std::env::var("FROM")
-        .ok()
-        .and_then(|n| n.parse().ok())
-        .unwrap_or(0);
+/// Runs seeds, all of them or for as long as given, and says which and how fast.
+fn run(seeds: impl IntoIterator<Item = u64>, lasting: Option<Duration>) -> sim::Tally {
+    let began = Instant::now();
     let mut tally = sim::Tally::default();
-    let mut bad = 0;
-    let began = std::time::Instant::now();
-    for seed in from..from + n {
+    let (mut first, mut last) = (None, 0);
+    for seed in seeds {
+        if lasting.is_some_and(|lasting| began.elapsed() > lasting) {
+            break;
+        }
         match sim::run(seed) {
             Ok(report) => tally.join(&report.tally),
-            Err(failure) => {
-                bad += 1;
-                println!("{failure}\n");
-            }
+            Err(failure) => panic!("{failure}"),
         }
+        first.get_or_insert(seed);
+        last = seed;
     }
+    let (runs, took) = (tally.of("a run ended"), began.elapsed().as_secs_f64());
     println!(
-        "{tally}\nmissing {:?}\n{bad} of {n} bad, {:?}",
-        tally.missing(),
-        began.elapsed()
+        "{runs} seeds from {} to {last} in {took:.0} s:\n{tally}",
+        first.unwrap_or(0)
     );
+    tally
 }
+
+fn number(variable: &str) -> Option<u64> {
+    let set = std::env::var(variable).ok()?;
+    Some(
+        set.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {set:?}")),
+    )
+}
+
+/// How many seeds run every time, from 0.
+const FIXED: u64 = 300;
+/// How long fresh seeds run when nobody says how many.
+const FRESH: Duration = Duration::from_secs(90);
+
+/// Seeds that found something while the simulator and the vnode grew up.
+const ONCE_FAILED: &[u64] = &[
+    333, 353, 413, 417, 473, 478, 513, 1_206, 1_667, 2_094, 2_373, 2_509, 2_613, 2_717, 3_311,
+    3_862, 3_920, 4_623, 4_634, 6_770, 8_884,
+];

@@ -1,12 +1,9 @@
 //! A replica shows exactly the maximal events of what it has seen.
 //!
 //! The ledger knows what each event covers from what its *client* had in hand, not from what the
-//! nodes made of it. At any time:
-//!
-//! - a version that a replica shows is in its clock, is what its writer wrote, and no event in the
-//!   clock covers it: nothing deleted or overwritten comes back;
-//! - a version that a replica has seen and does not show is covered by some event: nothing
-//! vanishes.
+//! nodes made of it. At any time a version that a replica shows is in its clock, is what its writer
+//! wrote, and no event in the clock covers it: nothing deleted or overwritten comes back. And a
+//! version that a replica has seen and does not show is covered by some event: nothing vanishes.
 //!
 //! At rest the second holds with an event that is *in the clock*. A kill that outlives the event
 //! it came from would be a lost write.

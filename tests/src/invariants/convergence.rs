@@ -1,10 +1,12 @@
 //! Some seconds after the last fault heals, every replica of a key is byte-identical.
 //!
-//! - the clocks of a vnode's owners are equal;
-//! - the rows are equal in canonical form, that is stripped by the clock, which must leave nothing
-//!   that one replica explains and another does not;
-//! - where nothing was lost for good, stored rows have no context left and dotlogs are empty: every
-//!   owner holds everything durably and knows that all do.
+//! The clocks of a vnode's owners are equal, and so are their rows in canonical form: stripped by
+//! the clock, and without what contexts still say of events that are in no clock any more. (An
+//! event that was lost with its disks after a client had seen it is named by that client's later
+//! writes. It kills nothing, and can stay behind in one replica's row.)
+//!
+//! Where nothing was lost, stored rows have no context left at all and dotlogs are empty: every
+//! owner holds everything durably and knows that all do.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -12,7 +14,7 @@ use std::ops::ControlFlow;
 use super::{Observation, Resting};
 use crate::sim::bits;
 use crate::sim::ledger::Ledger;
-use crdt::Row;
+use crdt::{Context, Row};
 use ring::VnodeId;
 use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
 use starling_node::protocol::stage::{Family, decode_row};
@@ -72,6 +74,9 @@ fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Row>, St
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
+        let context = row.context().dots();
+        let lost = context.difference(vnode.clock().dots());
+        row.set_context(Context::of(context.difference(&lost)));
         if !row.is_empty() {
             rows.insert(key, row);
         }

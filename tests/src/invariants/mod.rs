@@ -77,8 +77,11 @@ pub(crate) struct Invariant {
     /// Its name, which is its file's.
     pub(crate) name: &'static str,
     /// Says what is wrong, if something is. It passes over observations that are not its own.
-    pub(crate) check: fn(&Observation<'_>, &Ledger) -> Result<(), String>,
+    pub(crate) check: Check,
 }
+
+/// Holds an observation against the ledger.
+type Check = fn(&Observation<'_>, &Ledger) -> Result<(), String>;
 
 /// All of them.
 pub(crate) const TABLE: &[Invariant] = &[

@@ -12,7 +12,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         return Ok(());
     };
     let clock = committed.vnode.clock();
-    if ledger.has_new_disk {
+    if !ledger.new_disks.is_empty() {
         return Ok(());
     }
     for event in committed.events {

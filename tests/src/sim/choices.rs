@@ -30,7 +30,6 @@ impl World {
         };
         let invoked = self.queue.now();
         Operation {
-            client,
             id,
             subject,
             action,

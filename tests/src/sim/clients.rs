@@ -69,7 +69,7 @@ impl World {
         let now = self.queue.now();
         self.trace
             .note(now, format_args!("c{client} wants {:?}", operation.action));
-        let owners = self.owners(self.ledger.subjects[operation.subject].vnode);
+        let owners = self.ledger.subjects[operation.subject].owners.clone();
         let node = self.preferred(&owners);
         let index = self.ledger.operations.len();
         self.ledger.operations.push(operation);
@@ -316,7 +316,7 @@ impl World {
         }
         if self.chance(0.6) {
             let subject = self.ledger.operations[current.operation].subject;
-            let owners = self.owners(self.ledger.subjects[subject].vnode);
+            let owners = self.ledger.subjects[subject].owners.clone();
             current.node = owners[self.random.usize(..owners.len())];
         }
         // Between two tries the client waits for nobody: a late answer to the last is not heard.

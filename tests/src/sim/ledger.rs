@@ -1,7 +1,7 @@
 //! What truly happened: every event that a vnode made, every operation that a client asked for, and
 //! what nodes have promised. The invariants compare it with what the nodes hold and say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
@@ -27,8 +27,8 @@ pub(crate) struct Ledger {
     pub(crate) has_unknown_loss: bool,
     /// Some event may be lost for good: a crash took a batch, or a disk was replaced.
     pub(crate) has_loss: bool,
-    /// Some disk was replaced by an empty one or an older copy.
-    pub(crate) has_new_disk: bool,
+    /// Whose disk was replaced by an empty one or an older copy.
+    pub(crate) new_disks: BTreeSet<usize>,
     entries: Vec<Entry>,
     by_dot: BTreeMap<Dot, usize>,
     by_key: BTreeMap<KeyPrefix, Vec<usize>>,
@@ -43,6 +43,7 @@ pub(crate) struct Subject {
     pub(crate) kind: Kind,
     pub(crate) prefix: KeyPrefix,
     pub(crate) vnode: VnodeId,
+    pub(crate) owners: Vec<usize>,
     /// A counter that clients reset.
     pub(crate) is_reset: bool,
 }
@@ -50,7 +51,6 @@ pub(crate) struct Subject {
 /// An operation of a client, with all its tries.
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
-    pub(crate) client: usize,
     pub(crate) id: OpId,
     pub(crate) subject: usize,
     /// What it changes; `None` for a read.
@@ -116,7 +116,7 @@ impl Ledger {
             operations: Vec::new(),
             has_unknown_loss: false,
             has_loss: false,
-            has_new_disk: false,
+            new_disks: BTreeSet::new(),
             entries: Vec::new(),
             by_dot: BTreeMap::new(),
             by_key: BTreeMap::new(),

@@ -153,7 +153,7 @@ impl World {
             Some(Err(_)) => return,
         };
         self.ledger.has_loss = true;
-        self.ledger.has_new_disk = true;
+        self.ledger.new_disks.insert(node);
         self.ledger.has_unknown_loss |= !behind;
         self.lose_promises(node, Crash::Disk);
         self.nodes[node].stop();

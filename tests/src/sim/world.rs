@@ -1,6 +1,7 @@
 //! The loop: takes the next event from the queue and hands it to whom it concerns.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -223,22 +224,17 @@ impl World {
 
     /// How the replicas of this run are set.
     pub(crate) fn config(&self) -> ReplicaConfig {
-        let mut config = ReplicaConfig::default();
-        config.call_timeout = 2 * std::time::Duration::from_micros(self.plan.call_timeout);
+        let mut config = ReplicaConfig {
+            call_timeout: 2 * Duration::from_micros(self.plan.call_timeout),
+            ..ReplicaConfig::default()
+        };
         if self.plan.small_messages {
             config.limits.message_bytes = 600;
         }
         if self.plan.waits_for_all {
-            config.patience = std::time::Duration::from_secs(1_000_000);
+            config.patience = Duration::from_secs(1_000_000);
         }
         config
-    }
-
-    /// The owners of a vnode, as indices of nodes.
-    pub(crate) fn owners(&self, vnode: VnodeId) -> Vec<usize> {
-        let owners = self.ring.owners(vnode.n, vnode.partition);
-        let owners = owners.iter().flat_map(|list| list.iter());
-        owners.map(|id| self.index_of(id)).collect()
     }
 
     pub(crate) fn index_of(&self, id: NodeId) -> usize {
@@ -286,6 +282,7 @@ fn ring_of(nodes: usize) -> Ring {
 /// The keys of a run: of each kind some, spread over the partitions.
 fn subjects_of(plan: &Plan, ring: &Ring) -> Vec<Subject> {
     let n = ring.layout().n();
+    let nodes: Vec<NodeId> = ring.layout().roles().iter().map(|(id, _)| id).collect();
     let mut subjects = Vec::new();
     for kind in [Kind::Value, Kind::Counter, Kind::Set] {
         let bucket = BucketId::of_name(&format!("{kind:?}"));
@@ -299,10 +296,15 @@ fn subjects_of(plan: &Plan, ring: &Ring) -> Vec<Subject> {
                 partition: ring.partition(token),
             };
             let is_reset = kind == Kind::Counter && index % 2 == 1;
+            let owners = ring.owners(n, vnode.partition);
+            let owners = owners.iter().flat_map(|list| list.iter());
             subjects.push(Subject {
                 kind,
                 prefix,
                 vnode,
+                owners: owners
+                    .filter_map(|id| nodes.iter().position(|node| *node == id))
+                    .collect(),
                 is_reset,
             });
         }

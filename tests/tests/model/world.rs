@@ -6,52 +6,11 @@ use fastrand::Rng;
 
 use crate::oracle::{Event, Oracle};
 use crate::replica::{Ghosts, Key, Replica, Snapshot};
+use crate::setting::{Setting, Tally};
 use crdt::{Context, Dot, Row};
 use ring::NodeId;
 use starling_node::protocol::messages::{Change, Page, Pulled};
 use starling_node::protocol::vnode::Limits;
-
-/// What may happen in a run.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Setting {
-    pub(crate) nodes: u64,
-    /// The share of messages that are lost.
-    pub(crate) loss: f64,
-    pub(crate) restarts: bool,
-    pub(crate) replaces: bool,
-}
-
-/// How often things happened: a path that is never walked proves nothing.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) writes: usize,
-    pub(crate) pulls: usize,
-    pub(crate) trimmed: usize,
-    pub(crate) full_syncs: usize,
-    pub(crate) pages: usize,
-    pub(crate) restarts: usize,
-    /// From copies older than two starts.
-    pub(crate) old_restarts: usize,
-    pub(crate) clones: usize,
-    pub(crate) replacements: usize,
-    /// Rows that still have a context at the end.
-    pub(crate) contexts_left: usize,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.writes += other.writes;
-        self.pulls += other.pulls;
-        self.trimmed += other.trimmed;
-        self.full_syncs += other.full_syncs;
-        self.pages += other.pages;
-        self.restarts += other.restarts;
-        self.old_restarts += other.old_restarts;
-        self.clones += other.clones;
-        self.replacements += other.replacements;
-        self.contexts_left += other.contexts_left;
-    }
-}
 
 /// Runs one seed. The error says where it departed from the oracle.
 pub(crate) fn run(seed: u64, setting: Setting) -> Result<Tally, String> {
@@ -72,19 +31,24 @@ enum Message {
     Page(Page, Ghosts),
 }
 
-struct World {
-    rng: Rng,
+/// How many starts there had been, and what was on the disk then.
+pub(crate) type Kept = (usize, Snapshot);
+/// A token, and what its holder has truly seen.
+type Seen = (Context, BTreeSet<Event>);
+
+pub(crate) struct World {
+    pub(crate) rng: Rng,
     setting: Setting,
     oracle: Oracle,
-    replicas: BTreeMap<u64, Replica>,
+    pub(crate) replicas: BTreeMap<u64, Replica>,
     /// Copies of each disk with the number of starts before them, oldest first.
-    snapshots: BTreeMap<u64, Vec<(usize, Snapshot)>>,
-    starts: BTreeMap<u64, usize>,
+    pub(crate) snapshots: BTreeMap<u64, Vec<Kept>>,
+    pub(crate) starts: BTreeMap<u64, usize>,
     network: Vec<(u64, Message)>,
-    clients: [BTreeMap<Key, (Context, BTreeSet<Event>)>; 3],
+    clients: [BTreeMap<Key, Seen>; 3],
     /// Names the next node or nonce; never used twice.
     next: u64,
-    tally: Tally,
+    pub(crate) tally: Tally,
 }
 
 impl World {
@@ -170,7 +134,7 @@ impl World {
     }
 
     /// Reads at several vnodes: the token, and what its holder has seen.
-    fn read(&self, nodes: &[u64], key: Key) -> (Context, BTreeSet<Event>) {
+    fn read(&self, nodes: &[u64], key: Key) -> Seen {
         let mut row = Row::default();
         let mut ghost = BTreeSet::new();
         for (index, node) in nodes.iter().enumerate() {
@@ -288,58 +252,8 @@ impl World {
         self.replicas.insert(node, replica);
     }
 
-    fn keep(&mut self, node: u64) {
-        let starts = self.starts.get(&node).copied().unwrap_or(0);
-        let snapshot = self.replicas[&node].snapshot();
-        let kept = self.snapshots.entry(node).or_default();
-        kept.push((starts, snapshot));
-        let surplus = kept.len().saturating_sub(6);
-        kept.drain(..surplus);
-    }
-
-    /// The disk's tail is lost, and perhaps more: an older state goes on under a new actor.
-    fn restart(&mut self, node: u64) {
-        let Some((at, snapshot)) = self.older(node) else {
-            return;
-        };
-        let starts = self.starts.entry(node).or_default();
-        *starts += 1;
-        self.tally.old_restarts += usize::from(*starts > at + 2);
-        self.tally.restarts += 1;
-        let nonce = self.fresh();
-        self.replicas
-            .insert(node, Replica::begin(node, nonce, Some(&snapshot)));
-        self.meet();
-    }
-
-    /// A copy of an old state begins to live beside the original, as another member.
-    fn clone_of(&mut self, node: u64) {
-        let Some((_, snapshot)) = self.older(node).filter(|_| self.replicas.len() < 6) else {
-            return;
-        };
-        let (node, nonce) = (self.fresh(), self.fresh());
-        self.tally.clones += 1;
-        self.replicas
-            .insert(node, Replica::begin(node, nonce, Some(&snapshot)));
-        self.meet();
-    }
-
-    /// A disk is lost for good; an empty vnode takes its place.
-    fn replace(&mut self, node: u64) {
-        self.replicas.remove(&node);
-        let (node, nonce) = (self.fresh(), self.fresh());
-        self.tally.replacements += 1;
-        self.replicas
-            .insert(node, Replica::begin(node, nonce, None));
-        self.meet();
-    }
-
-    fn older(&mut self, node: u64) -> Option<(usize, Snapshot)> {
-        self.rng.choice(self.snapshots.get(&node)?).cloned()
-    }
-
     /// Everybody knows who the owners are.
-    fn meet(&mut self) {
+    pub(crate) fn meet(&mut self) {
         let nodes: Vec<u64> = self.replicas.keys().copied().collect();
         for (&node, replica) in &mut self.replicas {
             let others = nodes.iter().filter(|&&other| other != node);
@@ -434,7 +348,7 @@ impl World {
             .collect()
     }
 
-    fn fresh(&mut self) -> u64 {
+    pub(crate) fn fresh(&mut self) -> u64 {
         self.next += 1;
         self.next
     }

@@ -92,13 +92,15 @@ fn leaves_depend_on_no_other_leaf_and_on_no_runtime() {
 }
 
 /// Each crate, the crates of ours that it may depend on, and what else it must not.
-const CRATES: &[(&str, &[&str], &[&str])] = &[
+const CRATES: &[(&str, Names, Names)] = &[
     ("ring", &[], RUNTIME),
     ("crdt", &[], RUNTIME),
     ("client", &["ring"], &["rocksdb", "axum"]),
     ("node", &["ring", "crdt", "starling"], &[]),
     ("tests", FAMILY, &["rocksdb"]),
 ];
+type Names = &'static [&'static str];
+
 const FAMILY: &[&str] = &["ring", "crdt", "starling", "starling-node"];
 const RUNTIME: &[&str] = &[
     "tokio",

@@ -77,11 +77,13 @@ impl Picture {
                 ..
             } = member;
             if !member.reachable {
-                let why = if note.is_empty() { "no answer" } else { note };
+                // The rest of an error is for whoever sent the request that met it.
+                let why = note.split(';').next().filter(|why| !why.is_empty());
+                let why = why.unwrap_or("no answer");
                 advice.push(format!(
-                    "→ {name} is not reached from {asked}: {why}. What is written now, {name} pulls \
-                     when it is back.\n  Next: start it if it is down, or starling -s {address} \
-                     status"
+                    "→ {name} is not reached from {asked}: {why}. What is written now, {name} \
+                     pulls when it is back.\n  Next: start it if it is down, or \
+                     starling -s {address} status"
                 ));
             } else if member.catching_up > 0 {
                 advice.push(format!(

@@ -134,10 +134,10 @@ impl Vnode {
 
     /// This vnode's row joined with one of a bundle, each filled with the clock that belongs to it.
     ///
-    /// Of the contexts so filled the row keeps what is about itself: what either side had stored, and
-    /// the versions that the join drops. All else that the other owner has seen speaks of other rows,
-    /// and of events that may yet be lost; those that matter come with it. What they trimmed cannot,
-    /// so it is kept.
+    /// Of the contexts so filled the row keeps what is about itself: what either side had stored,
+    /// and the versions that the join drops. All else that the other owner has seen speaks of other
+    /// rows, and of events that may yet be lost; those that matter come with it. What they trimmed
+    /// cannot, so it is kept.
     pub(super) fn joined(
         &self,
         key: &RowKey,

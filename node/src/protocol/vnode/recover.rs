@@ -76,7 +76,8 @@ impl Vnode {
         })?;
         let is_marked = source.get(Family::Meta, &behind_key(id))?.is_some();
         let nonce = if mutants::is_active(Mutant::ActorReused) {
-            1
+            // The bug: every life of this vnode has the same name.
+            1 + u64::from(id.partition.0)
         } else {
             beginning.nonce
         };
