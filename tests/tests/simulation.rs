@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `STARLING_SEEDS=n` | runs n fresh seeds instead of as many as fit into 90 s |
 //! | `STARLING_FIRST=n` | begins the fresh seeds at n instead of at random |
+//! | `STARLING_GO_ON=1` | runs all seeds and fails at the end, to see how many fail and how |
 //! | `STARLING_SEED=n` | what [`replay`] runs, with every step printed should it fail |
 
 use std::time::{Duration, Instant};
@@ -66,13 +67,18 @@ fn replay() {
 fn run(seeds: impl IntoIterator<Item = u64>, lasting: Option<Duration>) -> sim::Tally {
     let began = Instant::now();
     let mut tally = sim::Tally::default();
-    let (mut first, mut last) = (None, 0);
+    let (mut first, mut last, mut failures) = (None, 0, 0);
+    let goes_on = number("STARLING_GO_ON").is_some();
     for seed in seeds {
         if lasting.is_some_and(|lasting| began.elapsed() > lasting) {
             break;
         }
         match sim::run(seed) {
             Ok(report) => tally.join(&report.tally),
+            Err(failure) if goes_on => {
+                println!("{failure}");
+                failures += 1;
+            }
             Err(failure) => panic!("{failure}"),
         }
         first.get_or_insert(seed);
@@ -83,6 +89,7 @@ fn run(seeds: impl IntoIterator<Item = u64>, lasting: Option<Duration>) -> sim::
         "{runs} seeds from {} to {last} in {took:.0} s:\n{tally}",
         first.unwrap_or(0)
     );
+    assert_eq!(failures, 0, "so many seeds failed");
     tally
 }
 

@@ -2,16 +2,16 @@
 //!
 //! | invariant | promise of the design | looked at |
 //! |---|---|---|
-//! | [`causality`] | 3, 4: no sibling vanishes unread, nothing covered comes back | every commit, the end |
-//! | [`contexts`] | 3: a context covers only what its reader saw, or what was overwritten | every read |
-//! | [`contiguity`] | an actor's own events have no gaps | every commit |
-//! | [`convergence`] | 2: replicas become byte-identical | the end |
-//! | [`counters`] | 5: an increment counts once, whatever is retried | the end |
-//! | [`durability`] | 1: what a node promised survives what the level says | every start, the end |
-//! | [`naming`] | one dot names one row and one operation, for ever | every commit |
-//! | [`outcomes`] | 7: what was called *not applied* is not applied | the end |
-//! | [`quorum_reads`] | 9: a read that overlaps an acknowledged write sees it | every read |
-//! | [`spans`] | an atomic batch arrives whole | every commit |
+//! | `causality` | 3, 4: no sibling vanishes unread, nothing covered returns | commits, the end |
+//! | `contexts` | 3: a context covers what its reader saw, or what was overwritten | every read |
+//! | `contiguity` | an actor's own events have no gaps | every commit |
+//! | `convergence` | 2: replicas become byte-identical | the end |
+//! | `counters` | 5: an increment counts once, whatever is retried | the end |
+//! | `durability` | 1: what a node promised survives what the level says | every start, the end |
+//! | `naming` | one dot names one row and one operation, for ever | every commit |
+//! | `outcomes` | 7: what was called *not applied* is not applied | the end |
+//! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
+//! | `spans` | an atomic batch arrives whole | every commit |
 
 mod causality;
 mod contexts;

@@ -18,17 +18,17 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`plan`] | what a seed decides before the first event |
-//! | [`queue`] | virtual time |
-//! | [`world`] | the loop, and where each event goes |
-//! | [`node`] | a node: disk, clocks, process |
-//! | [`commits`] | the committer: from inputs to outputs, step by step |
-//! | [`network`] | calls and messages, and what befalls them |
-//! | [`clients`], [`choices`] | sessions: what they ask, retry and learn |
-//! | [`nemesis`] | faults |
-//! | [`ledger`], [`record`] | what truly happened |
-//! | [`rest`] | healing, and waiting until nothing changes |
-//! | [`tally`], [`trace`], [`describe`] | which paths were walked; what happened, as a hash or text |
+//! | `plan` | what a seed decides before the first event |
+//! | `queue` | virtual time |
+//! | `world` | the loop, and where each event goes |
+//! | `node` | a node: disk, clocks, process |
+//! | `commits` | the committer: from inputs to outputs, step by step |
+//! | `network` | calls and messages, and what befalls them |
+//! | `clients`, `choices` | sessions: what they ask, retry and learn |
+//! | `nemesis` | faults |
+//! | `ledger`, `record` | what truly happened |
+//! | `rest` | healing, and waiting until nothing changes |
+//! | `tally`, `trace`, `describe` | which paths were walked; what happened, as a hash or text |
 //!
 //! Method: TigerBeetle's VOPR and FoundationDB's simulation (Zhou et al., SIGMOD'21).
 

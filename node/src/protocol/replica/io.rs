@@ -55,7 +55,7 @@ pub enum Input {
         /// The key.
         prefix: KeyPrefix,
     },
-    /// The time that [`Replica::poll_timeout`] named has come.
+    /// The time that [`Replica::poll_timeout`](super::Replica::poll_timeout) named has come.
     Tick,
     /// A new ring, or buckets with another n.
     Topology {

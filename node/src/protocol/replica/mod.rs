@@ -6,7 +6,7 @@
 //! written, [`Replica::handle_failure`] gives the answers instead, and every vnode begins anew from
 //! the store.
 //!
-//! Anti-entropy lives here too ([`anti_entropy`]): comparing clocks, pulling, syncing, trimming.
+//! Anti-entropy lives here too (`anti_entropy`): comparing clocks, pulling, syncing, trimming.
 
 mod anti_entropy;
 mod config;
