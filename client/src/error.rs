@@ -59,7 +59,7 @@ pub enum ErrorKind {
     BadOperation,
     /// There are siblings where one value was asked for.
     Conflict,
-    /// The nodes' disks are full: reads and deletes go on.
+    /// The nodes' disks are full: nothing is written, reads go on.
     DiskFull,
     /// A node's store failed.
     Storage,

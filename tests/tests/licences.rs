@@ -204,9 +204,8 @@ const ACCEPTED: &[&str] = &[
 const DUPLICATES: &[(&str, &str)] = &[
     (
         "getrandom",
-        "ring (the cryptography) has 0.2, ourselves 0.3, quinn and tempfile 0.4",
+        "ring (the cryptography) has 0.2, all others 0.4",
     ),
-    ("r-efi", "below getrandom 0.3 and 0.4, on UEFI only"),
     ("shlex", "bindgen has 1, cc has 2; build time only"),
     (
         "syn",

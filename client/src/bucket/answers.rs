@@ -139,7 +139,7 @@ impl Count {
         self.value
     }
 
-    /// What was seen: pass it to a reset that is to take back exactly this.
+    /// What was seen.
     pub fn context(&self) -> &Context {
         &self.seen.context
     }

@@ -136,8 +136,8 @@ impl Counter {
         Query::new(self.target.clone(), Kind::Counter, None, Count::new)
     }
 
-    /// Takes the counter back to zero, as far as its increments are covered by the context, or
-    /// without one are seen by the coordinator. Increments at the same time count on.
+    /// Takes the counter back to zero, as far as the coordinator sees its increments. Increments at
+    /// the same time count on. A context is refused: it cannot say how much of a counter was seen.
     pub fn reset(&self) -> Write<Plain> {
         Write::new(self.target.clone(), Mutation::Delete)
     }

@@ -58,7 +58,7 @@ pub enum FailureKind {
     BadRequest,
     /// The same operation id came with another amount, or comes too late to be recognised.
     BadOperation,
-    /// The node's disk is full: reads and deletes go on.
+    /// The node's disk is full: nothing is written, reads go on.
     DiskFull,
     /// The node's store failed.
     Storage,

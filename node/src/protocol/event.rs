@@ -1,6 +1,6 @@
 //! One event as the dotlog keeps it and as it travels: everything that its dot stands for.
 
-use super::keys::RowKey;
+use super::keys::{RowKey, Tag};
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::{Dot, Hlc, OpId};
 
@@ -45,6 +45,13 @@ pub enum Effect {
 }
 
 impl Event {
+    /// Did it write a version? Removals did not, but for those of counters, which write shares.
+    #[must_use]
+    pub fn has_version(&self) -> bool {
+        let is_put = |operation: Operation| operation.effect == Effect::Carried;
+        self.row.tag() == Tag::Share || self.operation.is_some_and(is_put)
+    }
+
     /// The dotlog's value: all but the dot, which is the key.
     ///
     /// ```text

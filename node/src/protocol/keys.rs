@@ -180,6 +180,17 @@ impl RowKey {
         self.bytes.get(self.prefix + 1..).unwrap_or_default()
     }
 
+    /// Whose share of a counter the row is, if it is one.
+    #[must_use]
+    pub fn actor(&self) -> Option<Actor> {
+        if self.tag() != Tag::Share {
+            return None;
+        }
+        let mut decoder = Decoder::new(self.part());
+        let actor = Actor::decode(&mut decoder).ok()?;
+        decoder.finish().ok().map(|()| actor)
+    }
+
     /// The vnode that the row belongs to on a ring cut by `bits`.
     #[must_use]
     pub fn vnode(&self, bits: QBits) -> Option<(u8, PartitionId)> {

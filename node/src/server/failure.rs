@@ -139,8 +139,8 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
         Refusal::Starting => starting(),
         Refusal::DiskFull => refused(
             FailureKind::DiskFull,
-            "the node's disk is full; nothing was written and reads go on: add space or delete \
-             keys"
+            "the node's disk is full; nothing was written and reads go on: add space, then \
+             restart the node"
                 .to_owned(),
         ),
         // A batch that the store reported as failed may still be found in its log.
@@ -168,6 +168,11 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
                 "the node has too much to do; nothing was done: try again in a while".to_owned(),
             )
         },
+        Refusal::Behind => refused(
+            FailureKind::QuorumNotReached,
+            "a replica lacks earlier increments and pulls them; nothing was done there: try again"
+                .to_owned(),
+        ),
         Refusal::TooLarge => refused(
             FailureKind::TooLarge,
             "the key's rows do not fit into one answer; nothing was changed: read single elements"

@@ -47,7 +47,7 @@ pub(crate) enum DataCommand {
         #[command(flatten)]
         options: WriteOptions,
     },
-    /// Take a counter back to zero, as far as --context or the coordinator sees it.
+    /// Take a counter back to zero, as far as the coordinator sees it.
     Reset {
         #[command(flatten)]
         target: Target,

@@ -84,6 +84,8 @@ pub enum Refusal {
     Overloaded,
     /// The answer would be over the limit of a message.
     TooLarge,
+    /// It lacks earlier increments that this one builds on, and pulls them.
+    Behind,
 }
 
 /// One new event and what it does to its row.

@@ -267,7 +267,8 @@ impl Replica {
                         | Refusal::Storage
                         | Refusal::Malformed
                         | Refusal::Overloaded
-                        | Refusal::TooLarge,
+                        | Refusal::TooLarge
+                        | Refusal::Behind,
                     ),
                 )
                 | None,

@@ -22,7 +22,7 @@ impl Replica {
         let limits = &self.config.limits;
         let not_owner = PeerReply::Refused(Refusal::NotOwner);
         match request {
-            PeerRequest::Replicate(replicate) => self.replicate(&replicate, batch),
+            PeerRequest::Replicate(replicate) => self.replicate(from, &replicate, batch),
             PeerRequest::Absorb(absorb) => self.absorb(&absorb, batch),
             PeerRequest::Read(read) => Ok(match self.read(&read, batch)? {
                 Ok(rows) => PeerReply::Rows(rows),
@@ -67,9 +67,11 @@ impl Replica {
         differences
     }
 
-    /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked.
+    /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked. What builds
+    /// on increments that are not here is left to a pull, which brings all of it.
     fn replicate(
         &mut self,
+        from: NodeId,
         replicate: &Replicate,
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
@@ -77,6 +79,10 @@ impl Replica {
         let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
         };
+        if let Some(prefix) = vnode.lacks_increments(&replicate.changes, &batch.stage)? {
+            self.repair(from, replicate.vnode, prefix, batch);
+            return Ok(PeerReply::Refused(Refusal::Behind));
+        }
         let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage)?;
         self.entered(replicate.vnode, replicate.durability, &answers, batch);
         Ok(PeerReply::Acked)

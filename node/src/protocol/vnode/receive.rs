@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Vnode;
+use super::write::share_of;
 use crate::protocol::event::Event;
-use crate::protocol::keys::RowKey;
+use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
-use crdt::{Context, Hlc, Row};
+use crdt::{Context, Dot, Hlc, Row};
 
 impl Vnode {
     /// Enters deltas that are new here; those seen before are left alone. Returns the events that
@@ -32,6 +33,41 @@ impl Vnode {
             answers.extend(self.void_losers(hlc, event, stage)?);
         }
         Ok(answers)
+    }
+
+    /// The counter whose share in these deltas sums up increments that are not here, if there is one.
+    ///
+    /// A share is a running total: entered without the events of all it sums up, it would count
+    /// increments that have no record here, and should those events be lost with a disk, their
+    /// retries would count again.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the batch is given up.
+    pub fn lacks_increments(
+        &self,
+        changes: &[Change],
+        stage: &Stage<'_>,
+    ) -> Result<Option<KeyPrefix>, SourceError> {
+        for Change { event, delta } in changes {
+            let Some(actor) = event
+                .row
+                .actor()
+                .filter(|_| !self.clock.contains(event.dot))
+            else {
+                continue;
+            };
+            let upto = share_of(&event.row, delta)?.added().upto;
+            let needed = if event.dot == Dot::new(actor, upto) {
+                upto - 1
+            } else {
+                upto
+            };
+            let here = self.clock.base(actor);
+            if here < needed && share_of(&event.row, &stage.row(&event.row)?)?.added().upto < upto {
+                return Ok(Some(event.row.prefix()));
+            }
+        }
+        Ok(None)
     }
 
     /// Joins containers and then enters their events: the end of a pull, of a repair, of a repeated
@@ -75,6 +111,7 @@ impl Vnode {
         for event in &bundle.events {
             // What came and is not alive was killed: the row must know (I2) until the clock does.
             if let Some(row) = rows.get_mut(&event.row)
+                && event.has_version()
                 && !row.versions().contains_key(&event.dot)
             {
                 let mut context = row.context().clone();
