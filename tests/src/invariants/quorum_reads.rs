@@ -5,8 +5,9 @@
 //! more than the write's durability survives; a wiped or restored disk takes back all promises.
 //!
 //! In runs where a vnode that is catching up waits for every other owner, and no disk was silently
-//! replaced by an older copy, one node that stands by the write is enough: who lost it does not
-//! count until it has it again (`rules` 3).
+//! replaced by an older copy, one node that stands by a write at `wal` or `synced` is enough: who
+//! lost it does not count until it has it again (`rules` 3). A process that forgot what it had
+//! acknowledged at `memory` knows of no loss.
 
 use std::collections::BTreeSet;
 
@@ -15,6 +16,7 @@ use crate::sim::N;
 use crate::sim::ledger::{Acked, Ledger};
 use crdt::Dot;
 use crdt::kinds::counter::Share;
+use starling::wire::Durability;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::{Effect, Operation};
 use starling_node::protocol::keys::Tag;
@@ -39,7 +41,8 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
 /// Must this read see this write?
 pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -> bool {
     let overlaps = usize::from(answered.r) + usize::from(acked.w) > N;
-    let is_strict = ledger.plan.waits_for_all && !ledger.has_unknown_loss;
+    let is_logged = ledger.operations[acked.operation].durability >= Durability::Wal;
+    let is_strict = is_logged && ledger.plan.waits_for_all && !ledger.has_unknown_loss;
     let needed = if is_strict { 1 } else { usize::from(acked.w) };
     let is_held = acked.dots.iter().all(|&dot| ledger.holders(dot) >= needed);
     acked.at <= answered.began && overlaps && is_held

@@ -33,11 +33,7 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice_when_nodes_are_ki
     let seconds = number("STARLING_KILL_SECONDS").unwrap_or(40);
     let seed = number("STARLING_KILL_SEED").unwrap_or_else(|| fastrand::u64(..));
     println!("STARLING_KILL_SEED={seed}, {seconds} s of kills");
-    let mut options = Options::default();
-    if env::var_os("STARLING_KILL_CARELESS").is_some() {
-        options.engine = Engine::Memory;
-    }
-    let mut cluster = Cluster::start(options).await?;
+    let mut cluster = Cluster::start(options()).await?;
     let client = cluster.client().await?;
     for (bucket, kind) in BUCKETS {
         client.create_bucket(*bucket).kind(*kind).await?;
@@ -99,6 +95,15 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice_when_nodes_are_ki
     ensure!(tally.acknowledged > 500, "too few writes: {tally}");
     ensure!(tally.open > 0, "no write was interrupted: {tally}");
     cluster.finish()
+}
+
+/// Three nodes on RocksDB, or in memory if the checker is to be seen at work.
+fn options() -> Options {
+    let mut options = Options::default();
+    if env::var_os("STARLING_KILL_CARELESS").is_some() {
+        options.engine = Engine::Memory;
+    }
+    options
 }
 
 /// A client that gives up soon on a node that is gone without a word, as killed nodes are.

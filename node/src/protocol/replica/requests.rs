@@ -67,8 +67,8 @@ impl Replica {
         differences
     }
 
-    /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked. What builds
-    /// on increments that are not here is left to a pull, which brings all of it.
+    /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked. What
+    /// builds on increments that are not here is left to a pull, which brings all of it.
     fn replicate(
         &mut self,
         from: NodeId,

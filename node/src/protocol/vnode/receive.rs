@@ -35,7 +35,7 @@ impl Vnode {
         Ok(answers)
     }
 
-    /// The counter whose share in these deltas sums up increments that are not here, if there is one.
+    /// The counter whose share in these deltas sums up increments that are not here, if any does.
     ///
     /// A share is a running total: entered without the events of all it sums up, it would count
     /// increments that have no record here, and should those events be lost with a disk, their

@@ -1,0 +1,210 @@
+//! Losses, one by one: what the simulator found, each as the few steps that show it.
+
+use bytes::Bytes;
+
+use crdt::dots::DotSet;
+use crdt::{Context, Dot, Hlc, OpId};
+use ring::{
+    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
+    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
+};
+use starling::wire::Durability;
+use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::messages::{Change, Pull};
+use starling_node::protocol::replica::{Input, Replica, ReplicaConfig};
+use starling_node::protocol::stage::Stage;
+use starling_node::protocol::time::Moment;
+use starling_node::protocol::vnode::{Action, Beginning, Command, Limits, Sending, Vnode};
+use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_tests::sim::disk::{Disk, batch_of};
+
+/// A vnode that began without its peers had nobody to wait for, and counted for reads at once.
+#[test]
+fn a_vnode_that_lost_data_waits_for_the_other_owners() {
+    let engine = MemoryEngine::new();
+    assert!(
+        started(&engine, true, 1)
+            .vnodes()
+            .all(Vnode::is_catching_up)
+    );
+}
+
+/// The next process knew of no loss: it had ended like any other.
+#[test]
+fn a_crash_while_catching_up_does_not_end_it() {
+    let engine = MemoryEngine::new();
+    started(&engine, true, 1);
+    engine.crash_process();
+    assert!(
+        started(&engine, false, 2)
+            .vnodes()
+            .all(Vnode::is_catching_up)
+    );
+}
+
+/// A kill that travels without the event it came from outlives it, should that be lost.
+#[test]
+fn a_pulled_row_brings_every_event_that_changed_it() {
+    let mut source = Node::begin(1);
+    let first = source.write(1, Action::Put("old".into()), Context::default());
+    let seen = Context::of(dots(&first));
+    let removal = source.write(2, Action::DeleteValue, seen);
+    let second = source.write(3, Action::Put("new".into()), Context::default());
+    let mut have = crdt::Clock::default();
+    have.insert(first[0].event.dot);
+    let pull = Pull {
+        vnode: id(),
+        incarnation: 2,
+        want: dots(&second),
+        have,
+    };
+    let disk = Disk(&source.engine);
+    let pulled = source
+        .vnode
+        .answer_pull(&pull, &Limits::default(), &Stage::new(&disk));
+    let events = pulled.expect("the disk is sound").bundle.events;
+    assert!(events.iter().any(|event| event.dot == removal[0].event.dot));
+}
+
+/// A share is a running total: without its first part, a retry of that counted twice.
+#[test]
+fn a_share_is_not_entered_without_the_increments_it_sums_up() {
+    let (mut source, mut other) = (Node::begin(1), Node::begin(2));
+    let first = source.write(1, Action::Increment(5), Context::default());
+    let second = source.write(2, Action::Increment(7), Context::default());
+    assert!(other.lacks(&second));
+    assert!(!other.lacks(&first));
+    other.receive(&first);
+    assert!(!other.lacks(&second));
+}
+
+/// A vnode with its disk.
+struct Node {
+    engine: MemoryEngine,
+    vnode: Vnode,
+}
+
+impl Node {
+    fn begin(node: u64) -> Self {
+        let engine = MemoryEngine::new();
+        let beginning = Beginning {
+            node: NodeId(node),
+            bits: bits(),
+            nonce: node,
+            behind: false,
+        };
+        let vnode = Vnode::recover(id(), beginning, &Disk(&engine)).expect("the disk is sound");
+        Self { engine, vnode }
+    }
+
+    fn write(&mut self, sequence: u64, action: Action, context: Context) -> Vec<Change> {
+        let operation = OpId {
+            client: 1,
+            sequence,
+        };
+        let command = Command {
+            prefix: prefix(),
+            action,
+            context,
+            operation,
+            age_ms: 0,
+        };
+        let written = self.commit(|vnode, stage| {
+            vnode.write(Hlc::at(sequence), &command, &Limits::default(), stage)
+        });
+        let written = written
+            .expect("the disk is sound")
+            .expect("nothing is over a limit");
+        let Sending::Changes(changes) = written.sending else {
+            panic!("{written:?} is not new")
+        };
+        changes
+    }
+
+    fn lacks(&self, changes: &[Change]) -> bool {
+        let disk = Disk(&self.engine);
+        let lacking = self.vnode.lacks_increments(changes, &Stage::new(&disk));
+        lacking.expect("the disk is sound").is_some()
+    }
+
+    fn receive(&mut self, changes: &[Change]) {
+        let received = self.commit(|vnode, stage| vnode.receive(Hlc::at(1), changes, stage));
+        received.expect("the disk is sound");
+    }
+
+    fn commit<T>(&mut self, work: impl FnOnce(&mut Vnode, &mut Stage<'_>) -> T) -> T {
+        let disk = Disk(&self.engine);
+        let mut stage = Stage::new(&disk);
+        let done = work(&mut self.vnode, &mut stage);
+        self.engine
+            .write(&batch_of(&stage.into_changes()))
+            .expect("no fault is injected");
+        done
+    }
+}
+
+/// A node of three, after its first batch.
+fn started(engine: &MemoryEngine, behind: bool, seed: u64) -> Replica {
+    let config = ReplicaConfig::default();
+    let mut replica = Replica::new(NodeId(1), config, behind, seed, Hlc::default());
+    let topology = Input::Topology {
+        ring: Box::new(ring()),
+        counts: vec![ReplicaCount::DEFAULT],
+    };
+    let commit = replica.handle_batch(Moment::default(), vec![topology], &Disk(engine));
+    let commit = commit.expect("the disk is sound");
+    engine
+        .write(&batch_of(&commit.changes))
+        .expect("no fault is injected");
+    let barrier = if commit.barrier == Durability::Memory {
+        Barrier::Memory
+    } else {
+        Barrier::Wal
+    };
+    engine.barrier(barrier).expect("no fault is injected");
+    replica
+}
+
+fn ring() -> Ring {
+    let mut roles = Roles::new();
+    for node in 1..=3 {
+        let stamp = RoleStamp {
+            counter: 1,
+            author: NodeId(1),
+        };
+        let zone = Zone::new("z").expect("a letter is a zone");
+        let role = NodeRole {
+            stamp,
+            state: NodeState::Normal,
+            weight: 100,
+            zone,
+        };
+        roles.insert(NodeId(node), &role);
+    }
+    let layout = Layout::first(roles, bits(), ReplicaCount::DEFAULT);
+    Ring::new(ClusterId(1), layout.expect("three nodes own three copies"))
+}
+
+fn dots(changes: &[Change]) -> DotSet {
+    let mut dots = DotSet::default();
+    changes
+        .iter()
+        .map(|change| change.event.dot)
+        .for_each(|dot: Dot| dots.insert(dot));
+    dots
+}
+
+fn bits() -> QBits {
+    QBits::new(0).expect("a ring may be whole")
+}
+
+fn id() -> VnodeId {
+    VnodeId {
+        n: ReplicaCount::DEFAULT,
+        partition: PartitionId(0),
+    }
+}
+
+fn prefix() -> KeyPrefix {
+    KeyPrefix::new(3, Token(1), BucketId(1), &Bytes::from_static(b"k"), b"")
+}
