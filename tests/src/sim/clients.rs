@@ -70,7 +70,7 @@ impl World {
         self.trace
             .note(now, format_args!("c{client} wants {:?}", operation.action));
         let owners = self.ledger.subjects[operation.subject].owners.clone();
-        let node = self.preferred(&owners);
+        let node = self.preferred(&owners, operation.action.is_none());
         let index = self.ledger.operations.len();
         self.ledger.operations.push(operation);
         let current = Current {
@@ -84,8 +84,13 @@ impl World {
         self.attempt(client);
     }
 
-    /// The first owner more often than the others.
-    fn preferred(&mut self, owners: &[usize]) -> usize {
+    /// The first owner more often than the others. Reads often go to who started last: if anybody has
+    /// forgotten something, it has.
+    fn preferred(&mut self, owners: &[usize], is_read: bool) -> usize {
+        if is_read && self.chance(0.3) {
+            let last = owners.iter().max_by_key(|&&owner| self.nodes[owner].born);
+            return last.copied().unwrap_or(owners[0]);
+        }
         if self.chance(0.5) {
             owners[0]
         } else {
