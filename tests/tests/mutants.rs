@@ -46,5 +46,6 @@ fn first_failure(mutant: Mutant) -> Option<Failure> {
     failure.map(|failure| *failure)
 }
 
-/// Within how many seeds a mutant must be caught.
-const WITHIN: u64 = 300;
+/// Within how many seeds a mutant must be caught. The rarest needs about 300: a node that lost what
+/// it acknowledged must be read before it has it again.
+const WITHIN: u64 = 2_000;

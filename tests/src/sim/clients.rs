@@ -84,8 +84,8 @@ impl World {
         self.attempt(client);
     }
 
-    /// The first owner more often than the others. Reads often go to who started last: if anybody has
-    /// forgotten something, it has.
+    /// The first owner more often than the others. Reads often go to who started last: if anybody
+    /// has forgotten something, it has.
     fn preferred(&mut self, owners: &[usize], is_read: bool) -> usize {
         if is_read && self.chance(0.3) {
             let last = owners.iter().max_by_key(|&&owner| self.nodes[owner].born);
