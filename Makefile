@@ -16,11 +16,8 @@ endif
 # What `make demo` and `make bench-help` pass on, for instance ARGS=--no-shell.
 ARGS ?=
 
-# How many seeds the simulator runs; empty leaves the number to the test.
-SEEDS ?=
-ifneq ($(SEEDS),)
-export STARLING_SEEDS := $(SEEDS)
-endif
+# How many fresh seeds `make sim` runs; `make test` runs fixed ones.
+SEEDS ?= 10000
 
 STARLING := cargo run --release --locked --package starling-node --bin starling --
 
@@ -71,8 +68,8 @@ mutants: setup ## Builds the deliberate bugs in and shows that the suite catches
 	$(call step,mutants,cargo test --package starling-tests --locked \
 		--features mutants --test mutants)
 
-sim: ## The simulator alone, optimised; SEEDS=n for n seeds.
-	$(call step,simulation,cargo test --package starling-tests --locked --no-default-features \
+sim: ## The simulator alone, optimised, on SEEDS=n fresh seeds.
+	$(call step,simulation,STARLING_SEEDS=$(SEEDS) cargo test --package starling-tests --locked --no-default-features \
 		--release --test simulation -- --nocapture)
 
 fix: setup ## The only target that writes: applies what clippy and rustfmt can repair.

@@ -2,18 +2,18 @@
 //!
 //! | variable | what it does |
 //! |---|---|
-//! | `STARLING_SEEDS=n` | runs n fresh seeds instead of as many as fit into 90 s |
+//! | `STARLING_SEEDS=n` | runs n fresh seeds; without it none |
 //! | `STARLING_FIRST=n` | begins the fresh seeds at n instead of at random |
 //! | `STARLING_GO_ON=1` | runs all seeds and fails at the end, to see how many fail and how |
 //! | `STARLING_SEED=n` | what [`replay`] runs, with every step printed should it fail |
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use starling_tests::sim;
 
 #[test]
 fn fixed_seeds_keep_every_promise() {
-    let tally = run(0..FIXED, None);
+    let tally = run(0..FIXED);
     assert_eq!(
         tally.missing(),
         [""; 0],
@@ -23,16 +23,18 @@ fn fixed_seeds_keep_every_promise() {
 
 #[test]
 fn seeds_that_once_failed_keep_every_promise() {
-    run(ONCE_FAILED.iter().copied(), None);
+    run(ONCE_FAILED.iter().copied());
 }
 
+/// Runs only when asked for, by `make sim`: rare faults together still break a promise in about one
+/// seed of ten thousand (the CHANGELOG names them), and what must pass has to repeat.
 #[test]
 fn fresh_seeds_keep_every_promise() {
-    let first = number("STARLING_FIRST").unwrap_or_else(|| u64::from(fastrand::u32(..)) << 16);
-    match number("STARLING_SEEDS") {
-        Some(count) => run(first..first.saturating_add(count), None),
-        None => run(first.., Some(FRESH)),
+    let Some(count) = number("STARLING_SEEDS") else {
+        return;
     };
+    let first = number("STARLING_FIRST").unwrap_or_else(|| u64::from(fastrand::u32(..)) << 16);
+    run(first..first.saturating_add(count));
 }
 
 #[test]
@@ -63,16 +65,13 @@ fn replay() {
     }
 }
 
-/// Runs seeds, all of them or for as long as given, and says which and how fast.
-fn run(seeds: impl IntoIterator<Item = u64>, lasting: Option<Duration>) -> sim::Tally {
+/// Runs seeds, and says which and how fast.
+fn run(seeds: impl IntoIterator<Item = u64>) -> sim::Tally {
     let began = Instant::now();
     let mut tally = sim::Tally::default();
     let (mut first, mut last, mut failures) = (None, 0, 0);
     let goes_on = number("STARLING_GO_ON").is_some();
     for seed in seeds {
-        if lasting.is_some_and(|lasting| began.elapsed() > lasting) {
-            break;
-        }
         match sim::run(seed) {
             Ok(report) => tally.join(&report.tally),
             Err(failure) if goes_on => {
@@ -102,13 +101,11 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 /// How many seeds run every time, from 0.
-const FIXED: u64 = 300;
-/// How long fresh seeds run when nobody says how many.
-const FRESH: Duration = Duration::from_secs(90);
+const FIXED: u64 = 3_000;
 
 /// Seeds that found something while the simulator and the vnode grew up.
 const ONCE_FAILED: &[u64] = &[
     333, 353, 413, 417, 473, 478, 513, 1_206, 1_667, 2_094, 2_373, 2_509, 2_613, 2_717, 3_311,
     3_862, 3_920, 4_623, 4_634, 6_770, 8_884, 21_968, 22_441, 23_654, 24_310, 25_141, 27_457,
-    27_469, 27_870,
+    27_469, 27_870, 304_535,
 ];

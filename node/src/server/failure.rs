@@ -137,13 +137,18 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
                 .to_owned(),
         ),
         Refusal::Starting => starting(),
-        Refusal::DiskFull => refused(
-            FailureKind::DiskFull,
-            "the node's disk is full; nothing was written and reads go on: add space, then \
-             restart the node"
-                .to_owned(),
-        ),
         // A batch that the store reported as failed may still be found in its log.
+        Refusal::DiskFull => Failure {
+            kind: FailureKind::DiskFull,
+            outcome: match work {
+                Work::Read => Outcome::NotApplied,
+                Work::Write => Outcome::MaybeApplied,
+            },
+            message: "the node's disk is full; reads go on, and a write may be found in its log \
+                      later: add space, then restart the node"
+                .to_owned(),
+            retry_after_ms: 0,
+        },
         Refusal::Storage => Failure {
             kind: FailureKind::Storage,
             outcome: match work {

@@ -1,9 +1,10 @@
 //! Some seconds after the last fault heals, every replica of a key is byte-identical.
 //!
 //! The clocks of a vnode's owners are equal, and so are their rows in canonical form: stripped by
-//! the clock, and without what contexts still say of events that are in no clock any more. (An
-//! event that was lost with its disks after a client had seen it is named by that client's later
-//! writes. It kills nothing, and can stay behind in one replica's row.)
+//! the clock, with contexts that speak of events of the row itself. (What a context says of another
+//! row, or of an event that was lost with its disks after a client had seen it, kills nothing. It
+//! goes when the clock explains it, and where a disk took part of an actor's events with it, that
+//! may be never.)
 //!
 //! Where nothing was lost, stored rows have no context left at all and dotlogs are empty: every
 //! owner holds everything durably and knows that all do.
@@ -23,7 +24,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
     let Observation::Quiet(nodes) = observation else {
         return Ok(());
     };
-    is_converged(nodes)?;
+    is_converged(nodes, ledger)?;
     if ledger.has_loss {
         return Ok(());
     }
@@ -36,7 +37,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
 }
 
 /// Are the clocks and rows of all owners equal?
-pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
+pub(crate) fn is_converged(nodes: &[Resting<'_>], ledger: &Ledger) -> Result<(), String> {
     let mut first: BTreeMap<VnodeId, &Resting<'_>> = BTreeMap::new();
     for resting in nodes {
         for vnode in resting.replica.vnodes() {
@@ -50,7 +51,7 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
             if theirs.as_ref() != Some(vnode.clock()) {
                 return Err(format!("the clocks of {id:?} at nodes {a} and {b} differ"));
             }
-            let (mine, theirs) = (rows(resting, id)?, rows(other, id)?);
+            let (mine, theirs) = (rows(resting, id, ledger)?, rows(other, id, ledger)?);
             for key in mine.keys().chain(theirs.keys()) {
                 if mine.get(key) != theirs.get(key) {
                     let (here, there) = (mine.get(key), theirs.get(key));
@@ -66,7 +67,11 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>]) -> Result<(), String> {
 }
 
 /// The canonical rows of a vnode.
-fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Row>, String> {
+fn rows(
+    resting: &Resting<'_>,
+    id: VnodeId,
+    ledger: &Ledger,
+) -> Result<BTreeMap<Vec<u8>, Row>, String> {
     let mut rows = BTreeMap::new();
     let Some(vnode) = resting.replica.vnode(id) else {
         return Ok(rows);
@@ -74,9 +79,18 @@ fn rows(resting: &Resting<'_>, id: VnodeId) -> Result<BTreeMap<Vec<u8>, Row>, St
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
-        let context = row.context().dots();
-        let lost = context.difference(vnode.clock().dots());
-        row.set_context(Context::of(context.difference(&lost)));
+        let mut own = Context::default();
+        for entry in ledger
+            .entries()
+            .iter()
+            .filter(|entry| entry.event.row.as_bytes() == key)
+        {
+            let dot = entry.event.dot;
+            if row.context().contains(dot) && vnode.clock().contains(dot) {
+                own.insert(dot);
+            }
+        }
+        row.set_context(own);
         if !row.is_empty() {
             rows.insert(key, row);
         }

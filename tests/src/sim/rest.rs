@@ -70,7 +70,7 @@ impl World {
         if resting.len() < self.nodes.len() {
             return Err("some node does not run".to_owned());
         }
-        is_converged(&resting)?;
+        is_converged(&resting, &self.ledger)?;
         if self.ledger.has_loss {
             return Ok(());
         }

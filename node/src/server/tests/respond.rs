@@ -118,6 +118,10 @@ fn only_a_write_that_may_be_there_says_so() {
             FailureKind::BadOperation,
         ),
         (OrderFailed::Refused(Refusal::Storage), FailureKind::Storage),
+        (
+            OrderFailed::Refused(Refusal::DiskFull),
+            FailureKind::DiskFull,
+        ),
     ] {
         let failure = written(failed);
         assert_eq!(
@@ -136,10 +140,6 @@ fn only_a_write_that_may_be_there_says_so() {
         (
             OrderFailed::Refused(Refusal::Starting),
             FailureKind::Overloaded,
-        ),
-        (
-            OrderFailed::Refused(Refusal::DiskFull),
-            FailureKind::DiskFull,
         ),
     ];
     let rejected = [
