@@ -19,6 +19,9 @@ ARGS ?=
 # How many fresh seeds `make sim` runs; `make test` runs fixed ones.
 SEEDS ?= 10000
 
+# How long `make chaos` goes on.
+MINUTES ?= 10
+
 STARLING := cargo run --release --locked --package starling-node --bin starling --
 
 # $(call step,NAME,COMMAND): the recipe line that runs one step. The command holds no comma.
@@ -26,7 +29,7 @@ step = @printf '\n== %s\n' '$(1)'; began=$$(date +%s); { $(2); } \
 	&& printf '== %s: %s s\n' '$(1)' "$$(($$(date +%s) - began))" \
 	|| { printf '== %s: FAILED\n' '$(1)' >&2; exit 1; }
 
-.PHONY: help demo test setup check format tidy lint doc units mutants sim fix bench-help clean
+.PHONY: help demo test setup check format tidy lint doc units mutants sim chaos fix bench-help clean
 
 help: ## Lists the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -71,6 +74,10 @@ mutants: setup ## Builds the deliberate bugs in and shows that the suite catches
 sim: ## The simulator alone, optimised, on SEEDS=n fresh seeds.
 	$(call step,simulation,STARLING_SEEDS=$(SEEDS) cargo test --package starling-tests --locked --no-default-features \
 		--release --test simulation -- --nocapture)
+
+chaos: setup ## Five real nodes under cuts, kills, full disks, wrong clocks, for MINUTES=n.
+	$(call step,chaos,STARLING_CHAOS_SECONDS=$$(($(MINUTES) * 60)) cargo test \
+		--package starling-tests --locked --test chaos -- --nocapture)
 
 fix: setup ## The only target that writes: applies what clippy and rustfmt can repair.
 	$(call step,fix lints,cargo clippy --fix --allow-dirty --allow-staged --workspace \

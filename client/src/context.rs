@@ -17,6 +17,7 @@ use serde_bytes::ByteBuf;
 use thiserror::Error;
 
 use crate::error::{Error, ErrorKind};
+use crate::hex;
 use crate::wire::{Key, MAX_CONTEXT};
 use ring::{BucketId, ClusterId, Token};
 
@@ -42,11 +43,7 @@ impl Context {
     pub fn to_token(&self) -> String {
         let head = [VERSION].into_iter().chain(self.binding.to_be_bytes());
         let bytes = head.chain(self.token.iter().copied());
-        let mut text = String::with_capacity((HEAD + self.token.len()) * 2);
-        for digit in bytes.flat_map(|byte| [byte >> 4, byte & 15]) {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-        text
+        hex::encode(bytes)
     }
 
     /// Reads what [`Context::to_token`] wrote.
@@ -55,17 +52,12 @@ impl Context {
     /// If the text is damaged, of another version, or too long. A text that was tampered with may
     /// pass here; the node refuses it.
     pub fn from_token(text: &str) -> Result<Self, BadContextToken> {
-        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
-            return Err(BadContextToken::Damaged);
-        };
-        if pairs.len() > HEAD + MAX_CONTEXT {
+        if text.len() > (HEAD + MAX_CONTEXT) * 2 {
             return Err(BadContextToken::TooLong {
                 limit: HEAD + MAX_CONTEXT,
             });
         }
-        let byte = |[high, low]: &[u8; 2]| Some((digit(*high)? << 4) | digit(*low)?);
-        let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
-        let bytes = bytes.ok_or(BadContextToken::Damaged)?;
+        let bytes = hex::decode(text).ok_or(BadContextToken::Damaged)?;
         let Some((&[version, b0, b1, b2, b3, b4, b5, b6, b7], token)) =
             bytes.split_first_chunk::<HEAD>()
         else {
@@ -144,14 +136,6 @@ pub(crate) fn hash(domain: u128, bucket: &str, key: &Key, more: &[u8]) -> u64 {
         bytes.extend(part);
     }
     Token::of(ClusterId(domain), BucketId::of_name(bucket), &bytes).0
-}
-
-fn digit(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter - b'0'),
-        b'a'..=b'f' => Some(letter - b'a' + 10),
-        _ => None,
-    }
 }
 
 const VERSION: u8 = 1;

@@ -27,6 +27,18 @@ pub(crate) struct Details {
     pub(crate) operation: Option<OperationId>,
     pub(crate) node: Option<NodeId>,
     pub(crate) attempts: u32,
+    pub(crate) tried: Vec<Tried>,
+}
+
+/// One attempt of an operation that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// The node that was asked.
+    pub node: NodeId,
+    /// How it went wrong.
+    pub kind: ErrorKind,
+    /// What the node said, or the transport.
+    pub message: String,
 }
 
 /// What went wrong, by what a caller can do about it.
@@ -59,6 +71,8 @@ pub enum ErrorKind {
     BadOperation,
     /// There are siblings where one value was asked for.
     Conflict,
+    /// A conditional write found something that its context does not cover. Nothing was written.
+    NotCurrent,
     /// The nodes' disks are full: nothing is written, reads go on.
     DiskFull,
     /// A node's store failed.
@@ -75,6 +89,8 @@ pub enum ErrorKind {
     Protocol,
     /// The client's own settings are unusable: a URL, a certificate, a file.
     Setup,
+    /// A value cannot be encoded, or what was read is no value of the type asked for.
+    Codec,
 }
 
 impl Error {
@@ -94,6 +110,7 @@ impl Error {
             operation: None,
             node: None,
             attempts: 0,
+            tried: Vec::new(),
         })
     }
 
@@ -109,6 +126,7 @@ impl Error {
             operation: None,
             node: Some(node),
             attempts: 1,
+            tried: Vec::new(),
         })
     }
 
@@ -138,9 +156,16 @@ impl Error {
         self.details.operation
     }
 
-    /// The node that was asked last; `None` if none was.
+    /// The node whose failure this is; `None` if none was asked. Of several attempts the error
+    /// keeps the one that says most: a node's answer before a lost connection, and that before one
+    /// that was never made.
     pub fn node(&self) -> Option<NodeId> {
         self.details.node
+    }
+
+    /// The attempts in order, at most the last 16 of them.
+    pub fn tried(&self) -> &[Tried] {
+        &self.details.tried
     }
 
     /// How often the operation was tried.
@@ -169,13 +194,46 @@ impl ErrorKind {
             | Self::BadRequest
             | Self::BadOperation
             | Self::Conflict
+            | Self::NotCurrent
             | Self::DiskFull
             | Self::Storage
             | Self::NotInitialised
             | Self::Denied
             | Self::Protocol
-            | Self::Setup => false,
+            | Self::Setup
+            | Self::Codec => false,
         }
+    }
+}
+
+/// A few words, for lists; the error's own text says more.
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unreachable => "unreachable",
+            Self::ConnectionLost => "connection lost",
+            Self::Timeout => "timeout",
+            Self::Overloaded => "overloaded",
+            Self::Unavailable => "too few owners reachable",
+            Self::QuorumNotReached => "quorum not reached",
+            Self::UnknownBucket => "unknown bucket",
+            Self::WrongKind => "wrong kind",
+            Self::TooLarge => "too large",
+            Self::BadContext => "bad context",
+            Self::BadRequest => "bad request",
+            Self::BadOperation => "bad operation",
+            Self::Conflict => "conflict",
+            Self::NotCurrent => "not current",
+            Self::DiskFull => "disk full",
+            Self::Storage => "storage failed",
+            Self::ShuttingDown => "shutting down",
+            Self::NotInitialised => "not initialised",
+            Self::NotOwner => "not an owner",
+            Self::Denied => "denied",
+            Self::Protocol => "answer not understood",
+            Self::Setup => "unusable settings",
+            Self::Codec => "codec",
+        })
     }
 }
 
@@ -187,6 +245,7 @@ impl fmt::Display for Error {
             operation,
             node,
             attempts,
+            tried,
             ..
         } = &*self.details;
         f.write_str(message)?;
@@ -209,7 +268,14 @@ impl fmt::Display for Error {
             (None, 0) => Ok(()),
             (None, attempts) => write!(f, " ({attempts} attempts)"),
             (Some(node), 1) => write!(f, " (asked node {node})"),
-            (Some(node), attempts) => write!(f, " ({attempts} attempts, node {node} last)"),
+            (Some(node), attempts) => {
+                write!(f, " (asked node {node}; {attempts} attempts")?;
+                for (place, one) in tried.iter().enumerate() {
+                    let mark = if place == 0 { ": " } else { ", " };
+                    write!(f, "{mark}node {} {}", one.node, one.kind)?;
+                }
+                f.write_str(")")
+            }
         }
     }
 }
@@ -231,6 +297,7 @@ impl From<FailureKind> for ErrorKind {
             FailureKind::BadContext => Self::BadContext,
             FailureKind::BadRequest => Self::BadRequest,
             FailureKind::BadOperation => Self::BadOperation,
+            FailureKind::NotCurrent => Self::NotCurrent,
             FailureKind::DiskFull => Self::DiskFull,
             FailureKind::Storage => Self::Storage,
             FailureKind::ShuttingDown => Self::ShuttingDown,
@@ -242,9 +309,13 @@ impl From<LimitError> for Error {
     fn from(error: LimitError) -> Self {
         let kind = match error {
             LimitError::TooLarge { .. } => ErrorKind::TooLarge,
-            LimitError::EmptyKey | LimitError::NoElements | LimitError::BucketName => {
-                ErrorKind::BadRequest
-            }
+            LimitError::EmptyKey
+            | LimitError::NoElements
+            | LimitError::NoChange
+            | LimitError::RepeatedKey
+            | LimitError::EmptyName
+            | LimitError::EmptyPage
+            | LimitError::BucketName => ErrorKind::BadRequest,
         };
         Self::local(kind, error.to_string())
     }

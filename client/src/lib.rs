@@ -26,9 +26,62 @@
 //! client.bucket("hits").counter("/home").add(1).await?;
 //! client.create_bucket("tags").kind(Kind::Set).await?;
 //! client.bucket("tags").set("post-42").add("rust").add("kv").await?;
+//!
+//! // Maps hold fields of any kind, and all changes of one write are one atomic batch.
+//! client.create_bucket("profiles").kind(Kind::Map).await?;
+//! let ada = client.bucket("profiles").map("ada");
+//! ada.update(|m| {
+//!     m.counter("logins").add(1);
+//!     m.set("emails").add("ada@example.org").remove("old@example.org");
+//!     m.map("address").register("city").set("London");
+//! })
+//! .await?;
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Kinds
+//!
+//! A bucket holds keys of one [`Kind`]; a map's fields may be of any. The handle of a field works
+//! like that of a key.
+//!
+//! | kind | handle | at the same time | lasts for a while |
+//! |---|---|---|---|
+//! | value | [`Bucket::get`], [`put`](Bucket::put), [`value`](Bucket::value) | siblings | yes |
+//! | counter | [`Bucket::counter`] | both count | |
+//! | set | [`Bucket::set`] | the add wins | each element |
+//! | grow-set | [`Bucket::grow_set`] | both | each element |
+//! | remove-set | [`Bucket::remove_set`] | the removal wins | |
+//! | register | [`Bucket::register`] | the later one | yes |
+//! | max, min | [`Bucket::max`], [`min`](Bucket::min) | the larger, the smaller | |
+//! | flag | [`Bucket::flag`] | on wins | |
+//! | disable-flag | [`Bucket::disable_flag`] | off wins | |
+//! | hll | [`Bucket::hll`] | both are counted | |
+//! | list | [`Bucket::list`] | both, each in a row | each item |
+//! | map | [`Bucket::map`] | as the fields' kinds say | those fields |
+//!
+//! Values of a type of the program's own are read and written by [`Client::typed`], as MessagePack
+//! or, with the feature `json`, as JSON.
+//!
+//! # Blind and informed writes
+//!
+//! A write with a [`context`](Write::context) replaces exactly what was seen. One without is
+//! *blind*: a value becomes a sibling of what is there, a removal takes what the coordinator sees.
+//! [`Bucket::update`] and [`Typed::update`] read, change and write with the context.
+//! [`only_if_current`](Write::only_if_current) writes nothing if the coordinator has more than the
+//! context covers; it is no compare-and-swap, which no store can give that stays available.
+//!
+//! # Many keys
+//!
+//! | | keys | what it promises |
+//! |---|---|---|
+//! | [`Bucket::batch`] | of one partition key | all or nothing |
+//! | [`Client::bulk`] | any | a result for each write |
+//! | [`Bucket::multi_get`] | any | a result for each read, as they arrive |
+//! | [`Bucket::scan`] | of one partition key | in the order of the sort keys, by pages |
+//! | [`Bucket::keys`] | all | each that is there all the time, by pages |
+//!
+//! Scans and lists of keys give a cursor, a text from which they go on later, in any process.
 //!
 //! # Errors and retries
 //!
@@ -39,7 +92,7 @@
 //!
 //! | failure | read | write |
 //! |---|---|---|
-//! | no connection | next owner, free | next owner, free |
+//! | no connection (within 250 ms, if there are others) | next owner, free | next owner, free |
 //! | connection lost after sending | next owner | same node once, then the next |
 //! | no answer in time, `Timeout` | next owner | same node once, then the next |
 //! | certificate or cluster not accepted | two more nodes, free | two more nodes, free |
@@ -52,11 +105,12 @@
 //! | `NotInitialised`, `ShuttingDown` | next owner, free | next owner, free |
 //! | `DiskFull`, `Storage` | next owner, once | next owner, once |
 //! | `UnknownBucket` otherwise, `WrongKind` | no | no |
-//! | `TooLarge`, `BadContext`, `BadRequest`, `BadOperation` | no | no |
+//! | `TooLarge`, `BadContext`, `BadRequest`, `BadOperation`, `NotCurrent` | no | no |
 //!
 //! "Free" retries are not paid from the budget, because they cost the cluster nothing. When all
 //! owners were asked, there is a pause before the next round: exponential backoff with full
-//! jitter. A node whose calls fail is avoided until a probe of it succeeds.
+//! jitter. A node whose calls fail is avoided until a probe of it succeeds. An error is that of the
+//! attempt which says most, and lists all of them ([`Error::tried`]).
 //!
 //! # Layers
 //!
@@ -68,23 +122,31 @@ mod client;
 mod clock;
 mod context;
 mod error;
+mod hex;
 mod key;
 mod operation;
 pub mod prelude;
 mod retry;
 mod routing;
 pub mod transport;
+mod typed;
 pub mod wire;
 
 pub use bucket::{
-    Adding, Bucket, Conflict, Count, Counter, Members, Plain, Query, Read, Removing, Set, Write,
-    Written,
+    Adding, Batch, BatchEdits, BatchItem, Batched, Bucket, Bulk, BulkReport, Conflict, Count,
+    Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits, Found, Gap,
+    GrowSet, Items, Keys, List, ListEdits, ListItem, Map, MapEdits, MapState, Members, MultiGet,
+    NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan, Set, SetEdits,
+    Sketch, SketchEdits, Value, ValueEdits, Write, Written,
 };
 pub use client::{Ask, Client, ClientBuilder, NewBucket, Profile, Tls};
 pub use context::{BadContextToken, Context};
-pub use error::{Error, ErrorKind};
+pub use error::{Error, ErrorKind, Tried};
 pub use operation::BadOperationId;
 pub use routing::{ClusterMap, NodeInfo};
+#[cfg(feature = "json")]
+pub use typed::Json;
+pub use typed::{Codec, MessagePack, Typed};
 pub use wire::{
     Bucket as BucketProperties, Durability, Inspection, Key, Kind, OperationId, Outcome, State,
     Status,

@@ -19,6 +19,7 @@
 //! have equal bytes.
 
 pub mod actor;
+pub mod applications;
 pub mod clock;
 pub mod codec;
 pub mod context;
@@ -30,6 +31,7 @@ pub mod operation;
 pub mod row;
 
 pub use actor::Actor;
+pub use applications::Applications;
 pub use clock::Clock;
 pub use context::Context;
 pub use dot::Dot;

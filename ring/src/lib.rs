@@ -3,7 +3,8 @@
 //! A key hashes to a [`Token`] on a 64-bit ring; the ring is cut into equal partitions
 //! ([`QBits`], [`PartitionId`]); a [`Layout`] says which nodes own each partition, in order; and a
 //! [`Ring`] answers the question every request begins with: to whom does this key belong?
-//! Beside it stands the [`MemberMap`], what the nodes tell each other about themselves.
+//! Beside it stands the [`MemberMap`], what the nodes tell each other about themselves; [`gossip`]
+//! is how they tell it, and [`detector`] how they notice that one of them has fallen silent.
 //!
 //! Everything here is a value or a pure function of its arguments: no I/O, no clock, no hidden
 //! randomness, ordered maps only. Two nodes with equal inputs compute equal tables, byte for
@@ -14,6 +15,8 @@
 mod canonical;
 mod claim;
 mod count;
+pub mod detector;
+pub mod gossip;
 mod hex;
 mod id;
 mod layout;

@@ -4,9 +4,13 @@
 //!   machines on a disk that loses what was not synced.
 //! - [`invariants`]: what must be true of every run, one file for each.
 //! - [`cluster`]: real `starling` processes on loopback.
+//! - [`netns`]: networks, disks and clocks of their own for them, and what can go wrong with those.
+//! - [`workload`]: clients that write down what they do.
 //! - [`history`]: what clients saw, and the checker for lost, phantom and double-counted effects.
 
 pub mod cluster;
 pub mod history;
 pub mod invariants;
+pub mod netns;
 pub mod sim;
+pub mod workload;

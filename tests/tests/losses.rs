@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc, OpId};
 use ring::{
     BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
@@ -10,13 +11,16 @@ use ring::{
 };
 use starling::wire::Durability;
 use starling_node::protocol::keys::KeyPrefix;
-use starling_node::protocol::messages::{Change, Pull};
+use starling_node::protocol::messages::{Change, Difference, Pull};
 use starling_node::protocol::replica::{Input, Replica, ReplicaConfig};
 use starling_node::protocol::stage::Stage;
-use starling_node::protocol::time::Moment;
-use starling_node::protocol::vnode::{Action, Beginning, Command, Limits, Sending, Vnode};
+use starling_node::protocol::time::{Moment, Time};
+use starling_node::protocol::vnode::{
+    Action, Beginning, Command, Limits, Sending, Vnode, mark_all_behind,
+};
+use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, MemoryEngine};
-use starling_tests::sim::disk::{Disk, batch_of};
+use starling_tests::sim::disk::batch_of;
 
 /// A vnode that began without its peers had nobody to wait for, and counted for reads at once.
 #[test]
@@ -42,13 +46,60 @@ fn a_crash_while_catching_up_does_not_end_it() {
     );
 }
 
+/// The process ended before its first batch, which would have said that it was behind.
+#[test]
+fn a_crash_before_the_first_batch_does_not_end_catching_up() {
+    let engine = MemoryEngine::new();
+    let disk = StoreSource::new(&engine);
+    let recover = || Vnode::recover(id(), beginning(1), &disk).expect("the disk is sound");
+    let mut stage = Stage::new(&disk);
+    recover().checkpoint(&mut stage);
+    engine
+        .write(&batch_of(&stage.into_changes()))
+        .expect("no fault is injected");
+    assert!(!recover().is_catching_up());
+    let marks = mark_all_behind(&disk).expect("the disk is sound");
+    engine
+        .write(&batch_of(&marks))
+        .expect("no fault is injected");
+    assert!(recover().is_catching_up());
+}
+
+/// The winner was everywhere long before its coordinator could hear so: the loser waits for that
+/// word, and nothing else.
+#[test]
+fn a_retry_is_made_void_when_the_last_owner_tells_that_it_holds_the_winner() {
+    let (mut winner, mut loser) = (Node::begin(1), Node::begin(2));
+    let first = winner.write(1, Action::Increment(5), Context::default());
+    let again = loser.write(1, Action::Increment(5), Context::default());
+    winner.receive(&again);
+    loser.receive(&first);
+    for node in [&mut winner, &mut loser] {
+        node.vnode.handle_synced();
+        node.vnode.set_owners([NodeId(3)]);
+    }
+    assert_eq!(winner.void(), []);
+    let told = Difference {
+        vnode: id(),
+        incarnation: 3,
+        clock: winner.vnode.clock().clone(),
+        durable: winner.vnode.clock().clone(),
+    };
+    winner
+        .vnode
+        .handle_difference(Time::default(), NodeId(3), told);
+    let voids = winner.void();
+    assert_eq!(voids.len(), 1);
+    assert_eq!(voids[0].event.row, again[0].event.row);
+}
+
 /// A kill that travels without the event it came from outlives it, should that be lost.
 #[test]
 fn a_pulled_row_brings_every_event_that_changed_it() {
     let mut source = Node::begin(1);
     let first = source.write(1, Action::Put("old".into()), Context::default());
     let seen = Context::of(dots(&first));
-    let removal = source.write(2, Action::DeleteValue, seen);
+    let removal = source.write(2, Action::Clear(Some(Leaf::Value)), seen);
     let second = source.write(3, Action::Put("new".into()), Context::default());
     let mut have = crdt::Clock::default();
     have.insert(first[0].event.dot);
@@ -58,7 +109,7 @@ fn a_pulled_row_brings_every_event_that_changed_it() {
         want: dots(&second),
         have,
     };
-    let disk = Disk(&source.engine);
+    let disk = StoreSource::new(&source.engine);
     let pulled = source
         .vnode
         .answer_pull(&pull, &Limits::default(), &Stage::new(&disk));
@@ -87,13 +138,8 @@ struct Node {
 impl Node {
     fn begin(node: u64) -> Self {
         let engine = MemoryEngine::new();
-        let beginning = Beginning {
-            node: NodeId(node),
-            bits: bits(),
-            nonce: node,
-            behind: false,
-        };
-        let vnode = Vnode::recover(id(), beginning, &Disk(&engine)).expect("the disk is sound");
+        let recovered = Vnode::recover(id(), beginning(node), &StoreSource::new(&engine));
+        let vnode = recovered.expect("the disk is sound");
         Self { engine, vnode }
     }
 
@@ -102,13 +148,7 @@ impl Node {
             client: 1,
             sequence,
         };
-        let command = Command {
-            prefix: prefix(),
-            action,
-            context,
-            operation,
-            age_ms: 0,
-        };
+        let command = Command::single(prefix(), action, context, operation);
         let written = self.commit(|vnode, stage| {
             vnode.write(Hlc::at(sequence), &command, &Limits::default(), stage)
         });
@@ -122,7 +162,7 @@ impl Node {
     }
 
     fn lacks(&self, changes: &[Change]) -> bool {
-        let disk = Disk(&self.engine);
+        let disk = StoreSource::new(&self.engine);
         let lacking = self.vnode.lacks_increments(changes, &Stage::new(&disk));
         lacking.expect("the disk is sound").is_some()
     }
@@ -132,14 +172,28 @@ impl Node {
         received.expect("the disk is sound");
     }
 
+    fn void(&mut self) -> Vec<Change> {
+        let trimmed = self.commit(|vnode, stage| vnode.void_doubles(Hlc::at(9), stage));
+        trimmed.expect("the disk is sound")
+    }
+
     fn commit<T>(&mut self, work: impl FnOnce(&mut Vnode, &mut Stage<'_>) -> T) -> T {
-        let disk = Disk(&self.engine);
+        let disk = StoreSource::new(&self.engine);
         let mut stage = Stage::new(&disk);
         let done = work(&mut self.vnode, &mut stage);
         self.engine
             .write(&batch_of(&stage.into_changes()))
             .expect("no fault is injected");
         done
+    }
+}
+
+fn beginning(node: u64) -> Beginning {
+    Beginning {
+        node: NodeId(node),
+        bits: bits(),
+        nonce: node,
+        behind: false,
     }
 }
 
@@ -151,7 +205,7 @@ fn started(engine: &MemoryEngine, behind: bool, seed: u64) -> Replica {
         ring: Box::new(ring()),
         counts: vec![ReplicaCount::DEFAULT],
     };
-    let commit = replica.handle_batch(Moment::default(), vec![topology], &Disk(engine));
+    let commit = replica.handle_batch(Moment::default(), vec![topology], &StoreSource::new(engine));
     let commit = commit.expect("the disk is sound");
     engine
         .write(&batch_of(&commit.changes))

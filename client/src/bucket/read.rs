@@ -4,14 +4,12 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::time::Duration;
 
-use serde_bytes::ByteBuf;
-
 use super::answers::Answer;
 use super::{Pending, Target};
 use crate::client::{Plan, Route};
 use crate::error::Error;
 use crate::retry::Work;
-use crate::wire::{self, Kind, Outcome, ReadRequest, Request, Response};
+use crate::wire::{self, Kind, Outcome, Part, ReadRequest, Request, Response};
 use ring::NodeId;
 
 /// A read; await it for what it reads.
@@ -19,26 +17,26 @@ use ring::NodeId;
 pub struct Query<T> {
     target: Target,
     kind: Kind,
-    element: Option<ByteBuf>,
+    part: Part,
     r: Option<u8>,
     is_local: bool,
     node: Option<NodeId>,
     timeout: Option<Duration>,
-    finish: fn(Answer) -> Option<T>,
+    finish: fn(Answer) -> Result<T, Error>,
 }
 
 impl<T> Query<T> {
-    pub(super) fn new(
+    pub(crate) fn new(
         target: Target,
         kind: Kind,
-        element: Option<ByteBuf>,
-        finish: fn(Answer) -> Option<T>,
+        part: Part,
+        finish: fn(Answer) -> Result<T, Error>,
     ) -> Self {
         let r = target.client.profile().default_r();
         Self {
             target,
             kind,
-            element,
+            part,
             r,
             is_local: false,
             node: None,
@@ -82,7 +80,7 @@ impl<T: 'static> IntoFuture for Query<T> {
             let Self {
                 target,
                 kind,
-                element,
+                part,
                 r,
                 is_local,
                 node,
@@ -90,14 +88,18 @@ impl<T: 'static> IntoFuture for Query<T> {
                 finish,
             } = self;
             target.key.check()?;
-            if let Some(element) = &element {
-                wire::check_element(element)?;
+            wire::check_path(&target.path)?;
+            match &part {
+                Part::Whole => {}
+                Part::Element(element) => wire::check_element(element)?,
+                Part::Page(page) => page.check()?,
             }
             let request = Request::Read(ReadRequest {
                 bucket: target.bucket.clone(),
-                kind,
                 key: target.key.clone(),
-                element,
+                path: target.path.clone(),
+                kind,
+                part,
                 r,
                 local: is_local,
                 timeout_ms: 0,
@@ -110,16 +112,14 @@ impl<T: 'static> IntoFuture for Query<T> {
                 operation: None,
             };
             let (node, response) = target.client.shared().call(plan, request).await?;
-            let unexpected = || Error::unexpected(node, Outcome::NotApplied);
             let Response::Read(response) = response else {
-                return Err(unexpected());
+                return Err(Error::unexpected(node, Outcome::NotApplied));
             };
             finish(Answer {
                 target,
                 node,
                 response,
             })
-            .ok_or_else(unexpected)
         })
     }
 }

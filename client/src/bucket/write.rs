@@ -1,4 +1,4 @@
-//! Writes: options, then `.await`.
+//! Writes of one key: options, then `.await`.
 
 use std::fmt;
 use std::future::IntoFuture;
@@ -9,26 +9,19 @@ use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
 use super::answers::Written;
+use super::send::{Draft, Options, send};
 use super::{Pending, Target};
-use crate::client::{Plan, Route};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind};
-use crate::retry::Work;
-use crate::wire::{
-    self, Durability, Mutation, OperationId, Outcome, Request, Response, WriteRequest,
-};
+use crate::error::Error;
+use crate::wire::{Durability, Edit, Kind, Mutation, OperationId};
 
-/// A write; await it to carry it out. It is named once, so automatic retries count once.
+/// A write; await it to carry it out. It is named once, so automatic retries count once. Several
+/// changes in one write are one atomic batch: whoever sees one of them sees all.
 #[must_use = "a write does nothing until it is awaited"]
 pub struct Write<M> {
     target: Target,
-    mutation: Mutation,
-    context: Option<Context>,
-    operation: Option<OperationId>,
-    w: Option<u8>,
-    durability: Option<Durability>,
-    returns_value: bool,
-    timeout: Option<Duration>,
+    draft: Draft,
+    options: Options,
     marker: PhantomData<M>,
 }
 
@@ -40,61 +33,88 @@ pub struct Plain;
 #[derive(Debug, Clone, Copy)]
 pub struct Adding;
 
-/// Marks a write that can remove further elements.
+/// Marks a write to which elements can be added, and in which others can be removed.
 #[derive(Debug, Clone, Copy)]
-pub struct Removing;
+pub struct Elements;
 
 impl<M> Write<M> {
-    pub(super) fn new(target: Target, mutation: Mutation) -> Self {
-        let profile = target.client.profile();
-        let (w, durability) = (profile.default_w(), profile.default_durability());
+    pub(crate) fn new(target: Target, kind: Kind, mutation: Mutation) -> Self {
+        let edit = Edit {
+            path: target.path.clone(),
+            kind,
+            mutation,
+        };
+        Self::of_draft(target, Draft::new(vec![edit]))
+    }
+
+    /// A write of several changes of the key.
+    pub(crate) fn of_draft(target: Target, draft: Draft) -> Self {
+        let options = Options::new(target.client.profile());
         Self {
             target,
-            mutation,
-            context: None,
-            operation: None,
-            w,
-            durability,
-            returns_value: false,
-            timeout: None,
+            draft,
+            options,
             marker: PhantomData,
         }
     }
 
-    /// What the write builds on, from a read or an earlier write of the same key.
+    /// What the write builds on, from a read or an earlier write of the same key. Without one the
+    /// write is *blind*: a value becomes a sibling of what is there, and a removal takes what the
+    /// coordinator sees.
     pub fn context(mut self, context: &Context) -> Self {
-        self.context = Some(context.clone());
+        self.draft.context = Some(context.clone());
+        self
+    }
+
+    /// Writes only if the key shows nothing *at the coordinator* that the context does not cover;
+    /// without a context, only if the key shows nothing there at all. Otherwise the error is
+    /// [`NotCurrent`](crate::ErrorKind::NotCurrent), and nothing was written.
+    ///
+    /// This is no compare-and-swap. A store that stays available during network partitions cannot
+    /// give one: two such writes through two coordinators may both succeed, and then are siblings.
+    /// What it gives is fewer siblings, because writers that share a coordinator, which is usual,
+    /// notice each other.
+    pub fn only_if_current(mut self) -> Self {
+        self.draft.only_if_current = true;
+        self
+    }
+
+    /// How long what is written lasts, counted from when the coordinator takes it: 1 ms to ten
+    /// years. Then it is gone at every replica alike. For values, registers, lists, and the
+    /// elements of sets from which nothing is removed or adding wins; other kinds refuse it.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
         self
     }
 
     /// How many replicas must have it before it counts as written. It reaches the others too.
     pub fn w(mut self, w: u8) -> Self {
-        self.w = Some(w);
+        self.options.w = Some(w);
         self
     }
 
     /// How durable it must be at each of those.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = Some(durability);
+        self.options.durability = Some(durability);
         self
     }
 
     /// Answers with the key's state at the coordinator after the write.
     pub fn return_value(mut self) -> Self {
-        self.returns_value = true;
+        self.options.returns_value = true;
         self
     }
 
     /// How long the write may take, all attempts together.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.options.timeout = Some(timeout);
         self
     }
 
     /// Names the operation, to send the same one again after an error, or after a restart. The
     /// cluster recognises a name for 15 minutes.
     pub fn operation_id(mut self, operation: OperationId) -> Self {
-        self.operation = Some(operation);
+        self.options.operation = Some(operation);
         self
     }
 
@@ -105,20 +125,6 @@ impl<M> Write<M> {
         let operation = OperationId::of_idempotency_key(bucket, key, name);
         self.operation_id(operation)
     }
-
-    fn check(&self) -> Result<(), Error> {
-        self.target.key.check()?;
-        self.mutation.check()?;
-        let Some(context) = &self.context else {
-            return Ok(());
-        };
-        wire::check_context(context.token())?;
-        if context.is_of(&self.target.bucket, &self.target.key) {
-            Ok(())
-        } else {
-            Err(Error::local(ErrorKind::BadContext, FOREIGN_CONTEXT))
-        }
-    }
 }
 
 impl Write<Adding> {
@@ -128,15 +134,26 @@ impl Write<Adding> {
         reason = "it is no sum; `set.add(a).add(b)` reads"
     )]
     pub fn add(mut self, element: impl Into<Bytes>) -> Self {
-        self.mutation.push(element.into());
+        self.draft.add(element.into());
         self
     }
 }
 
-impl Write<Removing> {
-    /// Removes one more element in the same write.
+impl Write<Elements> {
+    /// Adds one more element in the same write.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "it is no sum; `set.add(a).add(b)` reads"
+    )]
+    pub fn add(mut self, element: impl Into<Bytes>) -> Self {
+        self.draft.add(element.into());
+        self
+    }
+
+    /// Removes one more element in the same write: what the context covers of it, or without one
+    /// what the coordinator sees.
     pub fn remove(mut self, element: impl Into<Bytes>) -> Self {
-        self.mutation.push(element.into());
+        self.draft.remove(element.into());
         self
     }
 }
@@ -146,44 +163,21 @@ impl<M> IntoFuture for Write<M> {
     type IntoFuture = Pending<Written>;
 
     fn into_future(self) -> Self::IntoFuture {
-        let checked = self.check();
         let Self {
             target,
-            mutation,
-            context,
-            operation,
-            w,
-            durability,
+            draft,
+            options,
             ..
         } = self;
-        let (return_value, timeout) = (self.returns_value, self.timeout);
         Box::pin(async move {
-            checked?;
-            let operation = operation.unwrap_or_else(|| target.client.next_operation());
-            let request = Request::Write(WriteRequest {
-                bucket: target.bucket.clone(),
-                key: target.key.clone(),
-                mutation,
-                context: context
-                    .map(|context| context.token().clone())
-                    .unwrap_or_default(),
-                operation,
-                age_ms: 0,
-                w,
-                durability,
-                return_value,
-                timeout_ms: 0,
-            });
-            let operation = Some(operation);
-            let plan = Plan {
-                route: Route::Owners,
-                work: Work::Write,
-                timeout,
-                operation,
-            };
-            match target.client.shared().call(plan, request).await? {
-                (node, Response::Written(response)) => Ok(Written::new(&target, node, response)),
-                (node, _) => Err(Error::unexpected(node, Outcome::MaybeApplied)),
+            let drafts = vec![(target.key.sort.clone(), draft)];
+            let (mut contexts, done) = send(&target, drafts, options).await?;
+            match contexts.pop() {
+                Some((_, context)) => Ok(Written { context, done }),
+                None => Err(Error::unexpected(
+                    done.node,
+                    crate::wire::Outcome::MaybeApplied,
+                )),
             }
         })
     }
@@ -194,25 +188,18 @@ impl<M> fmt::Debug for Write<M> {
         f.debug_struct("Write")
             .field("bucket", &self.target.bucket)
             .field("key", &self.target.key)
-            .field("operation", &self.operation)
-            .field("w", &self.w)
-            .field("durability", &self.durability)
-            .field("timeout", &self.timeout)
+            .field("changes", &self.draft.edits.len())
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
 
-impl Mutation {
-    /// One more element; the markers see to it that there are elements.
-    fn push(&mut self, element: Bytes) {
-        match self {
-            Self::Add(elements) | Self::Remove(elements) => {
-                elements.push(ByteBuf::from(Vec::from(element)));
-            }
-            Self::Put(_) | Self::Delete | Self::Increment(_) => {}
-        }
-    }
+/// Bytes as the wire has them.
+pub(crate) fn buffer(bytes: impl Into<Bytes>) -> ByteBuf {
+    ByteBuf::from(Vec::from(bytes.into()))
 }
 
-const FOREIGN_CONTEXT: &str =
-    "the context belongs to another key; nothing was written: pass the context of this key";
+/// Several of them.
+pub(crate) fn buffers<E: Into<Bytes>>(all: impl IntoIterator<Item = E>) -> Vec<ByteBuf> {
+    all.into_iter().map(buffer).collect()
+}

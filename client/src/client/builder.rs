@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::connections::Connections;
 use super::follow::{fetch_map, follow};
+use super::race::first;
 use super::{Client, Profile, Shared};
 use crate::clock::{self, Clock};
 use crate::error::{Error, ErrorKind};
@@ -94,7 +95,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Connects to the first seed that answers and learns the cluster's map from it. Needs a tokio
+    /// Connects to the first seed that answers (they are tried in order, the next one a quarter of
+    /// a second after the one before) and learns the cluster's map from it. Needs a tokio
     /// runtime with I/O and time, on which the client's background tasks stay.
     ///
     /// # Errors
@@ -221,32 +223,30 @@ impl std::fmt::Debug for Pem {
     }
 }
 
-/// The map from the first seed that has one.
-async fn first_map(connections: &Connections, seeds: &[String]) -> Result<ClusterMap, Error> {
-    let mut reasons = Vec::new();
-    let mut kind = ErrorKind::Unreachable;
-    for seed in seeds {
-        let asked = async {
-            let (_, connection) = connections.dial_seed(seed, None).await?;
+/// The map from the first seed that has one; they are asked one shortly after the other.
+async fn first_map(connections: &Arc<Connections>, seeds: &[String]) -> Result<ClusterMap, Error> {
+    let asked = seeds.iter().map(|seed| {
+        let (connections, seed) = (Arc::clone(connections), seed.clone());
+        async move {
+            let (_, connection) = connections.dial_seed(&seed, None).await?;
             let cluster = connection.peer().map(|peer| peer.cluster);
             fetch_map(&connection, cluster).await
-        };
-        match asked.await {
-            Ok(map) => return Ok(map),
-            Err(error) => {
-                match error.cause {
-                    Cause::Denied => kind = ErrorKind::Denied,
-                    Cause::Failed(failure) => kind = failure.into(),
-                    Cause::Unreadable => kind = ErrorKind::Protocol,
-                    Cause::Unreachable
-                    | Cause::Lost
-                    | Cause::Silent
-                    | Cause::Full
-                    | Cause::TooLarge => {}
-                }
-                reasons.push(error.message);
-            }
         }
+    });
+    let errors = match first(asked.collect::<Vec<_>>()).await {
+        Ok(map) => return Ok(map),
+        Err(errors) => errors,
+    };
+    let mut reasons = Vec::new();
+    let mut kind = ErrorKind::Unreachable;
+    for error in errors {
+        match error.cause {
+            Cause::Denied => kind = ErrorKind::Denied,
+            Cause::Failed(failure) => kind = failure.into(),
+            Cause::Unreadable => kind = ErrorKind::Protocol,
+            Cause::Unreachable | Cause::Lost | Cause::Silent | Cause::Full | Cause::TooLarge => {}
+        }
+        reasons.push(error.message);
     }
     let message = format!("no seed lets us in: {}", reasons.join("; "));
     Err(Error::local(kind, message))

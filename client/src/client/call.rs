@@ -7,10 +7,10 @@ use bytes::BytesMut;
 
 use super::Shared;
 use crate::clock;
-use crate::error::{Details, Error, ErrorKind};
+use crate::error::{Details, Error, ErrorKind, Tried};
 use crate::retry::{self, Attempt, Cause, Retry, Verdict, Why, Work};
-use crate::wire::{self, FailureKind, Key, OperationId, Outcome, Request, Response};
-use ring::NodeId;
+use crate::wire::{self, FailureKind, OperationId, Outcome, Request, Response};
+use ring::{NodeId, PreferenceList};
 
 /// What is to be done, besides the request itself.
 #[derive(Debug)]
@@ -34,9 +34,18 @@ pub(crate) enum Route {
 }
 
 /// A failed attempt in full.
+#[derive(Clone)]
 struct Failed {
     attempt: Attempt,
     message: String,
+}
+
+/// The failed attempts of a call.
+#[derive(Default)]
+struct Account {
+    /// The one that says most; of equals the last.
+    best: Option<Failed>,
+    tried: Vec<Tried>,
 }
 
 impl Shared {
@@ -51,24 +60,27 @@ impl Shared {
         let timeout = plan.timeout.unwrap_or(self.profile.timeout);
         let retries = self.profile.max_retries;
         let mut retry = Retry::new(self.clock.now(), timeout, plan.work, retries);
+        let mut account = Account::default();
         loop {
             let nodes = self.nodes_for(&plan.route, &request);
             let Some(node) = retry.choose(&nodes) else {
                 return Err(Error::local(ErrorKind::BadRequest, NOBODY));
             };
-            let failed = match self.attempt(node, &mut request, &retry).await {
+            let connect = retry.connect_timeout(self.clock.now(), nodes.len());
+            let failed = match self.attempt(node, &mut request, &retry, connect).await {
                 Ok(response) => {
                     self.health().handle_success(node);
                     return Ok((node, response));
                 }
                 Err(failed) => failed,
             };
+            account.add(&failed);
             if retry::advice(failed.attempt.cause, plan.work).avoid {
                 self.avoid(node);
             }
             let (at, refresh) = match self.judge(&mut retry, &failed, nodes.len()) {
                 Verdict::Again { at, refresh } => (at, refresh),
-                Verdict::Stop(why) => return Err(report(&failed, why, &retry, &plan)),
+                Verdict::Stop(why) => return Err(account.report(&failed, why, &retry, &plan)),
             };
             if refresh {
                 let patience = retry.attempt_timeout(self.clock.now());
@@ -77,7 +89,7 @@ impl Shared {
                     .await
                     .ok();
                 if self.is_hopeless(&failed, &plan.route, &request) {
-                    return Err(report(&failed, Why::Final, &retry, &plan));
+                    return Err(account.report(&failed, Why::Final, &retry, &plan));
                 }
             }
             self.clock.sleep_until(at).await;
@@ -89,6 +101,7 @@ impl Shared {
         node: NodeId,
         request: &mut Request,
         retry: &Retry,
+        connect: Duration,
     ) -> Result<Response, Failed> {
         let before = self.clock.now();
         let timeout = retry.attempt_timeout(before);
@@ -96,7 +109,7 @@ impl Shared {
         let addresses = map.node(node).map_or(&[][..], |info| &info.addresses);
         let connection = self
             .connections
-            .connection(map.cluster(), node, addresses, timeout)
+            .connection(map.cluster(), node, addresses, connect)
             .await
             .map_err(|error| Failed::new(node, error.cause, Outcome::NotApplied, error.message))?;
         let now = self.clock.now();
@@ -161,11 +174,18 @@ impl Shared {
     /// Whom to ask, best first. Requests for any node begin at a random one.
     fn nodes_for(&self, route: &Route, request: &Request) -> Vec<NodeId> {
         let map = self.map();
+        let owners = |owners: PreferenceList| owners.as_slice().to_vec();
         let mut nodes: Vec<NodeId> = match (route, subject(request)) {
             (Route::Node(node), _) => {
                 return map.node(*node).map(|info| info.node).into_iter().collect();
             }
-            (Route::Owners, Some((bucket, key))) => map.owners(bucket, key).as_slice().to_vec(),
+            (Route::Owners, Some((bucket, Subject::Key(partition)))) => {
+                owners(map.owners_of(bucket, partition))
+            }
+            (Route::Owners, Some((bucket, Subject::RingPartition(partition)))) => map
+                .owners_of_partition(bucket, partition)
+                .map(owners)
+                .unwrap_or_default(),
             (Route::Owners, None) | (Route::Any, _) => {
                 let mut nodes: Vec<_> = map.nodes().map(|info| info.node).collect();
                 let first = clock::random_below(nodes.len());
@@ -203,12 +223,22 @@ impl Failed {
     }
 }
 
-/// The bucket and the key that a request is about.
-fn subject(request: &Request) -> Option<(&str, &Key)> {
+/// What decides who owns that which a request is about.
+enum Subject<'a> {
+    /// A partition key.
+    Key(&'a [u8]),
+    /// A partition of the ring.
+    RingPartition(u32),
+}
+
+/// The bucket that a request is about, and what in it.
+fn subject(request: &Request) -> Option<(&str, Subject<'_>)> {
     match request {
-        Request::Read(read) => Some((&read.bucket, &read.key)),
-        Request::Write(write) => Some((&write.bucket, &write.key)),
-        Request::Inspect(inspect) => Some((&inspect.bucket, &inspect.key)),
+        Request::Read(read) => Some((&read.bucket, Subject::Key(&read.key.partition))),
+        Request::Scan(scan) => Some((&scan.bucket, Subject::Key(&scan.partition))),
+        Request::Keys(keys) => Some((&keys.bucket, Subject::RingPartition(keys.ring_partition))),
+        Request::Write(write) => Some((&write.bucket, Subject::Key(&write.partition))),
+        Request::Inspect(inspect) => Some((&inspect.bucket, Subject::Key(&inspect.key.partition))),
         Request::Topology | Request::CreateBucket(_) | Request::Status => None,
     }
 }
@@ -222,6 +252,8 @@ fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
         .max(1);
     match request {
         Request::Read(read) => read.timeout_ms = allowed_ms,
+        Request::Scan(scan) => scan.timeout_ms = allowed_ms,
+        Request::Keys(keys) => keys.timeout_ms = allowed_ms,
         Request::Write(write) => {
             write.timeout_ms = allowed_ms;
             write.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
@@ -231,10 +263,55 @@ fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
     }
 }
 
-/// The error of a call whose last attempt failed like this.
-fn report(failed: &Failed, why: Why, retry: &Retry, plan: &Plan) -> Error {
-    let Failed { attempt, message } = failed;
-    let kind = match attempt.cause {
+impl Account {
+    fn add(&mut self, failed: &Failed) {
+        let Failed { attempt, message } = failed;
+        let weight = |failed: &Failed| failed.attempt.cause.weight();
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| weight(best) <= weight(failed))
+        {
+            self.best = Some(failed.clone());
+        }
+        if self.tried.len() >= MOST_TRIED {
+            self.tried.remove(0);
+        }
+        self.tried.push(Tried {
+            node: attempt.node,
+            kind: kind_of(attempt.cause),
+            message: message.clone(),
+        });
+    }
+
+    /// The error of a call whose last attempt failed like this: by the attempt that says most, or
+    /// by the last one if that is what ended the call.
+    fn report(self, last: &Failed, why: Why, retry: &Retry, plan: &Plan) -> Error {
+        let best = self.best.as_ref().filter(|_| why != Why::Final);
+        let Failed { attempt, message } = best.unwrap_or(last);
+        let message = match why {
+            Why::Final | Why::Attempts => message.clone(),
+            Why::Deadline => format!("{message}; no time was left to try again"),
+            Why::Budget => {
+                format!("{message}; not tried again, because too many calls were lately")
+            }
+        };
+        let retry_after = Some(attempt.retry_after).filter(|after| !after.is_zero());
+        Error::new(Details {
+            kind: kind_of(attempt.cause),
+            outcome: retry.outcome(),
+            message,
+            retry_after,
+            operation: plan.operation,
+            node: Some(attempt.node),
+            attempts: retry.attempts(),
+            tried: self.tried,
+        })
+    }
+}
+
+fn kind_of(cause: Cause) -> ErrorKind {
+    match cause {
         Cause::Unreachable => ErrorKind::Unreachable,
         Cause::Denied => ErrorKind::Denied,
         Cause::Lost => ErrorKind::ConnectionLost,
@@ -243,22 +320,7 @@ fn report(failed: &Failed, why: Why, retry: &Retry, plan: &Plan) -> Error {
         Cause::TooLarge => ErrorKind::TooLarge,
         Cause::Unreadable => ErrorKind::Protocol,
         Cause::Failed(kind) => kind.into(),
-    };
-    let message = match why {
-        Why::Final | Why::Attempts => message.clone(),
-        Why::Deadline => format!("{message}; no time was left to try again"),
-        Why::Budget => format!("{message}; not tried again, because too many calls were lately"),
-    };
-    let retry_after = Some(attempt.retry_after).filter(|after| !after.is_zero());
-    Error::new(Details {
-        kind,
-        outcome: retry.outcome(),
-        message,
-        retry_after,
-        operation: plan.operation,
-        node: Some(attempt.node),
-        attempts: retry.attempts(),
-    })
+    }
 }
 
 const NOBODY: &str =
@@ -267,4 +329,6 @@ const NOBODY: &str =
 const GRACE: Duration = Duration::from_millis(50);
 /// Nodes refuse to work on one request for longer. A call that may take longer asks again.
 const LONGEST: Duration = Duration::from_secs(60);
+/// Attempts that an error lists.
+const MOST_TRIED: usize = 16;
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);

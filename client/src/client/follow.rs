@@ -1,6 +1,8 @@
 //! Following the cluster: the map is asked for when something hints at a change, and every
 //! [`EVERY`]; avoided nodes are probed.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
@@ -8,12 +10,16 @@ use bytes::BytesMut;
 
 use super::Shared;
 use super::connections::NotConnected;
+use super::race::first;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Cause;
 use crate::routing::ClusterMap;
 use crate::transport::Connection;
 use crate::wire::{self, Request, Response};
 use ring::{ClusterId, NodeId};
+
+/// A question for the map that is under way.
+type Asked = Pin<Box<dyn Future<Output = Result<ClusterMap, NotConnected>> + Send>>;
 
 impl Shared {
     /// Refreshes the map unless that has just been done, by whichever call came first.
@@ -41,33 +47,30 @@ impl Shared {
         let mut nodes: Vec<NodeId> = map.nodes().map(|info| info.node).collect();
         self.health().order(&mut nodes);
         nodes.sort_by_key(|node| Some(*node) != hint);
-        let mut reasons = Vec::new();
-        for node in nodes {
-            match self.ask_map(node).await {
-                Ok(fresh) => {
-                    self.change_map(|map| map.joined(fresh));
-                    return Ok(());
-                }
-                Err(error) => reasons.push(error.message),
+        let of_nodes = nodes.into_iter().map(|node| {
+            let shared = Arc::clone(self);
+            let asked: Asked = Box::pin(async move { shared.ask_map(node).await });
+            asked
+        });
+        let of_seeds = self.seeds.iter().map(|seed| {
+            let (shared, seed, cluster) = (Arc::clone(self), seed.clone(), map.cluster());
+            let asked: Asked = Box::pin(async move {
+                let dialled = shared.connections.dial_seed(&seed, Some(cluster)).await?;
+                fetch_map(&dialled.1, Some(cluster)).await
+            });
+            asked
+        });
+        let asked: Vec<_> = of_nodes.chain(of_seeds).collect();
+        match first(asked).await {
+            Ok(fresh) => {
+                self.change_map(|map| map.joined(fresh));
+                Ok(())
+            }
+            Err(errors) => {
+                let reasons: Vec<_> = errors.into_iter().map(|error| error.message).collect();
+                Err(Error::local(ErrorKind::Unreachable, reasons.join("; ")))
             }
         }
-        for seed in &self.seeds {
-            let asked = async {
-                let (_, connection) = self
-                    .connections
-                    .dial_seed(seed, Some(map.cluster()))
-                    .await?;
-                fetch_map(&connection, Some(map.cluster())).await
-            };
-            match asked.await {
-                Ok(fresh) => {
-                    self.change_map(|map| map.joined(fresh));
-                    return Ok(());
-                }
-                Err(error) => reasons.push(error.message),
-            }
-        }
-        Err(Error::local(ErrorKind::Unreachable, reasons.join("; ")))
     }
 
     /// Stops sending calls to a node while there are others, and begins to probe it.

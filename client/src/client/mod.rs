@@ -5,6 +5,7 @@ mod builder;
 mod call;
 mod connections;
 mod follow;
+mod race;
 mod url;
 
 use std::fmt;
@@ -12,14 +13,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 
 use self::connections::Connections;
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, Bulk};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::retry::Budget;
 use crate::routing::{ClusterMap, Health, NodeInfo};
+use crate::typed::Typed;
 use crate::wire::{Durability, Key, OperationId};
 
 pub use admin::{Ask, NewBucket};
@@ -82,6 +86,30 @@ impl Client {
     /// A handle on a bucket. Whether it exists shows when it is used.
     pub fn bucket(&self, name: impl Into<String>) -> Bucket {
         Bucket::new(self.clone(), name.into())
+    }
+
+    /// A bucket of values of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self, bucket: impl Into<String>) -> Typed<T> {
+        self.bucket(bucket).typed()
+    }
+
+    /// Many writes of any keys and buckets, each with a result of its own: not one atomic write.
+    ///
+    /// ```no_run
+    /// # async fn run(client: starling::Client) {
+    /// let (users, hits) = (client.bucket("users"), client.bucket("hits"));
+    /// let report = client
+    ///     .bulk()
+    ///     .write(users.put("ada", "Ada"))
+    ///     .write(hits.counter("/home").add(2))
+    ///     .await;
+    /// for (place, error) in report.failures() {
+    ///     println!("write {place}: {error}");
+    /// }
+    /// # }
+    /// ```
+    pub fn bulk(&self) -> Bulk {
+        Bulk::new()
     }
 
     /// The cluster as this client knows it now.
@@ -209,6 +237,10 @@ impl Default for Profile {
 }
 
 impl Shared {
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
     pub(crate) fn map(&self) -> Arc<ClusterMap> {
         Arc::clone(&self.map.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -176,6 +176,18 @@ impl Retry {
         }
     }
 
+    /// How long to wait for a connection; `owners` is how many nodes could be asked. While another
+    /// one was not asked in this round, a node gets a head start and no more: dialling it goes on,
+    /// and the next round finds it done.
+    pub(crate) fn connect_timeout(&self, now: Duration, owners: usize) -> Duration {
+        let timeout = self.attempt_timeout(now);
+        if self.max_retries > 0 && self.asked.len() < owners {
+            timeout.min(HEAD_START)
+        } else {
+            timeout
+        }
+    }
+
     /// Time since the first try.
     pub(crate) fn age(&self, now: Duration) -> Duration {
         now.saturating_sub(self.started)
@@ -237,6 +249,8 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
 
 /// An attempt gets this long if the call's deadline allows.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(250);
+/// How long one node's connection is waited for while there are others.
+pub(crate) const HEAD_START: Duration = Duration::from_millis(250);
 /// Less time than this is too little for an attempt.
 const SHORTEST_USE: Duration = Duration::from_millis(1);
 /// The ceiling of the first backoff; each next one doubles it.

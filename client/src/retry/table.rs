@@ -62,6 +62,21 @@ pub(crate) enum Next {
 }
 
 impl Cause {
+    /// How much a failure says about what is wrong, to keep the best of several: what a node
+    /// answered, then what happened on a connection, then that a node takes nothing, then that
+    /// there was no connection.
+    pub(crate) fn weight(self) -> u8 {
+        match self {
+            Self::Unreachable => 0,
+            Self::Failed(
+                FailureKind::NotInitialised | FailureKind::ShuttingDown | FailureKind::NotOwner,
+            ) => 1,
+            Self::Full | Self::Lost | Self::Silent => 2,
+            Self::Denied | Self::TooLarge | Self::Unreadable => 3,
+            Self::Failed(_) => 4,
+        }
+    }
+
     pub(crate) fn of(error: &TransportError) -> Self {
         match error {
             TransportError::AddressInUse { .. }
@@ -144,7 +159,8 @@ fn failed(kind: FailureKind, work: Work) -> Advice {
             | FailureKind::TooLarge
             | FailureKind::BadContext
             | FailureKind::BadRequest
-            | FailureKind::BadOperation,
+            | FailureKind::BadOperation
+            | FailureKind::NotCurrent,
             Work::Read | Work::Write,
         ) => STOP,
     }

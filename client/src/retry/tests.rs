@@ -6,7 +6,7 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use proptest::sample::select;
 
-use super::{Attempt, Budget, Cause, Next, Retry, Verdict, Why, Work, advice};
+use super::{Attempt, Budget, Cause, HEAD_START, Next, Retry, Verdict, Why, Work, advice};
 use crate::transport::TransportError;
 use crate::wire::{FailureKind, Outcome};
 use ring::NodeId;
@@ -17,7 +17,7 @@ const C: NodeId = NodeId(3);
 const OWNERS: [NodeId; 3] = [A, B, C];
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-const CAUSES: [Cause; 22] = [
+const CAUSES: [Cause; 23] = [
     Cause::Unreachable,
     Cause::Denied,
     Cause::Lost,
@@ -37,6 +37,7 @@ const CAUSES: [Cause; 22] = [
     Cause::Failed(FailureKind::BadContext),
     Cause::Failed(FailureKind::BadRequest),
     Cause::Failed(FailureKind::BadOperation),
+    Cause::Failed(FailureKind::NotCurrent),
     Cause::Failed(FailureKind::DiskFull),
     Cause::Failed(FailureKind::Storage),
     Cause::Failed(FailureKind::ShuttingDown),
@@ -289,6 +290,39 @@ fn an_attempt_leaves_time_for_another() {
     assert_eq!(retry.attempt_timeout(late), Duration::from_millis(100));
     let single = Retry::new(Duration::ZERO, TIMEOUT, Work::Write, 0);
     assert_eq!(single.attempt_timeout(Duration::ZERO), TIMEOUT);
+}
+
+#[test]
+fn a_node_that_is_not_the_last_gets_a_head_start_to_connect_and_no_more() {
+    let mut call = Call::new(Work::Write);
+    let now = call.now;
+    for owner in OWNERS {
+        assert_eq!(call.choose(), owner);
+        let whole = call.retry.attempt_timeout(now);
+        let expected = if owner == C { whole } else { HEAD_START };
+        assert_eq!(call.retry.connect_timeout(now, OWNERS.len()), expected);
+        call.fail(owner, Cause::Unreachable, Outcome::NotApplied);
+    }
+    // Without retries there is nobody else to ask.
+    let mut single = Retry::new(Duration::ZERO, TIMEOUT, Work::Write, 0);
+    single.choose(&OWNERS);
+    assert_eq!(single.connect_timeout(now, OWNERS.len()), TIMEOUT);
+}
+
+#[test]
+fn what_a_node_says_weighs_more_than_that_there_was_no_connection() {
+    let most = CAUSES.iter().map(|cause| cause.weight()).max();
+    let answer = Cause::Failed(FailureKind::QuorumNotReached).weight();
+    assert_eq!(Some(answer), most);
+    let lighter = CAUSES
+        .iter()
+        .filter(|cause| !matches!(cause, Cause::Failed(_)));
+    assert!(lighter.clone().all(|cause| cause.weight() < answer));
+    assert!(
+        lighter
+            .clone()
+            .all(|cause| cause.weight() >= Cause::Unreachable.weight())
+    );
 }
 
 #[test]

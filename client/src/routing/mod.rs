@@ -8,7 +8,9 @@ mod tests;
 use std::collections::BTreeMap;
 
 use crate::wire::{Bucket as BucketProperties, Key, MemberAddress, Topology};
-use ring::{BucketId, ClusterId, Layout, LayoutId, NodeId, PreferenceList, ReplicaCount, Ring};
+use ring::{
+    BucketId, ClusterId, Layout, LayoutId, NodeId, PartitionId, PreferenceList, ReplicaCount, Ring,
+};
 
 pub(crate) use health::Health;
 
@@ -118,13 +120,34 @@ impl ClusterMap {
     /// The owners of a key, the first of them first. For a bucket that is not known, those of a
     /// bucket with the default n.
     pub fn owners(&self, bucket: &str, key: &Key) -> PreferenceList {
-        let known = self
-            .buckets
-            .get(bucket)
-            .and_then(|bucket| ReplicaCount::new(bucket.n).ok());
-        let n = known.unwrap_or_else(|| self.ring.layout().n());
-        let token = self.ring.token(BucketId::of_name(bucket), &key.partition);
-        self.ring.preference(n, token)
+        self.owners_of(bucket, &key.partition)
+    }
+
+    /// The owners of all keys with a partition key, as [`owners`](Self::owners).
+    pub fn owners_of(&self, bucket: &str, partition_key: &[u8]) -> PreferenceList {
+        let token = self.ring.token(BucketId::of_name(bucket), partition_key);
+        self.ring.preference(self.n(bucket), token)
+    }
+
+    /// The owners of a bucket's keys in one partition of the ring; `None` if the ring has no such
+    /// partition.
+    pub(crate) fn owners_of_partition(
+        &self,
+        bucket: &str,
+        partition: u32,
+    ) -> Option<PreferenceList> {
+        self.ring.owners(self.n(bucket), PartitionId(partition))
+    }
+
+    /// How many partitions the ring has.
+    pub fn partitions(&self) -> u32 {
+        self.ring.layout().q_bits().partition_count()
+    }
+
+    fn n(&self, bucket: &str) -> ReplicaCount {
+        let bucket = self.buckets.get(bucket);
+        let known = bucket.and_then(|bucket| ReplicaCount::new(bucket.n).ok());
+        known.unwrap_or_else(|| self.ring.layout().n())
     }
 }
 

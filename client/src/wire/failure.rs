@@ -58,6 +58,8 @@ pub enum FailureKind {
     BadRequest,
     /// The same operation id came with another amount, or comes too late to be recognised.
     BadOperation,
+    /// A conditional write found something at its coordinator that its context does not cover.
+    NotCurrent,
     /// The node's disk is full: nothing is written, reads go on.
     DiskFull,
     /// The node's store failed.

@@ -15,21 +15,25 @@
 
 mod codec;
 mod failure;
+mod kinds;
 mod limits;
 mod requests;
 mod responses;
 
 pub use codec::{VERSION, WireError, decode, encode};
 pub use failure::{Failure, FailureKind, Outcome};
+pub use kinds::{Edit, Kind, Mutation, UnknownKind};
 pub use limits::{
-    LimitError, MAX_BUCKET_NAME, MAX_CONTEXT, MAX_ELEMENT, MAX_ELEMENTS, MAX_KEY, MAX_MESSAGE,
-    MAX_VALUE, check_context, check_element, validate_bucket_name,
+    LimitError, MAX_BUCKET_NAME, MAX_CONTEXT, MAX_DEPTH, MAX_EDITS, MAX_ELEMENT, MAX_ELEMENTS,
+    MAX_FIELD_NAME, MAX_ITEMS, MAX_KEY, MAX_MESSAGE, MAX_PAGE, MAX_VALUE, check_context,
+    check_element, check_path, validate_bucket_name,
 };
 pub use requests::{
-    CreateBucket, Durability, InspectRequest, Key, Kind, Mutation, OperationId, ReadRequest,
-    Request, WriteRequest,
+    CreateBucket, Durability, InspectRequest, Key, KeysRequest, OperationId, Page, Part,
+    ReadRequest, Request, ScanRequest, WriteItem, WriteRequest,
 };
 pub use responses::{
-    Bucket, Inspection, MemberAddress, MemberStatus, ReadResponse, ReplicaState, Response,
-    RowState, State, Status, Topology, VersionState, WriteResponse,
+    Bucket, Field, Inspection, Item, KeysResponse, MemberAddress, MemberStatus, ReadResponse,
+    ReplicaState, Response, RowState, ScanResponse, ScannedKey, State, Status, Topology,
+    VersionState, WriteResponse,
 };

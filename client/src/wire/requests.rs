@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
+use super::kinds::{Edit, Kind};
+
 /// How durable a write must be at each replica that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Durability {
@@ -12,17 +14,6 @@ pub enum Durability {
     Wal,
     /// On the disk: survives power loss.
     Synced,
-}
-
-/// What a bucket's keys hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Kind {
-    /// Opaque bytes with siblings.
-    Value,
-    /// A number that is incremented, decremented and reset.
-    Counter,
-    /// A set of byte strings, add-wins.
-    Set,
 }
 
 /// A key: a partition key, which places it, and a sort key within it (often empty).
@@ -48,7 +39,11 @@ pub struct OperationId {
 pub enum Request {
     /// Read a key.
     Read(ReadRequest),
-    /// Change a key.
+    /// Read the keys of a partition key.
+    Scan(ScanRequest),
+    /// List the keys of a bucket.
+    Keys(KeysRequest),
+    /// Change keys.
     Write(WriteRequest),
     /// The ring and the buckets, for routing and checks.
     Topology,
@@ -60,17 +55,19 @@ pub enum Request {
     Inspect(InspectRequest),
 }
 
-/// Reads a key.
+/// Reads a key, or a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadRequest {
     /// The bucket's name.
     pub bucket: String,
-    /// The kind the client takes the bucket for.
-    pub kind: Kind,
     /// Which key.
     pub key: Key,
-    /// In a set: only this element.
-    pub element: Option<ByteBuf>,
+    /// The names that lead to a field of a map, outermost first; empty for the key itself.
+    pub path: Vec<ByteBuf>,
+    /// The kind the client takes the bucket, or the field, for.
+    pub kind: Kind,
+    /// How much of it.
+    pub part: Part,
     /// How many replicas must answer; `None` for the bucket's default.
     pub r: Option<u8>,
     /// This node's replica alone, for tests and inspection.
@@ -79,45 +76,101 @@ pub struct ReadRequest {
     pub timeout_ms: u32,
 }
 
-/// Changes a key.
+/// How much of a key or field to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    /// All of it; an error if it does not fit into a message.
+    Whole,
+    /// One element of a set.
+    Element(ByteBuf),
+    /// A page of a set's elements or a list's items.
+    Page(Page),
+}
+
+/// A stretch of something ordered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Begin here; `None` for the beginning.
+    pub from: Option<ByteBuf>,
+    /// End before this; `None` for the end.
+    pub to: Option<ByteBuf>,
+    /// Begin at the end and go backwards.
+    pub reverse: bool,
+    /// The cursor that came with the page before; `None` for the first page.
+    pub cursor: Option<ByteBuf>,
+    /// How many at the most; a page may have fewer, and still be followed by another.
+    pub limit: u32,
+}
+
+/// Reads the keys of one partition key in the order of their sort keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanRequest {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The kind the client takes the bucket for.
+    pub kind: Kind,
+    /// The partition key.
+    pub partition: ByteBuf,
+    /// Which sort keys.
+    pub page: Page,
+    /// How many replicas must answer; `None` for the bucket's default.
+    pub r: Option<u8>,
+    /// How long the node may take, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// Lists the keys of a bucket that lie in one partition of the ring, in no order that means
+/// anything. The node looks at a bounded number of rows, so a page may be empty and not the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysRequest {
+    /// The bucket's name.
+    pub bucket: String,
+    /// Which partition of the ring.
+    pub ring_partition: u32,
+    /// The cursor that came with the page before; `None` for the first page.
+    pub cursor: Option<ByteBuf>,
+    /// How many replicas must answer; `None` for the bucket's default.
+    pub r: Option<u8>,
+    /// How long the node may take, in milliseconds.
+    pub timeout_ms: u32,
+}
+
+/// Changes keys of one partition key, as one atomic batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteRequest {
     /// The bucket's name.
     pub bucket: String,
-    /// Which key.
-    pub key: Key,
-    /// What to do.
-    pub mutation: Mutation,
-    /// The context token of the read or write that this write builds on; empty for none.
-    pub context: ByteBuf,
+    /// The partition key.
+    pub partition: ByteBuf,
+    /// What to change, each sort key once.
+    pub items: Vec<WriteItem>,
     /// The operation's name, the same in every retry.
     pub operation: OperationId,
     /// Milliseconds since the operation was first tried, by the client's steady clock.
     pub age_ms: u64,
+    /// How long what is written lasts, in milliseconds; `None` for ever.
+    pub ttl_ms: Option<u64>,
     /// How many replicas must have it; `None` for the bucket's default.
     pub w: Option<u8>,
     /// How durable at each of them; `None` for the bucket's default.
     pub durability: Option<Durability>,
-    /// Answer with the key's state at the coordinator after the write.
+    /// Answer with the key's state at the coordinator after the write; for one item only.
     pub return_value: bool,
     /// How long the node may take, in milliseconds.
     pub timeout_ms: u32,
 }
 
-/// A change of one key. Each belongs to one kind of bucket, `Delete` to all.
+/// The changes of one key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Mutation {
-    /// `value`: write these bytes over what the context covers.
-    Put(ByteBuf),
-    /// Any kind: remove what the context covers, or without one what the coordinator sees.
-    Delete,
-    /// `counter`: add, or with a negative amount subtract.
-    Increment(i64),
-    /// `set`: put the elements in, atomically.
-    Add(Vec<ByteBuf>),
-    /// `set`: take the elements out, atomically: what the context covers of them, or without one
-    /// what the coordinator sees.
-    Remove(Vec<ByteBuf>),
+pub struct WriteItem {
+    /// Its sort key.
+    pub sort: ByteBuf,
+    /// The changes, in order.
+    pub edits: Vec<Edit>,
+    /// The context token of the read or write that this write builds on; empty for none.
+    pub context: ByteBuf,
+    /// Write only if the key shows nothing at the coordinator that the context does not cover.
+    pub only_if_current: bool,
 }
 
 /// Makes a bucket, or confirms one with the same properties.

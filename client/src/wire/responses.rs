@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{Durability, Failure, Kind};
+use super::{Durability, Failure, Key, Kind};
 
 /// The answer to a [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Response {
     /// To a read.
     Read(ReadResponse),
+    /// To a scan.
+    Scanned(ScanResponse),
+    /// To a listing of keys.
+    Keys(KeysResponse),
     /// To a write.
     Written(WriteResponse),
     /// To a topology request.
@@ -33,6 +37,8 @@ pub struct ReadResponse {
     pub context: ByteBuf,
     /// How many replicas the answer was joined from.
     pub answered: u8,
+    /// Of a page: where to go on; `None` at the end.
+    pub next: Option<ByteBuf>,
 }
 
 /// A key's state by kind. A key that was never written, or was deleted, is the empty one.
@@ -42,15 +48,78 @@ pub enum State {
     Value(Vec<ByteBuf>),
     /// The counter's value.
     Counter(i64),
-    /// The elements, in byte order.
+    /// The elements of a set of any kind, in byte order.
     Set(Vec<ByteBuf>),
+    /// What the register was assigned last.
+    Register(Option<ByteBuf>),
+    /// A maximum or minimum; none if nothing was offered.
+    Number(Option<i64>),
+    /// Is the flag on?
+    Flag(bool),
+    /// About how many different things the sketch has seen.
+    Estimate(u64),
+    /// The items of a list, in order.
+    List(Vec<Item>),
+    /// The fields of a map, in byte order of their names.
+    Map(Vec<Field>),
+}
+
+/// An item of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// Where it is: a name for it, ordered as the list is.
+    pub position: ByteBuf,
+    /// What it is.
+    pub item: ByteBuf,
+}
+
+/// A field of a map. A name may stand for one field of each kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name.
+    pub name: ByteBuf,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its state.
+    pub state: State,
+}
+
+/// The keys of a partition key, in the order of their sort keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScanResponse {
+    /// The keys that hold something.
+    pub keys: Vec<ScannedKey>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<ByteBuf>,
+    /// How many replicas the answer was joined from.
+    pub answered: u8,
+}
+
+/// One key of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannedKey {
+    /// Its sort key.
+    pub sort: ByteBuf,
+    /// Its state.
+    pub state: State,
+    /// The context token for a write over it.
+    pub context: ByteBuf,
+}
+
+/// Keys of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeysResponse {
+    /// The keys that hold something.
+    pub keys: Vec<Key>,
+    /// Where to go on; `None` at the end of the ring's partition.
+    pub next: Option<ByteBuf>,
 }
 
 /// A write that reached what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteResponse {
-    /// The context after the write: the next write over it needs no read.
-    pub context: ByteBuf,
+    /// For each key its context after the write: the next write over it needs no read.
+    pub contexts: Vec<ByteBuf>,
     /// How many replicas had it when the answer was given.
     pub acks: u8,
     /// The state at the coordinator, if it was asked for.

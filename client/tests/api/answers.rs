@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
-use crate::fake::{Action, Fake, read, written};
-use starling::wire::{Mutation, Request, State};
+use crate::fake::{Action, Fake, mutation, read, written};
+use starling::wire::{Mutation, Part, Request, State};
 use starling::{Client, Context, Durability, ErrorKind, OperationId, Outcome};
 
 fn values(values: &[&'static [u8]]) -> State {
@@ -40,7 +40,7 @@ async fn a_read_gives_value_and_context_and_a_write_passes_it_on() {
     let contexts: Vec<_> = fake
         .writes()
         .into_iter()
-        .map(|(_, write)| write.context.into_vec())
+        .map(|(_, mut write)| write.items.remove(0).context.into_vec())
         .collect();
     assert_eq!(contexts, [b"seen".to_vec(), b"after".to_vec()]);
 }
@@ -80,7 +80,7 @@ async fn options_reach_the_node() {
         (Some(3), Some(Durability::Synced))
     );
     assert_eq!((write.operation, write.return_value), (operation, true));
-    assert_eq!(write.mutation, Mutation::Put(ByteBuf::from(b"x")));
+    assert_eq!(mutation(&write), &Mutation::Put(ByteBuf::from(b"x")));
     assert!(write.timeout_ms > 0);
 }
 
@@ -110,8 +110,9 @@ async fn an_update_writes_over_all_that_it_saw() {
         .await
         .unwrap();
     let (_, write) = fake.writes().remove(0);
-    assert_eq!(write.mutation, Mutation::Put(ByteBuf::from(b"ab")));
-    assert_eq!(write.context.as_slice(), b"seen");
+    assert_eq!(mutation(&write), &Mutation::Put(ByteBuf::from(b"ab")));
+    assert_eq!(write.items[0].context.as_slice(), b"seen");
+    assert!(write.items[0].only_if_current);
 }
 
 #[tokio::test]
@@ -142,7 +143,7 @@ async fn counters_and_sets_have_operations_of_their_own() {
     let mutations: Vec<_> = fake
         .writes()
         .into_iter()
-        .map(|(_, write)| write.mutation)
+        .map(|(_, write)| mutation(&write).clone())
         .collect();
     let element = |text: &str| ByteBuf::from(text.as_bytes());
     let expected = [
@@ -175,7 +176,7 @@ async fn a_set_is_read_whole_or_asked_for_one_element() {
     let Some(Request::Read(last)) = requests.last() else {
         panic!("a read was sent")
     };
-    assert_eq!(last.element, Some(ByteBuf::from(b"rust")));
+    assert_eq!(last.part, Part::Element(ByteBuf::from(b"rust")));
 }
 
 #[tokio::test]

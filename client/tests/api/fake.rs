@@ -15,8 +15,8 @@ use starling::transport::{
     TrustRoots,
 };
 use starling::wire::{
-    Bucket, Durability, Failure, FailureKind, Kind, MemberAddress, Outcome, ReadResponse, Request,
-    Response, State, Topology, WriteRequest, WriteResponse, decode, encode,
+    Bucket, Durability, Failure, FailureKind, Kind, MemberAddress, Mutation, Outcome, ReadResponse,
+    Request, Response, State, Topology, WriteRequest, WriteResponse, decode, encode,
 };
 use starling::{Client, ClientBuilder, Tls};
 
@@ -78,6 +78,13 @@ impl Fake {
         }
     }
 
+    /// From now on all nodes tell of one more bucket.
+    pub(crate) fn add_bucket(&self, name: &str, kind: Kind) {
+        for node in &self.nodes {
+            node.lock().topology.buckets.push(bucket(name, kind));
+        }
+    }
+
     pub(crate) fn builder(&self) -> ClientBuilder {
         let (certificate, key) = self.credentials();
         Client::builder()
@@ -130,17 +137,6 @@ impl Fake {
             name: format!("kv-{}", node.id.0),
             addresses: vec![node.address.to_string()],
         };
-        let bucket = |name: &str, kind| {
-            let (name, durability) = (name.to_owned(), Durability::Wal);
-            Bucket {
-                name,
-                kind,
-                n: 3,
-                r: 2,
-                w: 2,
-                durability,
-            }
-        };
         Topology {
             cluster: ByteBuf::from(CLUSTER.0.to_be_bytes()),
             layout: ByteBuf::from(rmp_serde::to_vec(layout).expect("layouts encode")),
@@ -149,8 +145,22 @@ impl Fake {
                 bucket("values", Kind::Value),
                 bucket("counters", Kind::Counter),
                 bucket("sets", Kind::Set),
+                bucket("lists", Kind::List),
+                bucket("maps", Kind::Map),
             ],
         }
+    }
+}
+
+fn bucket(name: &str, kind: Kind) -> Bucket {
+    let (name, durability) = (name.to_owned(), Durability::Wal);
+    Bucket {
+        name,
+        kind,
+        n: 3,
+        r: 2,
+        w: 2,
+        durability,
     }
 }
 
@@ -276,8 +286,16 @@ pub(crate) fn roles(count: u64, counter: u64) -> Roles {
 }
 
 pub(crate) fn written(context: &[u8]) -> Action {
+    written_all(&[context])
+}
+
+/// A write of several keys.
+pub(crate) fn written_all(contexts: &[&[u8]]) -> Action {
     Action::Reply(Response::Written(WriteResponse {
-        context: ByteBuf::from(context),
+        contexts: contexts
+            .iter()
+            .map(|context| ByteBuf::from(*context))
+            .collect(),
         acks: 2,
         state: None,
         repeated: false,
@@ -285,12 +303,25 @@ pub(crate) fn written(context: &[u8]) -> Action {
 }
 
 pub(crate) fn read(state: State, context: &[u8]) -> Action {
+    page(state, context, None)
+}
+
+/// A page of something, and where to go on.
+pub(crate) fn page(state: State, context: &[u8], next: Option<&[u8]>) -> Action {
     let context = ByteBuf::from(context);
     Action::Reply(Response::Read(ReadResponse {
         state,
         context,
         answered: 2,
+        next: next.map(ByteBuf::from),
     }))
+}
+
+/// The mutation of a write that has one change of one key.
+pub(crate) fn mutation(write: &WriteRequest) -> &Mutation {
+    assert_eq!(write.items.len(), 1, "one key is written");
+    assert_eq!(write.items[0].edits.len(), 1, "one thing is changed");
+    &write.items[0].edits[0].mutation
 }
 
 pub(crate) fn failed(kind: FailureKind, outcome: Outcome) -> Action {

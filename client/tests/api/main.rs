@@ -3,5 +3,9 @@
 mod answers;
 mod errors;
 mod fake;
+mod kinds;
+mod many;
 mod retries;
 mod routing;
+mod scans;
+mod typed;

@@ -273,3 +273,78 @@ async fn a_cluster_in_trouble_is_spared_when_the_budget_is_spent() {
     // 60 first tries, 10 from the reserve, 6 earned, and a few that come back with time.
     assert!((60..=60 + 10 + 6 + 10).contains(&asked), "{asked}");
 }
+
+#[tokio::test]
+async fn a_fresh_client_does_not_wait_long_for_an_owner_that_is_down() {
+    let fake = troubled(0, |_| Action::Silence);
+    let client = fake.client().await;
+    // The client is connected to the first node, its seed, and to no other yet.
+    let down = fake.nodes[1].id;
+    let key = (0..).map(|key| format!("key-{key}"));
+    let mut key = key.filter(|key| client.owners("values", key)[0].node == down);
+    let key = key.next().expect("every node owns something first");
+    fake.nodes[1].stop().await;
+    let begun = Instant::now();
+    let written = client.bucket("values").put(&key, "x").await.unwrap();
+    assert_ne!(written.node(), down);
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn seeds_that_are_down_cost_a_quarter_of_a_second_each() {
+    let fake = troubled(0, |_| Action::Silence);
+    fake.nodes[0].stop().await;
+    let begun = Instant::now();
+    let client = fake.client().await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(client.topology().nodes().count(), 3);
+}
+
+#[tokio::test]
+async fn an_error_keeps_what_a_node_said_and_lists_all_attempts() {
+    let fake = troubled(0, |_| Action::Silence);
+    let client = fake.client().await;
+    let owners = client.owners("values", "ada");
+    fake.node(owners[1].node).respond(|_| {
+        let outcome = Outcome::AppliedBelowQuorum {
+            acks: 1,
+            required: 2,
+        };
+        failed(FailureKind::QuorumNotReached, outcome)
+    });
+    fake.node(owners[0].node).stop().await;
+    fake.node(owners[2].node).stop().await;
+    let put = client
+        .bucket("values")
+        .put("ada", "x")
+        .timeout(Duration::from_secs(1));
+    let error = put.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QuorumNotReached, "{error}");
+    assert_eq!(error.node(), Some(owners[1].node));
+    let kinds: Vec<_> = error
+        .tried()
+        .iter()
+        .map(|tried| (tried.node, tried.kind))
+        .collect();
+    assert!(
+        kinds.contains(&(owners[0].node, ErrorKind::Unreachable)),
+        "{kinds:?}"
+    );
+    assert!(
+        kinds.contains(&(owners[1].node, ErrorKind::QuorumNotReached)),
+        "{kinds:?}"
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains(&format!("node {} unreachable", owners[0].node)),
+        "{text}"
+    );
+}

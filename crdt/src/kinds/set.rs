@@ -10,10 +10,28 @@
 //! | remove e, remove e | e is out |
 //! | add e, clear | e is in |
 //!
+//! A grow-only set has the same rows and adds, and its bucket takes no removals. Where removals
+//! must win, see [`super::remove_wins`].
+//!
 //! Source: Bieniusa et al., *An Optimized Conflict-free Replicated Set* (2012), decomposed into
 //! rows as in *Big(ger) Sets* (PaPoC'16).
 
+use bytes::Bytes;
+
+use crate::kinds::Edit;
 use crate::row::Row;
+
+/// Puts the element in, over the adds that are seen of it here.
+#[must_use]
+pub fn add(row: &Row) -> Edit {
+    Edit::put(row, Bytes::new())
+}
+
+/// Takes the element out: exactly the adds that are seen of it here.
+#[must_use]
+pub fn remove(row: &Row) -> Edit {
+    Edit::remove(row)
+}
 
 /// Is the element in the set, as its joined row says?
 #[must_use]
@@ -32,6 +50,7 @@ mod tests {
             let version = Version {
                 hlc: Hlc::at(0),
                 op: None,
+                expires_ms: None,
                 body: "".into(),
             };
             Row::write(

@@ -61,6 +61,7 @@ mod tests {
         let version = Version {
             hlc: Hlc::at(100 - node),
             op,
+            expires_ms: None,
             body: body.into(),
         };
         let dot = Dot::new(Actor { node, nonce: 0 }, 1);

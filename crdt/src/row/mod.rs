@@ -38,8 +38,30 @@ pub struct Version {
     pub hlc: Hlc,
     /// The client's operation, if it named one.
     pub op: Option<OpId>,
+    /// When it ends, in milliseconds since the Unix epoch by the coordinator's stamp: part of the
+    /// version, so that every replica hides it alike. `None` for never.
+    pub expires_ms: Option<u64>,
     /// What the kind of the bucket makes of it: a value, a counter's share, nothing.
     pub body: Bytes,
+}
+
+impl Version {
+    /// A version that never ends.
+    #[must_use]
+    pub fn new(hlc: Hlc, op: Option<OpId>, body: Bytes) -> Self {
+        Self {
+            hlc,
+            op,
+            expires_ms: None,
+            body,
+        }
+    }
+
+    /// Is it hidden from a reader whose clock says `now_ms`?
+    #[must_use]
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|end| end <= now_ms)
+    }
 }
 
 /// The versions of one `(key, part)` that nothing known here has overwritten.
@@ -73,7 +95,7 @@ impl Row {
     /// ```
     /// use crdt::{Actor, Context, Dot, Hlc, Row, Version};
     ///
-    /// let version = |body: &'static str| Version { hlc: Hlc::at(0), op: None, body: body.into() };
+    /// let version = |body: &'static str| Version::new(Hlc::at(0), None, body.into());
     /// let (a, b) = (Actor { node: 1, nonce: 1 }, Actor { node: 2, nonce: 2 });
     /// let old = Row::write(Dot::new(a, 1), version("old"), Context::default());
     /// let new = Row::write(Dot::new(b, 1), version("new"), old.seen());
@@ -105,6 +127,38 @@ impl Row {
     /// Drops from the context what the vnode's clock already explains.
     pub fn strip(&mut self, clock: &Clock) {
         self.context.strip(clock);
+    }
+
+    /// The same row with other bodies.
+    #[must_use]
+    pub fn map_bodies(&self, mut change: impl FnMut(&Bytes) -> Bytes) -> Self {
+        let mut row = self.clone();
+        for version in row.versions.values_mut() {
+            version.body = change(&version.body);
+        }
+        row
+    }
+
+    /// Leaves out the versions that are over at `now_ms` (milliseconds since the Unix epoch): what
+    /// a reader must not see.
+    pub fn hide_expired(&mut self, now_ms: u64) {
+        self.versions
+            .retain(|_, version| !version.is_expired(now_ms));
+    }
+
+    /// Takes out the versions that were over at `now_ms`, and remembers their dots as kills until
+    /// the clock explains them (I2). True if there were any.
+    pub fn remove_expired(&mut self, now_ms: u64) -> bool {
+        let before = self.versions.len();
+        let context = &mut self.context;
+        self.versions.retain(|&dot, version| {
+            let is_over = version.is_expired(now_ms);
+            if is_over {
+                context.insert(dot);
+            }
+            !is_over
+        });
+        self.versions.len() < before
     }
 
     /// The context that a reader of this row takes away: the row's, and the versions it saw as
@@ -146,8 +200,9 @@ impl Row {
     /// Canonical bytes.
     ///
     /// ```text
-    ///   u8 format = 1 | varint versions | each: dot, u64 hlc, u8 has-op, [24 B op], bytes body
-    ///                 | context
+    ///   u8 format = 1 | varint versions | each: dot, u64 hlc, u8 marks, [24 B op], [u64 end],
+    ///                 bytes body | context
+    ///   marks: 1 an operation is named, 2 it expires
     /// ```
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -162,9 +217,18 @@ impl Row {
         for (dot, version) in &self.versions {
             dot.encode(&mut encoder);
             encoder.u64(version.hlc.to_bits());
-            encoder.u8(u8::from(version.op.is_some()));
+            let named = if version.op.is_some() { NAMED } else { 0 };
+            let expires = if version.expires_ms.is_some() {
+                EXPIRES
+            } else {
+                0
+            };
+            encoder.u8(named | expires);
             if let Some(op) = version.op {
                 op.encode(&mut encoder);
+            }
+            if let Some(end) = version.expires_ms {
+                encoder.u64(end);
             }
             encoder.bytes(&version.body);
         }
@@ -210,20 +274,35 @@ impl Row {
 fn decode_version(decoder: &mut Decoder<'_>) -> Result<(Dot, Version), DecodeError> {
     let dot = Dot::decode(decoder)?;
     let hlc = Hlc::from_bits(decoder.u64("version's stamp")?);
-    let op = match decoder.u8("version's operation mark")? {
-        0 => None,
-        1 => Some(OpId::decode(decoder)?),
-        _ => {
-            return Err(DecodeError::Invalid {
-                field: "version's operation mark",
-            });
-        }
+    let marks = decoder.u8("version's marks")?;
+    if marks & !(NAMED | EXPIRES) != 0 {
+        return Err(DecodeError::Invalid {
+            field: "version's marks",
+        });
+    }
+    let op = if marks & NAMED == 0 {
+        None
+    } else {
+        Some(OpId::decode(decoder)?)
+    };
+    let expires_ms = if marks & EXPIRES == 0 {
+        None
+    } else {
+        Some(decoder.u64("version's end")?)
     };
     let body = decoder.owned_bytes("version's body")?;
-    Ok((dot, Version { hlc, op, body }))
+    let version = Version {
+        hlc,
+        op,
+        expires_ms,
+        body,
+    };
+    Ok((dot, version))
 }
 
 const FORMAT: u8 = 1;
+const NAMED: u8 = 1;
+const EXPIRES: u8 = 2;
 
 #[cfg(test)]
 mod tests;

@@ -34,6 +34,7 @@ fn version(dot: Dot) -> Version {
             client: u128::from(node),
             sequence: n,
         }),
+        expires_ms: None,
         body: format!("{node}/{n}").into(),
     }
 }
@@ -220,6 +221,7 @@ fn the_bytes_of_format_1_stay() {
                 client: 5,
                 sequence: 6,
             }),
+            expires_ms: None,
             body: "hi".into(),
         },
         context(&BTreeSet::from([dot(1, 1), dot(2, 300)])),
@@ -229,6 +231,7 @@ fn the_bytes_of_format_1_stay() {
         Version {
             hlc: Hlc::at(0),
             op: None,
+            expires_ms: None,
             body: "".into(),
         },
         Context::default(),

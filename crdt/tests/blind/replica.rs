@@ -225,6 +225,7 @@ fn version(event: Event) -> Version {
     Version {
         hlc: Hlc::at(u64::from(event)),
         op: None,
+        expires_ms: None,
         body: event.to_be_bytes().to_vec().into(),
     }
 }

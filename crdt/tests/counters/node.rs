@@ -8,8 +8,8 @@ use super::Mutant;
 use super::ghost::{Ghost, Operation};
 use crate::common::{Delta, Replica};
 use crdt::codec::Encoder;
-use crdt::kinds::counter::{Applications, Share, value, version};
-use crdt::{Actor, Clock, Context, Dot, Hlc, OpId};
+use crdt::kinds::counter::{Share, value, version};
+use crdt::{Actor, Applications, Clock, Context, Dot, Hlc, OpId};
 
 /// One batch, as it is stored and sent: writes, and the record of the operation behind them.
 #[derive(Debug, Clone, Default)]
@@ -99,7 +99,7 @@ impl Node {
         basis.share.add(dot.counter, operation.amount);
         basis.ghost.added.insert(dot);
         let write = self.write(part, basis);
-        let applications = Applications::new(dot, operation.amount);
+        let applications = Applications::new(dot, dot.counter);
         let record = Record {
             operation,
             applications,
@@ -131,11 +131,9 @@ impl Node {
     pub(crate) fn make_voids(&mut self) -> Batch {
         let mut batch = Batch::default();
         for record in self.records.values().cloned().collect::<Vec<_>>() {
-            let safe = record
-                .applications
-                .winner()
-                .is_some_and(|winner| self.is_safe(winner));
-            for loser in record.applications.losers().filter(|_| safe) {
+            let winner = record.applications.at(0).next();
+            let safe = winner.is_some_and(|winner| self.is_safe(winner));
+            for loser in record.applications.at(0).skip(1).filter(|_| safe) {
                 batch.writes.extend(self.make_void(record.operation, loser));
             }
         }
@@ -220,9 +218,7 @@ impl Node {
             .records
             .entry(record.operation.id)
             .or_insert_with(|| record.clone());
-        for dot in record.applications.dots() {
-            here.applications.insert(dot);
-        }
+        here.applications.join(&record.applications);
     }
 
     fn read(&self, part: &Bytes) -> Basis {

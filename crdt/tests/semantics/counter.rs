@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::common::{Delta, Replica};
 use crate::{observers, permutations};
 use crdt::codec::Encoder;
-use crdt::kinds::counter::{Applications, Share, value, version};
-use crdt::{Actor, Dot, Hlc, Row};
+use crdt::kinds::counter::{Share, value, version};
+use crdt::{Actor, Applications, Dot, Hlc, Row};
 
 fn part(actor: Actor) -> Bytes {
     let mut encoder = Encoder::default();
@@ -98,11 +98,11 @@ fn concurrent_resets_take_away_once() {
 fn an_increment_applied_at_two_coordinators_counts_once() {
     let (mut a, mut b) = (Replica::new(1), Replica::new(2));
     let (first, retry) = (increment(&mut a, 7), increment(&mut b, 7));
-    let mut record = Applications::new(retry.dot, 7);
-    record.insert(first.dot);
-    assert_eq!(record.winner(), Some(first.dot));
+    let mut record = Applications::new(retry.dot, retry.dot.counter);
+    record.insert(first.dot, first.dot.counter);
+    assert_eq!(record.at(0).next(), Some(first.dot));
     a.receive(&retry);
-    let voided = void(&mut a, retry.dot, record.amount());
+    let voided = void(&mut a, retry.dot, 7);
     all_count(&[first, retry, voided], 7);
 }
 
@@ -166,16 +166,14 @@ struct Coordinator {
 fn meet(a: &mut Coordinator, b: &mut Coordinator) {
     a.replica.pull(&b.replica, b"");
     b.replica.pull(&a.replica, b"");
-    for dot in a.record.dots() {
-        b.record.insert(dot);
-    }
+    b.record.join(&a.record);
     a.record = b.record.clone();
     for coordinator in [a, b] {
-        let losers: Vec<Dot> = coordinator.record.losers().collect();
+        let losers: Vec<Dot> = coordinator.record.at(0).skip(1).collect();
         for loser in losers {
             let row = coordinator.replica.row(&part(loser.actor));
             if !share(&row).is_settled(loser.counter) {
-                void(&mut coordinator.replica, loser, coordinator.record.amount());
+                void(&mut coordinator.replica, loser, 7);
             }
         }
     }
@@ -186,7 +184,7 @@ fn three_coordinators_that_meet_in_pairs_in_any_order_count_once() {
     let fresh = |node| {
         let mut replica = Replica::new(node);
         let dot = increment(&mut replica, 7).dot;
-        let record = Applications::new(dot, 7);
+        let record = Applications::new(dot, dot.counter);
         Coordinator { replica, record }
     };
     for order in permutations(&[(0, 1), (0, 2), (1, 2)]) {

@@ -3,9 +3,17 @@
 //! Each cell is tried on small replicas. Whatever was written concurrently reaches further
 //! replicas in every order, twice, and by pulls, and all of them must show the same.
 
+mod bounded;
 #[path = "../common/mod.rs"]
 mod common;
 mod counter;
+mod extremum;
+mod flag;
+mod hll;
+mod list;
+mod map;
+mod register;
+mod remove_wins;
 mod set;
 mod strip;
 mod value;
@@ -13,6 +21,7 @@ mod value;
 use bytes::Bytes;
 
 use common::{Delta, Replica};
+use crdt::kinds::Edit;
 use crdt::{Hlc, OpId, Version};
 
 /// Replicas that got the deltas in every order and twice, and one that pulled from the last.
@@ -51,10 +60,17 @@ fn permutations<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
     all
 }
 
+/// Coordinates what a kind wants written, stamped `stamp`.
+fn apply(replica: &mut Replica, part: &Bytes, edit: Edit, stamp: u64) -> Delta {
+    let version = |body| Version::new(Hlc::at(stamp), None, body);
+    replica.write(part.clone(), edit.body.map(version), edit.context)
+}
+
 fn version(body: &'static str, op: Option<OpId>) -> Version {
     Version {
         hlc: Hlc::at(1),
         op,
+        expires_ms: None,
         body: Bytes::from_static(body.as_bytes()),
     }
 }

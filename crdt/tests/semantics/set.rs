@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use crate::common::{Delta, Replica};
-use crate::{observers, version};
-use crdt::kinds::set::contains;
+use crate::{apply, observers, version};
+use crdt::kinds::set::{self as kind, contains};
 
 const E: Bytes = Bytes::from_static(b"e");
 const F: Bytes = Bytes::from_static(b"f");
@@ -102,4 +102,16 @@ fn a_removed_element_can_come_back() {
     let (mut a, _, old) = two_with_e();
     let deltas = [old, remove(&mut a, &E), add(&mut a, &E)];
     all_hold(&deltas, &E, true);
+}
+
+#[test]
+fn what_the_kind_writes_is_what_the_table_says() {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    let edit = kind::add(&a.row(&E));
+    let old = apply(&mut a, &E, edit, 1);
+    b.receive(&old);
+    let (edit, removal) = (kind::add(&a.row(&E)), kind::remove(&b.row(&E)));
+    let removed = apply(&mut b, &E, removal, 1);
+    all_hold(&[old.clone(), removed.clone()], &E, false);
+    all_hold(&[old, removed, apply(&mut a, &E, edit, 1)], &E, true);
 }

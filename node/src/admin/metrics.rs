@@ -356,6 +356,7 @@ fn outcome(response: &Response) -> &'static str {
         FailureKind::BadContext => "bad_context",
         FailureKind::BadRequest => "bad_request",
         FailureKind::BadOperation => "bad_operation",
+        FailureKind::NotCurrent => "not_current",
         FailureKind::DiskFull => "disk_full",
         FailureKind::Storage => "storage",
         FailureKind::ShuttingDown => "shutting_down",

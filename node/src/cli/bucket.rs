@@ -3,10 +3,10 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::data::{KindName, kind_name};
+use super::data::kind_parser;
 use super::exit::Exit;
 use super::output::{Output, Word};
-use starling::{BucketProperties, Client, Durability};
+use starling::{BucketProperties, Client, Durability, Kind};
 
 /// Making and listing buckets.
 #[derive(Debug, Clone, Subcommand)]
@@ -16,8 +16,8 @@ pub(crate) enum BucketCommand {
         /// 1 to 255 letters, digits, '.', '_' and '-'.
         name: String,
         /// What its keys hold; fixed for its life.
-        #[arg(long, value_enum, default_value = "value")]
-        kind: KindName,
+        #[arg(long, value_parser = kind_parser(), default_value = "value")]
+        kind: Kind,
         /// Replicas of each key, 1 to 7; fixed for its life. The cluster's default if not given.
         #[arg(long, value_name = "COUNT")]
         n: Option<u8>,
@@ -30,7 +30,7 @@ impl BucketCommand {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
         match self {
             Self::Create { name, kind, n } => {
-                let mut bucket = client.create_bucket(name).kind(kind.into());
+                let mut bucket = client.create_bucket(name).kind(kind);
                 if let Some(n) = n {
                     bucket = bucket.n(n);
                 }
@@ -51,7 +51,7 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
         let bucket = |bucket: &BucketProperties| {
             json!({
                 "name": bucket.name,
-                "kind": kind_name(bucket.kind),
+                "kind": bucket.kind.name(),
                 "n": bucket.n,
                 "r": bucket.r,
                 "w": bucket.w,
@@ -69,7 +69,7 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
     let row = |bucket: &BucketProperties| -> Vec<Word> {
         vec![
             bucket.name.clone().into(),
-            kind_name(bucket.kind).into(),
+            bucket.kind.name().into(),
             bucket.n.to_string().into(),
             bucket.r.to_string().into(),
             bucket.w.to_string().into(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::data::{Target, kind_name};
+use super::data::Target;
 use super::exit::Exit;
 use super::output::{Output, Paint};
 use super::text::{bytes_json, excerpt};
@@ -36,7 +36,7 @@ fn print(inspection: &Inspection, target: &Target, output: Output) -> anyhow::Re
         "{} {}   {}   n={}   token {token:016x}   partition {partition}",
         bucket.name,
         target.key(),
-        kind_name(bucket.kind),
+        bucket.kind.name(),
         bucket.n
     ))?;
     for (place, replica) in replicas.iter().enumerate() {
@@ -165,7 +165,7 @@ fn to_json(inspection: &Inspection) -> Value {
     json!({
         "v": 1,
         "bucket": inspection.bucket.name,
-        "kind": kind_name(inspection.bucket.kind),
+        "kind": inspection.bucket.kind.name(),
         "n": inspection.bucket.n,
         "token": format!("{:016x}", inspection.token),
         "partition": inspection.partition,

@@ -1,7 +1,8 @@
 //! One event as the dotlog keeps it and as it travels: everything that its dot stands for.
 
-use super::keys::{RowKey, Tag};
+use super::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
+use crdt::kinds::Leaf;
 use crdt::{Dot, Hlc, OpId};
 
 /// An event: one dot names one row and one operation, for ever.
@@ -29,6 +30,8 @@ pub struct Event {
 pub struct Operation {
     /// Its name, the same in every retry.
     pub id: OpId,
+    /// A hash of all that was asked: a name that is used again for something else is found out.
+    pub digest: u32,
     /// What it does.
     pub effect: Effect,
 }
@@ -36,11 +39,11 @@ pub struct Operation {
 /// What an operation does to its key, by how a retry is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Puts or adds: the version carries the operation's name.
+    /// Writes a version, which carries the operation's name.
     Carried,
-    /// Adds this amount to a counter: a record is kept.
+    /// Adds this amount to a counter.
     Increment(i64),
-    /// Removes or resets what was seen: a record is kept, so that a retry removes no more.
+    /// Removes or resets what was seen.
     Removal,
 }
 
@@ -49,14 +52,15 @@ impl Event {
     #[must_use]
     pub fn has_version(&self) -> bool {
         let is_put = |operation: Operation| operation.effect == Effect::Carried;
-        self.row.tag() == Tag::Share || self.operation.is_some_and(is_put)
+        self.row.leaf() == Leaf::Share || self.operation.is_some_and(is_put)
     }
 
     /// The dotlog's value: all but the dot, which is the key.
     ///
     /// ```text
-    ///   u8 format = 1 | u64 hlc | varint dots before in the span | varint dots after
-    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal; [24 B id]; [zigzag amount]
+    ///   u8 format = 2 | u64 hlc | varint dots before in the span | varint dots after
+    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal; [24 B id, varint digest];
+    ///     [zigzag amount]
     ///   | row key
     /// ```
     #[must_use]
@@ -141,7 +145,7 @@ impl Event {
 }
 
 fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
-    let Some(Operation { id, effect }) = operation else {
+    let Some(Operation { id, digest, effect }) = operation else {
         return encoder.u8(0);
     };
     encoder.u8(match effect {
@@ -150,6 +154,7 @@ fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
         Effect::Removal => 3,
     });
     id.encode(encoder);
+    encoder.varint(u64::from(digest));
     if let Effect::Increment(amount) = effect {
         encoder.signed(i128::from(amount));
     }
@@ -161,6 +166,8 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, Deco
         return Ok(None);
     }
     let id = OpId::decode(decoder)?;
+    let digest = u32::try_from(decoder.varint("digest")?)
+        .map_err(|_wide| DecodeError::Invalid { field: "digest" })?;
     let effect = match mark {
         1 => Effect::Carried,
         2 => {
@@ -174,10 +181,10 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, Deco
             });
         }
     };
-    Ok(Some(Operation { id, effect }))
+    Ok(Some(Operation { id, digest, effect }))
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 #[cfg(test)]
 mod tests {
@@ -186,13 +193,14 @@ mod tests {
     use ring::{BucketId, Token};
 
     use super::{Effect, Event, Operation};
-    use crate::protocol::keys::{KeyPrefix, Tag};
+    use crate::protocol::keys::KeyPrefix;
+    use crdt::kinds::Leaf;
 
     fn event() -> Event {
         let prefix = KeyPrefix::new(3, Token(0x0102), BucketId(0x0304), b"k", b"");
         Event {
             dot: Dot::new(Actor { node: 1, nonce: 2 }, 7),
-            row: prefix.row(Tag::Value, b""),
+            row: prefix.row(Leaf::Value, b""),
             first: 6,
             last: 8,
             hlc: Hlc::from_bits(5),
@@ -201,17 +209,18 @@ mod tests {
                     client: 1,
                     sequence: 2,
                 },
+                digest: 0x0304_0506,
                 effect: Effect::Increment(-3),
             }),
         }
     }
 
     #[test]
-    fn the_bytes_of_format_1_stay() {
+    fn the_bytes_of_format_2_stay() {
         let bytes = event().encode_value();
-        let mut expected = vec![1, 0, 0, 0, 0, 0, 0, 0, 5, 1, 1, 2];
+        let mut expected = vec![2, 0, 0, 0, 0, 0, 0, 0, 5, 1, 1, 2];
         expected.extend_from_slice(&[0; 15]);
-        expected.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 5]);
+        expected.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0x86, 0x8a, 0x90, 0x18, 5]);
         expected.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4]);
         expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
         assert_eq!(bytes, expected);

@@ -55,6 +55,18 @@ pub trait Source {
         to: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError>;
+
+    /// Visits the same keys from the last to the first, until the visitor breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError>;
 }
 
 /// The store could not be read, or holds bytes that nothing here wrote. The batch at hand is given
@@ -184,6 +196,18 @@ impl<'a> Stage<'a> {
         self.changes
     }
 
+    /// What the batch changes in a range.
+    fn staged(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+    ) -> impl DoubleEndedIterator<Item = Staged<'_>> {
+        // A range whose ends are the wrong way round is empty.
+        let bounds = (Bound::Included(from), Bound::Excluded(to.max(from)));
+        self.changes.of(family).range::<[u8], _>(bounds)
+    }
+
     /// Stages a value.
     pub fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
         self.changes.insert(family, key, Some(value));
@@ -259,42 +283,70 @@ impl Source for Stage<'_> {
         to: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
-        let bounds = (Bound::Included(from), Bound::Excluded(to));
-        if from >= to {
-            return Ok(());
-        }
-        let mut staged = self.changes.of(family).range::<[u8], _>(bounds).peekable();
-        let mut stopped = false;
-        self.source.scan(family, from, to, &mut |key, value| {
-            while let Some((at, earlier)) = staged.next_if(|(at, _)| &at[..] < key) {
-                if earlier
-                    .as_ref()
-                    .is_some_and(|earlier| visit(at, earlier).is_break())
-                {
-                    stopped = true;
-                    return ControlFlow::Break(());
-                }
-            }
-            let step = match staged.next_if(|(at, _)| at[..] == *key) {
-                Some((_, None)) => ControlFlow::Continue(()),
-                Some((_, Some(staged))) => visit(key, staged),
-                None => visit(key, value),
-            };
-            stopped = step.is_break();
-            step
-        })?;
-        if !stopped {
-            for (at, value) in staged {
-                if value
-                    .as_ref()
-                    .is_some_and(|value| visit(at, value).is_break())
-                {
-                    break;
-                }
-            }
-        }
-        Ok(())
+        let staged = self.staged(family, from, to);
+        let is_before = |a: &[u8], b: &[u8]| a < b;
+        merge(staged, is_before, visit, &mut |visit| {
+            self.source.scan(family, from, to, visit)
+        })
     }
+
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError> {
+        let staged = self.staged(family, from, to).rev();
+        let is_before = |a: &[u8], b: &[u8]| a > b;
+        merge(staged, is_before, visit, &mut |visit| {
+            self.source.scan_back(family, from, to, visit)
+        })
+    }
+}
+
+/// How the source under a batch is scanned.
+type Scan<'a> = dyn FnMut(&mut Visit<'_>) -> Result<(), SourceError> + 'a;
+
+/// A key that the batch changes, with its new value.
+type Staged<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
+
+/// Scans what lies under a batch, and shows `visit` each key as it will be after the batch.
+#[expect(
+    single_use_lifetimes,
+    reason = "an anonymous lifetime is not allowed here"
+)]
+fn merge<'a>(
+    staged: impl Iterator<Item = Staged<'a>>,
+    is_before: impl Fn(&[u8], &[u8]) -> bool,
+    visit: &mut Visit<'_>,
+    scan: &mut Scan<'_>,
+) -> Result<(), SourceError> {
+    let mut staged = staged.peekable();
+    let mut stopped = false;
+    scan(&mut |key, value| {
+        while let Some((at, new)) = staged.next_if(|(at, _)| is_before(at, key)) {
+            if new.as_ref().is_some_and(|new| visit(at, new).is_break()) {
+                stopped = true;
+                return ControlFlow::Break(());
+            }
+        }
+        let step = match staged.next_if(|(at, _)| at[..] == *key) {
+            Some((_, None)) => ControlFlow::Continue(()),
+            Some((_, Some(staged))) => visit(key, staged),
+            None => visit(key, value),
+        };
+        stopped = step.is_break();
+        step
+    })?;
+    if !stopped {
+        for (at, new) in staged {
+            if new.as_ref().is_some_and(|new| visit(at, new).is_break()) {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Stage<'_> {

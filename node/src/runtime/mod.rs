@@ -25,7 +25,7 @@ mod init;
 mod node;
 mod peers;
 mod shell;
-mod source;
+pub mod source;
 mod start;
 #[cfg(test)]
 mod tests;

@@ -5,14 +5,26 @@ use crate::store::{Batch, Direction, KeyRange, StoreError, Table, View};
 
 /// A store, or a snapshot of one, as the protocol reads it.
 #[derive(Debug)]
-pub(crate) struct StoreSource<'a> {
+pub struct StoreSource<'a> {
     view: &'a dyn View,
 }
 
 impl<'a> StoreSource<'a> {
     /// Reads from `view`.
-    pub(crate) fn new(view: &'a dyn View) -> Self {
+    #[must_use]
+    pub fn new(view: &'a dyn View) -> Self {
         Self { view }
+    }
+
+    fn scan_in(
+        &self,
+        direction: Direction,
+        family: Family,
+        range: KeyRange<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError> {
+        let scanned = self.view.scan(table(family), range, direction, visit);
+        scanned.map_err(|error| source_error(&error))
     }
 }
 
@@ -30,15 +42,32 @@ impl Source for StoreSource<'_> {
         to: &[u8],
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
-        let range = KeyRange::between(from, to);
-        self.view
-            .scan(table(family), range, Direction::Forward, visit)
-            .map_err(|error| source_error(&error))
+        self.scan_in(
+            Direction::Forward,
+            family,
+            KeyRange::between(from, to),
+            visit,
+        )
+    }
+
+    fn scan_back(
+        &self,
+        family: Family,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError> {
+        self.scan_in(
+            Direction::Backward,
+            family,
+            KeyRange::between(from, to),
+            visit,
+        )
     }
 }
 
 /// Puts the changes of a commit into a batch.
-pub(crate) fn fill(batch: &mut Batch, changes: &Changes) {
+pub fn fill(batch: &mut Batch, changes: &Changes) {
     for (family, key, value) in changes.iter() {
         match value {
             Some(value) => batch.put(table(family), key, value),

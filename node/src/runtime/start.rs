@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::committer::last_stamp;
 use super::shell::STATE_FILE;
+use super::source::{StoreSource, fill};
 use crate::config::{self, Config, EngineKind};
 use crate::protocol::cluster::{ClusterState, Hello, MAX_STATE, StateError};
+use crate::protocol::vnode::mark_all_behind;
 use crate::store::{
-    Barrier, DataDirectory, DirectoryError, Engine, Identity as Owner, LastShutdown, MemoryEngine,
-    StoreError,
+    Barrier, Batch, DataDirectory, DirectoryError, Engine, Identity as Owner, LastShutdown,
+    MemoryEngine, StoreError,
 };
 use ring::NodeId;
 use starling::transport::{
@@ -38,6 +40,11 @@ pub enum StartError {
     Directory(DirectoryError),
     /// The store cannot be opened, or cannot be read.
     Store(StoreError),
+    /// What the store holds of vnodes cannot be read.
+    Marks {
+        /// Why not.
+        reason: String,
+    },
     /// The engine is not part of this build.
     NoSuchEngine {
         /// Its name.
@@ -78,6 +85,11 @@ impl fmt::Display for StartError {
             ),
             Self::Directory(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Marks { reason } => write!(
+                f,
+                "the store's vnodes cannot be marked as catching up ({reason}); nothing was \
+                 started: try again"
+            ),
             Self::NoSuchEngine { engine } => write!(
                 f,
                 "this build has no engine `{engine}`; nothing was started: use one that was built \
@@ -154,6 +166,10 @@ impl Opened {
         let floor = last_stamp(&*engine).map_err(StartError::Store)?;
         let state = read_state(&directory)?;
         let seed = random()?;
+        if last.may_have_lost_wal() {
+            mark_behind(&*engine)?;
+            directory.mark_begun().map_err(StartError::Directory)?;
+        }
         Ok(Self {
             config,
             here,
@@ -221,6 +237,18 @@ fn open_rocksdb(config: &Config, directory: &DataDirectory) -> Result<Arc<dyn En
 #[cfg(not(feature = "rocksdb"))]
 fn open_rocksdb(_: &Config, _: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
     Err(StartError::NoSuchEngine { engine: "rocksdb" })
+}
+
+/// Says in the store that every vnode there has to catch up.
+fn mark_behind(engine: &dyn Engine) -> Result<(), StartError> {
+    let marks = mark_all_behind(&StoreSource::new(engine));
+    let marks = marks.map_err(|error| StartError::Marks {
+        reason: error.to_string(),
+    })?;
+    let mut batch = Batch::new();
+    fill(&mut batch, &marks);
+    engine.write(&batch).map_err(StartError::Store)?;
+    engine.barrier(Barrier::Synced).map_err(StartError::Store)
 }
 
 /// What the node knew of its cluster when it was last up.

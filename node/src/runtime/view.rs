@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use crate::protocol::messages::{ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::Replica;
 use crate::protocol::stage::{Source, SourceError};
-use crate::protocol::vnode::{Limits, Vnode, read_rows};
+use crate::protocol::vnode::{Limits, Selected, Vnode, read_rows};
 use crdt::Clock;
 use ring::VnodeId;
 
@@ -117,8 +117,9 @@ impl Views {
             fence(Ordering::SeqCst);
             if view.number.load(Ordering::SeqCst) == before {
                 return Some(rows.map(|rows| {
-                    rows.map(|rows| RowsRead {
+                    rows.map(|Selected { rows, until }| RowsRead {
                         rows,
+                        until,
                         clock: Clock::clone(&shown.bases),
                         catching_up: shown.catching_up,
                     })

@@ -8,11 +8,14 @@ use super::desk::{Desk, Known, bucket};
 use super::failure::{self, Work};
 use super::shown::Inspected;
 use crate::protocol::coordinator::OrderFailed;
-use crate::protocol::keys::{RowKey, Tag};
+use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{KeyedRow, RowsRead};
 use crdt::codec::Decoder;
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
+use crdt::kinds::extremum;
+use crdt::kinds::hll::Block;
 use crdt::{Actor, Dot, Row, Version};
 use ring::NodeId;
 use starling::wire::{Failure, Inspection, ReplicaState, Response, RowState, VersionState};
@@ -217,22 +220,43 @@ fn absent(node: NodeId, name: String, failed: OrderFailed) -> ReplicaState {
 
 fn show_row(keyed: &KeyedRow, room: &mut usize, cut: &mut bool) -> RowState {
     let KeyedRow { key, row } = keyed;
-    let part = match key.tag() {
-        Tag::Share => actor_as_text(key.part()).into_bytes(),
-        Tag::Value | Tag::Element => key.part().to_vec(),
+    let part = match key.leaf() {
+        Leaf::Share => actor_as_text(key.part()).into_bytes(),
+        Leaf::Value
+        | Leaf::Element
+        | Leaf::Register
+        | Leaf::Max
+        | Leaf::Min
+        | Leaf::Flag
+        | Leaf::DisableFlag
+        | Leaf::GrowElement
+        | Leaf::RemoveWinsElement
+        | Leaf::Sketch
+        | Leaf::Item
+        | Leaf::Rights => key.part().to_vec(),
     };
     RowState {
         part: ByteBuf::from(part),
-        versions: show_versions(key.tag(), row, room, cut),
+        versions: show_versions(key.leaf(), row, room, cut),
         context: dots_as_text(row.context().dots()).join(" "),
     }
 }
 
-fn show_versions(tag: Tag, row: &Row, room: &mut usize, cut: &mut bool) -> Vec<VersionState> {
+fn show_versions(leaf: Leaf, row: &Row, room: &mut usize, cut: &mut bool) -> Vec<VersionState> {
     let shown = row.versions().iter().map(|(dot, version)| {
-        let mut body = match tag {
-            Tag::Share => share_as_text(&version.body).into_bytes(),
-            Tag::Value | Tag::Element => version.body.to_vec(),
+        let mut body = match leaf {
+            Leaf::Share => share_as_text(&version.body).into_bytes(),
+            Leaf::Max | Leaf::Min => number_as_text(row).into_bytes(),
+            Leaf::Sketch => sketch_as_text(&version.body).into_bytes(),
+            Leaf::Value
+            | Leaf::Element
+            | Leaf::Register
+            | Leaf::Flag
+            | Leaf::DisableFlag
+            | Leaf::GrowElement
+            | Leaf::RemoveWinsElement
+            | Leaf::Item
+            | Leaf::Rights => version.body.to_vec(),
         };
         *cut |= body.len() > *room;
         body.truncate(*room);
@@ -267,6 +291,23 @@ fn actor_as_text(part: &[u8]) -> String {
         |error| format!("damaged: {error}"),
         |actor| actor.to_string(),
     )
+}
+
+fn number_as_text(row: &Row) -> String {
+    match extremum::max(row) {
+        Ok(number) => number.unwrap_or_default().to_string(),
+        Err(error) => format!("damaged: {error}"),
+    }
+}
+
+fn sketch_as_text(body: &[u8]) -> String {
+    match Block::decode(body) {
+        Err(error) => format!("damaged: {error}"),
+        Ok(block) => {
+            let set = block.ranks().iter().filter(|&&rank| rank > 0).count();
+            format!("{set} of {} registers", block.ranks().len())
+        }
+    }
 }
 
 fn share_as_text(body: &[u8]) -> String {

@@ -15,9 +15,11 @@
 //! Whoever the transport lets in may do everything: there are no permissions per bucket.
 
 mod accept;
+mod change;
 mod desk;
 mod failure;
 mod inspect;
+mod place;
 mod shown;
 mod state;
 mod status;

@@ -5,39 +5,189 @@ use std::collections::BTreeMap;
 use serde_bytes::ByteBuf;
 
 use super::failure;
-use crate::protocol::keys::{RowKey, Tag};
+use super::place::leaf;
+use crate::protocol::keys::RowKey;
 use crdt::Row;
-use crdt::kinds::{counter, set, value};
-use starling::wire::{Failure, Kind, State};
+use crdt::codec::DecodeError;
+use crdt::kinds::counter::Share;
+use crdt::kinds::flag::{self, Wins};
+use crdt::kinds::hll::{self, Block};
+use crdt::kinds::{Leaf, counter, extremum, list, register, remove_wins, set, value};
+use starling::wire::{Failure, Field, Item, Kind, State};
 
-/// What a client sees of a key. Rows of another kind, which only a displaced bucket leaves behind,
-/// are not shown.
+/// What of a key is shown, and when.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown {
+    /// Of the bucket, or of the field that is read.
+    pub(super) kind: Kind,
+    /// How many steps lead to the field.
+    pub(super) depth: usize,
+    /// Milliseconds since the Unix epoch when the request came: what was over then is hidden.
+    pub(super) now_ms: u64,
+}
+
+/// Rows by their keys, in order.
+type Rows<'a> = Vec<(&'a RowKey, Row)>;
+
+/// What a client sees of a key or field. Rows of another kind, which only a displaced bucket leaves
+/// behind, are not shown.
 ///
 /// # Errors
-/// When a counter's value leaves 64 bits, or a stored share is damaged.
-pub(super) fn state(kind: Kind, rows: &BTreeMap<RowKey, Row>) -> Result<State, Failure> {
-    let of = |tag| rows.iter().filter(move |(key, _)| key.tag() == tag);
-    match kind {
+/// When a counter's value leaves 64 bits, or a stored body is damaged.
+pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State, Failure> {
+    let visible = rows.iter().map(|(key, row)| {
+        let mut row = row.clone();
+        row.hide_expired(shown.now_ms);
+        (key, row)
+    });
+    let visible: Rows<'_> = visible
+        .filter(|(_, row)| !row.versions().is_empty())
+        .collect();
+    if shown.kind == Kind::Map {
+        fields(&visible, shown.depth).map(State::Map)
+    } else {
+        of_leaf(shown.kind, &visible)
+    }
+}
+
+/// The fields of a map `depth` steps down, in byte order of their names, then by kind.
+fn fields(rows: &[(&RowKey, Row)], depth: usize) -> Result<Vec<Field>, Failure> {
+    let mut groups: BTreeMap<(Vec<u8>, Kind), Rows<'_>> = BTreeMap::new();
+    for (key, row) in rows {
+        let path = key.path();
+        let Some(name) = path.names().get(depth) else {
+            continue;
+        };
+        let is_nested = path.names().len() > depth + 1;
+        let kind = if is_nested {
+            Some(Kind::Map)
+        } else {
+            kind_of(key.leaf())
+        };
+        if let Some(kind) = kind {
+            let group = groups.entry((name.to_vec(), kind)).or_default();
+            group.push((key, row.clone()));
+        }
+    }
+    let mut fields = Vec::with_capacity(groups.len());
+    for ((name, kind), rows) in groups {
+        let state = if kind == Kind::Map {
+            State::Map(self::fields(&rows, depth + 1)?)
+        } else {
+            of_leaf(kind, &rows)?
+        };
+        if is_there(&state, &rows)? {
+            let name = ByteBuf::from(name);
+            fields.push(Field { name, kind, state });
+        }
+    }
+    Ok(fields)
+}
+
+/// Does a field hold anything? A counter that was removed leaves shares behind, which say that all
+/// of it was reset.
+fn is_there(state: &State, rows: &[(&RowKey, Row)]) -> Result<bool, Failure> {
+    let State::Counter(_) = state else {
+        return Ok(is_something(state));
+    };
+    let shares = rows.iter().map(|(_, row)| Share::of(row));
+    let shares = shares.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+    Ok(shares
+        .iter()
+        .any(|share| share.added() != share.reset_part()))
+}
+
+/// Is it more than the state of what was never written? An empty set or map is nothing.
+pub(super) fn is_something(state: &State) -> bool {
+    match state {
+        State::Value(siblings) => !siblings.is_empty(),
+        State::Set(elements) => !elements.is_empty(),
+        State::Register(value) => value.is_some(),
+        State::Number(number) => number.is_some(),
+        State::List(items) => !items.is_empty(),
+        State::Map(fields) => !fields.is_empty(),
+        State::Counter(value) => *value != 0,
+        State::Flag(_) | State::Estimate(_) => true,
+    }
+}
+
+fn of_leaf(kind: Kind, rows: &[(&RowKey, Row)]) -> Result<State, Failure> {
+    let leaf = leaf(kind);
+    let rows = || rows.iter().filter(move |(key, _)| key.leaf() == leaf);
+    let single = || rows().map(|(_, row)| row).next();
+    let elements = |is_in: fn(&Row) -> bool| {
+        let present = rows().filter(|(_, row)| is_in(row));
+        State::Set(present.map(|(key, _)| ByteBuf::from(key.part())).collect())
+    };
+    Ok(match kind {
         Kind::Value => {
-            let siblings = of(Tag::Value).flat_map(|(_, row)| value::siblings(row));
-            Ok(State::Value(
+            let siblings = rows().flat_map(|(_, row)| value::siblings(row));
+            State::Value(
                 siblings
                     .map(|sibling| ByteBuf::from(sibling.value))
                     .collect(),
-            ))
+            )
         }
         Kind::Counter => {
-            let value = counter::value(of(Tag::Share).map(|(_, row)| row))
-                .map_err(|error| failure::unshowable(&format!("a share is damaged: {error}")))?;
-            i64::try_from(value)
-                .map(State::Counter)
-                .map_err(|_wide| failure::counter_too_large(value))
+            let value = counter::value(rows().map(|(_, row)| row)).map_err(damaged)?;
+            let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
+            State::Counter(value)
         }
-        Kind::Set => {
-            let present = of(Tag::Element).filter(|(_, row)| set::contains(row));
-            Ok(State::Set(
-                present.map(|(key, _)| ByteBuf::from(key.part())).collect(),
-            ))
+        Kind::Set | Kind::GrowSet => elements(set::contains),
+        Kind::RemoveSet => elements(remove_wins::contains),
+        Kind::Register => {
+            let latest = single().and_then(register::latest);
+            State::Register(latest.map(|latest| ByteBuf::from(latest.value)))
         }
-    }
+        Kind::Max => State::Number(number(single(), extremum::max)?),
+        Kind::Min => State::Number(number(single(), extremum::min)?),
+        Kind::Flag => State::Flag(single().is_some_and(|row| flag::is_enabled(row, Wins::Enable))),
+        Kind::DisableFlag => {
+            State::Flag(single().is_some_and(|row| flag::is_enabled(row, Wins::Disable)))
+        }
+        Kind::Sketch => {
+            let blocks = rows().map(|(_, row)| Block::of(row));
+            let blocks = blocks.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+            State::Estimate(hll::estimate(&blocks))
+        }
+        Kind::List => {
+            let items = rows().filter_map(|(key, row)| {
+                let item = ByteBuf::from(list::item(row)?.value);
+                let position = ByteBuf::from(key.part());
+                Some(Item { position, item })
+            });
+            State::List(items.collect())
+        }
+        Kind::Map => State::Map(Vec::new()),
+    })
+}
+
+/// Reads the number of a row, if it holds one.
+type ReadNumber = fn(&Row) -> Result<Option<i64>, DecodeError>;
+
+fn number(row: Option<&Row>, read: ReadNumber) -> Result<Option<i64>, Failure> {
+    row.map_or(Ok(None), |row| read(row).map_err(damaged))
+}
+
+/// What kind of field a row belongs to.
+fn kind_of(leaf: Leaf) -> Option<Kind> {
+    Some(match leaf {
+        Leaf::Value => Kind::Value,
+        Leaf::Share => Kind::Counter,
+        Leaf::Element => Kind::Set,
+        Leaf::Register => Kind::Register,
+        Leaf::Max => Kind::Max,
+        Leaf::Min => Kind::Min,
+        Leaf::Flag => Kind::Flag,
+        Leaf::DisableFlag => Kind::DisableFlag,
+        Leaf::GrowElement => Kind::GrowSet,
+        Leaf::RemoveWinsElement => Kind::RemoveSet,
+        Leaf::Sketch => Kind::Sketch,
+        Leaf::Item => Kind::List,
+        Leaf::Rights => return None,
+    })
+}
+
+fn damaged(error: DecodeError) -> Failure {
+    failure::unshowable(&format!("a stored body is damaged: {error}"))
 }

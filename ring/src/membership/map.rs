@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,11 +17,12 @@ use crate::membership::member::{FORMAT, InvalidMember, Member};
 /// taken out: a removed member stays as `Removed`, lest it come back.
 ///
 /// At most 10,000 members. A record or map that would exceed them is refused whole and changes
-/// nothing; so many removed members are a reason to begin a new cluster.
+/// nothing; so many removed members are a reason to begin a new cluster. Copies share their
+/// records, so that a copy of a large map costs little.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Member>", into = "Vec<Member>")]
 pub struct MemberMap {
-    members: BTreeMap<NodeId, Member>,
+    members: BTreeMap<NodeId, Arc<Member>>,
 }
 
 impl MemberMap {
@@ -36,14 +38,14 @@ impl MemberMap {
     pub fn insert(&mut self, member: Member) -> Result<bool, MemberMapError> {
         member.check()?;
         if let Some(known) = self.members.get_mut(&member.id) {
-            return Ok(known.join(&member));
+            return Ok(join_shared(known, &member));
         }
         if self.members.len() >= MAX_MEMBERS {
             return Err(MemberMapError::Full {
                 members: self.members.len() + 1,
             });
         }
-        self.members.insert(member.id, member);
+        self.members.insert(member.id, Arc::new(member));
         Ok(true)
     }
 
@@ -64,8 +66,8 @@ impl MemberMap {
         let mut changed = Vec::new();
         for (id, member) in &other.members {
             let differs = match self.members.get_mut(id) {
-                Some(known) => known.join(member),
-                None => self.members.insert(*id, member.clone()).is_none(),
+                Some(known) => join_shared(known, member),
+                None => self.members.insert(*id, Arc::clone(member)).is_none(),
             };
             if differs {
                 changed.push(*id);
@@ -76,12 +78,12 @@ impl MemberMap {
 
     /// The record of one member.
     pub fn member(&self, id: NodeId) -> Option<&Member> {
-        self.members.get(&id)
+        self.members.get(&id).map(Arc::as_ref)
     }
 
     /// All records by ascending id.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        self.members.values()
+        self.members.values().map(Arc::as_ref)
     }
 
     /// How many members there are, removed ones included.
@@ -107,7 +109,10 @@ impl MemberMap {
 
 impl From<MemberMap> for Vec<Member> {
     fn from(map: MemberMap) -> Self {
-        map.members.into_values().collect()
+        map.members
+            .into_values()
+            .map(Arc::unwrap_or_clone)
+            .collect()
     }
 }
 
@@ -126,10 +131,19 @@ impl TryFrom<Vec<Member>> for MemberMap {
         }
         let members = members
             .into_iter()
-            .map(|member| (member.id, member))
+            .map(|member| (member.id, Arc::new(member)))
             .collect();
         Ok(Self { members })
     }
+}
+
+/// Joins into a record that other maps may share: they keep what they have.
+fn join_shared(known: &mut Arc<Member>, other: &Member) -> bool {
+    let is_newer = other.outranks(known);
+    if is_newer {
+        *known = Arc::new(other.clone());
+    }
+    is_newer
 }
 
 /// Why records were not taken in. The map is as it was.

@@ -52,24 +52,17 @@ pub struct Member {
 }
 
 impl Member {
-    /// Takes over `other`, a record about the same node, if it counts more; says whether it did.
+    /// Whether this record counts more than `other`, which is about the same node.
     ///
     /// Two different records of one incarnation, state and version have two authors, which is an
     /// alarm elsewhere. They are ordered by content, so that all nodes make the same choice.
-    pub(super) fn join(&mut self, other: &Self) -> bool {
-        let newer = self
-            .rank()
-            .cmp(&other.rank())
-            .then_with(|| (*self).cmp(other));
-        if newer == Ordering::Less {
-            self.clone_from(other);
-            return true;
-        }
-        false
+    pub(super) fn outranks(&self, other: &Self) -> bool {
+        let order = other.rank().cmp(&self.rank());
+        order.then_with(|| other.cmp(self)) == Ordering::Less
     }
 
     /// Whether the record keeps its bounds. All but the number of addresses is kept by types.
-    pub(super) fn check(&self) -> Result<(), InvalidMember> {
+    pub(crate) fn check(&self) -> Result<(), InvalidMember> {
         if self.addresses.len() > MAX_ADDRESSES {
             return Err(InvalidMember::Addresses {
                 id: self.id,

@@ -15,6 +15,7 @@
 mod binary;
 mod certificates;
 mod config;
+mod home;
 mod http;
 mod node;
 mod ports;
@@ -32,6 +33,7 @@ use tokio::process::Command;
 pub use binary::{example, starling};
 pub use certificates::Certificates;
 pub use config::{ConfigFile, Engine};
+pub use home::Home;
 pub use http::fetch;
 pub use node::{Node, Signal};
 pub use ports::Port;
@@ -101,6 +103,18 @@ impl Cluster {
                 options.engine,
             )?);
         }
+        Self::of(directory, certificates, nodes).await
+    }
+
+    /// Starts these nodes, which belong to no cluster yet, and waits until they listen.
+    ///
+    /// # Errors
+    /// If one of them does not come up in time.
+    pub async fn of(
+        directory: TempDir,
+        certificates: Certificates,
+        nodes: Vec<Node>,
+    ) -> anyhow::Result<Self> {
         let mut cluster = Self {
             nodes,
             certificates,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Certificates, ConfigFile, Engine, Port, fetch, starling, until};
+use super::{Certificates, ConfigFile, Engine, Home, fetch, starling, until};
 use ring::NodeId;
 
 /// A node of a test. Its process, if there is one, ends with it.
@@ -15,8 +15,7 @@ use ring::NodeId;
 pub struct Node {
     name: String,
     id: NodeId,
-    quic: Port,
-    http: Port,
+    home: Home,
     config: ConfigFile,
     directory: PathBuf,
     child: Option<Child>,
@@ -45,16 +44,31 @@ impl Node {
         certificates: &Certificates,
         engine: Engine,
     ) -> anyhow::Result<Self> {
+        let home = Home::on_loopback(&directory.join(name))?;
+        Self::at(home, directory, name, certificates, engine)
+    }
+
+    /// A node with a new certificate in a place of its own; its configuration and its log are
+    /// below `directory`. It does not run yet.
+    ///
+    /// # Errors
+    /// If its files cannot be written.
+    pub fn at(
+        home: Home,
+        directory: &Path,
+        name: &str,
+        certificates: &Certificates,
+        engine: Engine,
+    ) -> anyhow::Result<Self> {
         let (issued, files) = certificates.node(name)?;
         let id = issued.principal.node().context("a node's certificate")?;
         let directory = directory.join(name);
         fs::create_dir_all(&directory)?;
-        let (quic, http) = (Port::reserve()?, Port::reserve()?);
         let config = ConfigFile {
             name: name.to_owned(),
-            data_directory: directory.join("data"),
-            quic: quic.address(),
-            http: http.address(),
+            data_directory: home.data_directory.clone(),
+            quic: home.quic.address(),
+            http: home.http.address(),
             authority: certificates.authority_file(),
             certificate: files,
             engine,
@@ -63,8 +77,7 @@ impl Node {
         let node = Self {
             name: name.to_owned(),
             id,
-            quic,
-            http,
+            home,
             config,
             directory,
             child: None,
@@ -83,8 +96,13 @@ impl Node {
             .create(true)
             .append(true)
             .open(self.log_file())?;
-        let mut command = Command::new(starling()?);
+        let mut words = self.home.launcher.clone();
+        words.push(starling()?.into_os_string());
+        let (program, arguments) = words.split_first().context("a command has a word")?;
+        let mut command = Command::new(program);
         command
+            .args(arguments)
+            .envs(self.home.environment.iter().cloned())
             .args(["server", "--exit-with-parent", "-c"])
             .arg(self.config_file())
             .env("RUST_BACKTRACE", "1")
@@ -196,12 +214,12 @@ impl Node {
 
     /// Where clients and nodes reach it.
     pub fn quic(&self) -> SocketAddr {
-        self.quic.address()
+        self.home.quic.address()
     }
 
     /// Where it tells how it is.
     pub fn http(&self) -> SocketAddr {
-        self.http.address()
+        self.home.http.address()
     }
 
     /// How `starling init` is told of it.

@@ -9,15 +9,15 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::{Context, bail};
 
-/// A port of 127.0.0.1 that is free for UDP and TCP, reserved for as long as this lives.
+/// A port that is free for UDP and TCP, reserved for as long as this lives.
 #[derive(Debug)]
 pub struct Port {
-    number: u16,
-    _lock: File,
+    address: SocketAddr,
+    _lock: Option<File>,
 }
 
 impl Port {
-    /// Reserves one.
+    /// Reserves one of 127.0.0.1.
     ///
     /// # Errors
     /// If none is found, or the files that say which are taken cannot be made.
@@ -30,17 +30,25 @@ impl Port {
             let lock = File::create(directory.join(number.to_string()))?;
             if lock.try_lock().is_ok() && is_free(number) {
                 return Ok(Self {
-                    number,
-                    _lock: lock,
+                    address: SocketAddr::from((Ipv4Addr::LOCALHOST, number)),
+                    _lock: Some(lock),
                 });
             }
         }
         bail!("no free port from {FIRST} to {end}")
     }
 
+    /// One at an address that nobody else can take, so there is nothing to reserve.
+    pub fn unshared(address: SocketAddr) -> Self {
+        Self {
+            address,
+            _lock: None,
+        }
+    }
+
     /// The address.
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.number))
+        self.address
     }
 }
 
@@ -66,7 +74,7 @@ mod tests {
     #[test]
     fn reserved_ports_differ() {
         let ports: Vec<Port> = (0..20).map(|_| Port::reserve().expect("a port")).collect();
-        let mut numbers: Vec<u16> = ports.iter().map(|port| port.number).collect();
+        let mut numbers: Vec<u16> = ports.iter().map(|port| port.address.port()).collect();
         numbers.sort_unstable();
         numbers.dedup();
         assert_eq!(numbers.len(), ports.len());

@@ -66,7 +66,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Reads each key at each node alone.
+    /// Reads each key at each of its owners alone.
     ///
     /// # Errors
     /// If a node does not answer in time.
@@ -78,7 +78,17 @@ impl Cluster {
         let mut last = FinalState::default();
         for (subject, kind) in subjects {
             let mut replicas = Vec::new();
+            let Subject { bucket, key } = subject;
+            let owners = until("a node names the owners", || async {
+                let seen = client.inspect(bucket.clone(), key).await.ok()?;
+                let owners = seen.replicas.iter().map(|replica| NodeId(replica.node));
+                Some(owners.collect::<Vec<NodeId>>())
+            });
+            let owners = owners.await.with_context(|| subject.to_string())?;
             for node in self.nodes() {
+                if !owners.contains(&node.id()) {
+                    continue;
+                }
                 let held = until("a node reads alone", || async {
                     read_local(client, subject, *kind, node.id()).await.ok()
                 });
@@ -141,7 +151,8 @@ pub async fn read_local(
             let count = bucket.counter(key).read().local().on_node(node).await?;
             Ok(Observed::Count(count.value()))
         }
-        Kind::Set => {
+        // Histories are of three kinds of keys; this is the third.
+        _ => {
             let members = bucket.set(key).members().local().on_node(node).await?;
             Ok(Observed::items(members.elements()))
         }

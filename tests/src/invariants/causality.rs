@@ -6,7 +6,10 @@
 //! version that a replica has seen and does not show is covered by some event: nothing vanishes.
 //!
 //! At rest the second holds with an event that is *in the clock*. A kill that outlives the event
-//! it came from would be a lost write.
+//! it came from would be a lost write, unless that event was a removal, or its version is itself
+//! covered so: then nothing is missing that should be there. Such kills are the ones that the
+//! row's context names (I2). They stay when every disk that held the event is replaced before a
+//! full sync has brought its dot, while the rows that it changed are there already.
 //!
 //! Shares of counters are joined by number when they are read and not by dots alone; their rows are
 //! held to the first rule only, and [`counters`](super::counters) looks at their sums.
@@ -15,8 +18,9 @@ use std::collections::BTreeSet;
 
 use super::Observation;
 use crate::sim::ledger::{Entry, Ledger};
+use crdt::kinds::Leaf;
 use crdt::{Clock, Dot, Row};
-use starling_node::protocol::keys::{RowKey, Tag};
+use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::stage::{Family, Source, decode_row};
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
@@ -24,7 +28,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         Observation::Committed(committed) => {
             let clock = committed.vnode.clock();
             for key in committed.rows {
-                let found = check_row(key, clock, committed.source, ledger, |_| true);
+                let found = check_row(key, clock, committed.source, ledger, |_, _| true);
                 found.map_err(|what| format!("node {}: {what}", committed.node))?;
             }
             Ok(())
@@ -36,8 +40,8 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
                     let subject = ledger.subject_of(&key.prefix());
                     let vnode = subject.and_then(|subject| resting.replica.vnode(subject.vnode));
                     let Some(vnode) = vnode else { continue };
-                    let is_in_clock = |dot| vnode.clock().contains(dot);
-                    check_row(key, vnode.clock(), resting.source, ledger, is_in_clock)
+                    let is_known = |dot, row: &Row| is_known(dot, row, vnode.clock(), ledger);
+                    check_row(key, vnode.clock(), resting.source, ledger, is_known)
                         .map_err(|what| format!("at rest, node {}: {what}", resting.node))?;
                 }
             }
@@ -53,7 +57,7 @@ fn check_row(
     clock: &Clock,
     source: &dyn Source,
     ledger: &Ledger,
-    explains: impl Fn(Dot) -> bool,
+    explains: impl Fn(Dot, &Row) -> bool,
 ) -> Result<(), String> {
     let Some(row) = row_of(key, source)? else {
         return Ok(());
@@ -74,7 +78,7 @@ fn check_row(
                 "{key} shows {dot} with another body than was written"
             ));
         }
-        let is_share = key.tag() == Tag::Share;
+        let is_share = key.leaf() == Leaf::Share;
         if let Some(by) = entry
             .covered_by
             .iter()
@@ -83,7 +87,7 @@ fn check_row(
             return Err(format!("{key} shows {dot}, which {by} covers"));
         }
     }
-    if key.tag() == Tag::Share {
+    if key.leaf() == Leaf::Share {
         return Ok(());
     }
     let hidden = |entry: &&Entry| {
@@ -93,7 +97,8 @@ fn check_row(
     };
     let prefix = key.prefix();
     let lost = ledger.entries_of(&prefix).filter(hidden);
-    let mut unexplained = lost.filter(|entry| !entry.covered_by.iter().any(|&by| explains(by)));
+    let mut unexplained =
+        lost.filter(|entry| !entry.covered_by.iter().any(|&by| explains(by, &row)));
     match unexplained.next() {
         None => Ok(()),
         Some(Entry {
@@ -108,6 +113,18 @@ fn check_row(
             },
         )),
     }
+}
+
+/// Is an event seen, or is all that is left of it a kill that hides no version of its own?
+fn is_known(dot: Dot, row: &Row, clock: &Clock, ledger: &Ledger) -> bool {
+    if clock.contains(dot) {
+        return true;
+    }
+    let entry = ledger.entry(dot).filter(|_| row.context().contains(dot));
+    entry.is_some_and(|entry| {
+        let mut covering = entry.covered_by.iter();
+        entry.body.is_none() || covering.any(|&by| is_known(by, row, clock, ledger))
+    })
 }
 
 /// The stored row of a key; none if an injected fault keeps it from being read.

@@ -15,11 +15,11 @@ use super::{Answered, Observation};
 use crate::sim::N;
 use crate::sim::ledger::{Acked, Ledger};
 use crdt::Dot;
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::{Effect, Operation};
-use starling_node::protocol::keys::Tag;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     let Observation::Read(answered) = observation else {
@@ -73,7 +73,7 @@ fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     if entry.body.is_some() {
         // A version that was seen is shown or covered. In keys of many rows the context need not
         // hold what was covered in one of them.
-        let is_covered = key.tag() != Tag::Value && !entry.covered_by.is_empty();
+        let is_covered = key.leaf() != Leaf::Value && !entry.covered_by.is_empty();
         return if done.context.contains(dot) || is_covered {
             Ok(())
         } else {

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::ledger::Operation;
 use super::world::World;
+use crdt::kinds::Leaf;
 use crdt::{Context, OpId};
 use starling::wire::{Durability, Kind};
-use starling_node::protocol::vnode::Action;
+use starling_node::protocol::vnode::{Action, SetLeaf};
 
 impl World {
     /// The next operation of a client.
@@ -61,12 +62,13 @@ impl World {
             Kind::Value if self.chance(0.75) => {
                 Action::Put(Bytes::from(format!("{}.{}", id.client, id.sequence)))
             }
-            Kind::Value => Action::DeleteValue,
+            Kind::Value => Action::Clear(Some(Leaf::Value)),
             Kind::Counter => return (self.change_counter(subject), Context::default()),
-            Kind::Set => match self.random.u32(..20) {
-                0..11 => Action::Add(self.elements()),
-                11..18 => Action::Remove(self.elements()),
-                _ => Action::ClearSet,
+            // The simulated keys are of three kinds; this is the third.
+            _ => match self.random.u32(..20) {
+                0..11 => Action::Add(SetLeaf::AddWins, self.elements()),
+                11..18 => Action::Remove(SetLeaf::AddWins, self.elements()),
+                _ => Action::Clear(Some(Leaf::Element)),
             },
         };
         (Some(action), of_client)
@@ -75,7 +77,7 @@ impl World {
     /// Increments by powers of eight, so that a sum says which of them it holds and how often.
     fn change_counter(&mut self, subject: usize) -> Option<Action> {
         if self.ledger.subjects[subject].is_reset && self.chance(0.15) {
-            return Some(Action::ResetCounter);
+            return Some(Action::Clear(Some(Leaf::Share)));
         }
         let earlier = self.ledger.operations.iter().filter(|operation| {
             operation.subject == subject && matches!(operation.action, Some(Action::Increment(_)))

@@ -138,15 +138,14 @@ impl World {
                 selection,
                 r,
                 local: false,
+                repair: Some(subject.prefix.clone()),
                 deadline,
             });
         };
+        let (prefix, context) = (subject.prefix.clone(), asked.context.clone());
         let command = Command {
-            prefix: subject.prefix.clone(),
-            action,
-            context: asked.context.clone(),
-            operation: asked.id,
             age_ms: (now - asked.invoked) / MS,
+            ..Command::single(prefix, action, context, asked.id)
         };
         let (w, durability) = (asked.quorum, asked.durability);
         let read_back = if self.random.f64() < 0.2 {
@@ -360,7 +359,8 @@ impl World {
     fn learn_write(&mut self, client: usize, current: Current, done: WriteDone) {
         let subject = self.ledger.operations[current.operation].subject;
         if self.chance(0.8) {
-            self.clients[client].contexts.insert(subject, done.context);
+            let context = done.contexts.into_iter().next().unwrap_or_default();
+            self.clients[client].contexts.insert(subject, context);
         }
         self.end(client, current.operation, Ending::Done);
     }

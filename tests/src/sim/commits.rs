@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::disk::{Disk, barrier_of, batch_of};
+use super::disk::{barrier_of, batch_of};
 use super::ledger::Crash;
 use super::node::InFlight;
 use super::queue::{Instant, MS};
@@ -16,6 +16,7 @@ use starling_node::protocol::messages::Refusal;
 use starling_node::protocol::replica::{Commit, Input, Output};
 use starling_node::protocol::stage::Stage;
 use starling_node::protocol::vnode::Limits;
+use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Engine, StoreError};
 
 impl World {
@@ -53,7 +54,7 @@ impl World {
             .note(now, format_args!("n{node} takes {} inputs", inputs.len()));
         let handled = process
             .replica
-            .handle_batch(moment, inputs, &Disk(&here.engine));
+            .handle_batch(moment, inputs, &StoreSource::new(&here.engine));
         let commit = match handled {
             Ok(commit) => commit,
             Err(_unreadable) => {
@@ -153,7 +154,9 @@ impl World {
             return;
         };
         process.batch = None;
-        let outputs = process.replica.handle_failure(refusal, &Disk(&here.engine));
+        let outputs = process
+            .replica
+            .handle_failure(refusal, &StoreSource::new(&here.engine));
         let n = self.ring.layout().n();
         let owned = self.ring.vnodes_of(here.id, &[n]).count();
         if process.replica.vnodes().count() < owned {
@@ -211,7 +214,7 @@ impl World {
         let Input::Read { ticket, read } = input else {
             return None;
         };
-        let disk = Disk(&here.engine);
+        let disk = StoreSource::new(&here.engine);
         let vnode = process.replica.vnode(read.vnode)?;
         let limits = Limits::default();
         let rows = vnode.read(read, &limits, &Stage::new(&disk)).ok()?;
@@ -231,7 +234,7 @@ impl World {
         let Some(process) = &here.process else {
             return Ok(());
         };
-        let source = Disk(&here.engine);
+        let source = StoreSource::new(&here.engine);
         for vnode in process.replica.vnodes() {
             let id = vnode.id();
             let events = events.get(&id).map_or(&[][..], Vec::as_slice);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use starling_node::protocol::event::Event;
-use starling_node::protocol::messages::{Bundle, PeerReply, PeerRequest};
+use starling_node::protocol::messages::{Bundle, Cursor, PeerReply, PeerRequest};
 
 /// A request in brief.
 pub(crate) struct Request<'a>(pub(crate) &'a PeerRequest);
@@ -46,7 +46,7 @@ impl fmt::Display for Request<'_> {
                     f,
                     "sync of {:?} after {:?}",
                     sync.vnode.partition,
-                    sync.after.is_some()
+                    sync.from != Cursor::Rows
                 )
             }
         }
@@ -80,7 +80,7 @@ impl fmt::Display for Reply<'_> {
             }
             PeerReply::Page(page) => {
                 let rows = page.bundle.rows.len();
-                write!(f, "a page of {rows} rows, last: {}", page.upto.is_none())
+                write!(f, "a page of {rows} rows, last: {}", page.next.is_none())
             }
             PeerReply::Refused(refusal) => write!(f, "refused: {refusal:?}"),
         }

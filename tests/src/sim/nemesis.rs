@@ -1,10 +1,12 @@
 //! Faults: what the nemesis does to links, processes, machines, disks and clocks.
 
-use super::disk::Image;
+use super::disk::{Image, batch_of};
 use super::ledger::Crash;
 use super::plan::Strike;
 use super::queue::{Instant, MS, SECOND};
 use super::world::{Happening, Step, World};
+use starling_node::protocol::vnode::mark_all_behind;
+use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
 
 impl World {
@@ -189,7 +191,9 @@ impl World {
     pub(crate) fn start(&mut self, node: usize, behind: bool) {
         let now = self.queue.now();
         let (config, seed) = (self.config(), self.random.u64(..));
-        if self.nodes[node].engine.barrier(Barrier::Synced).is_err() {
+        let engine = &self.nodes[node].engine;
+        let is_marked = !behind || mark_behind(engine).is_some();
+        if !is_marked || engine.barrier(Barrier::Synced).is_err() {
             return self.start_later(node, behind);
         }
         self.nodes[node].start(now, config, behind, seed);
@@ -249,4 +253,11 @@ impl World {
         let next = SECOND + self.up_to(6 * SECOND);
         self.queue.after(next, Happening::Backup { node });
     }
+}
+
+/// What a node's shell does first when it may have lost something: the store says so from then on.
+fn mark_behind(engine: &MemoryEngine) -> Option<()> {
+    let marks = mark_all_behind(&StoreSource::new(engine)).ok()?;
+    engine.write(&batch_of(&marks)).ok()?;
+    engine.barrier(Barrier::Synced).ok()
 }

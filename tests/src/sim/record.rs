@@ -8,6 +8,7 @@ use super::ledger::Entry;
 use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
 use crdt::Dot;
+use crdt::kinds::Leaf;
 use ring::VnodeId;
 use starling::wire::Durability;
 use starling_node::protocol::event::Event;
@@ -42,7 +43,7 @@ impl World {
                     replicate
                         .changes
                         .iter()
-                        .for_each(|change| self.record_void(change));
+                        .for_each(|change| self.record_own(change));
                 }
                 _ => {}
             }
@@ -83,7 +84,9 @@ impl World {
             self.tally.count("a retry hit a record");
         }
         let dots = self.ledger.dots_of(operation);
-        let dots: Vec<Dot> = dots.filter(|&dot| written.context.contains(dot)).collect();
+        let dots: Vec<Dot> = dots
+            .filter(|&dot| written.contexts.iter().any(|c| c.contains(dot)))
+            .collect();
         if let Some(attempt) = self.attempts.get_mut(&ticket) {
             attempt.dots = dots;
         }
@@ -92,6 +95,10 @@ impl World {
 
     fn record_change(&mut self, operation: usize, change: &Change) -> Result<(), Broken> {
         let Change { event, delta } = change;
+        if event.operation.is_none() {
+            self.record_own(change);
+            return Ok(());
+        }
         if let Some(earlier) = self.ledger.entry(event.dot) {
             let earlier = &earlier.event;
             return Err(("naming", format!("{event:?} reuses the dot of {earlier:?}")));
@@ -103,16 +110,14 @@ impl World {
         let covers = match action {
             // What the client had in hand decides, whatever the vnode made of it.
             Action::Put(_) => context.clone(),
-            Action::DeleteValue | Action::Remove(_) if !context.is_empty() => context.clone(),
-            Action::ResetCounter => {
+            Action::Clear(Some(Leaf::Value)) | Action::Remove(..) if !context.is_empty() => {
+                context.clone()
+            }
+            Action::Clear(Some(Leaf::Share)) => {
                 self.tally.count("a counter was reset");
                 delta.context().clone()
             }
-            Action::DeleteValue
-            | Action::Remove(_)
-            | Action::Add(_)
-            | Action::ClearSet
-            | Action::Increment(_) => delta.context().clone(),
+            _ => delta.context().clone(),
         };
         let body = delta
             .versions()
@@ -131,10 +136,15 @@ impl World {
         Ok(())
     }
 
-    /// Enters an event that a vnode made of its own and spreads: an increment that became void.
-    fn record_void(&mut self, change: &Change) {
+    /// Enters an event that a vnode made of its own and spreads: an increment became void, or an
+    /// alias was removed.
+    fn record_own(&mut self, change: &Change) {
         if self.ledger.entry(change.event.dot).is_none() {
-            self.tally.count("an increment was made void");
+            self.tally.count(if change.event.row.leaf() == Leaf::Share {
+                "an increment was made void"
+            } else {
+                "an alias was removed"
+            });
             self.trace.say(
                 self.queue.now(),
                 format_args!("made {}", Brief(&change.event)),
@@ -209,7 +219,7 @@ impl World {
             PeerReply::Pulled(pulled) if !pulled.bundle.rows.is_empty() => {
                 self.tally.count("a pull brought rows");
             }
-            PeerReply::Page(page) if page.upto.is_none() => {
+            PeerReply::Page(page) if page.next.is_none() => {
                 self.tally.count("a full sync was finished");
             }
             _ => {}

@@ -1,26 +1,25 @@
 //! Healing, and waiting until nothing changes any more.
 
-use super::disk::Disk;
 use super::queue::{Instant, SECOND};
 use super::trace::Trace;
 use super::world::{Broken, World};
 use crate::invariants::convergence::{is_converged, is_settled};
 use crate::invariants::{Observation, Resting};
+use starling_node::runtime::source::StoreSource;
 use starling_node::store::Engine;
 
 impl World {
-    /// Takes every fault back: links and disks are whole, nodes run, clients are gone.
+    /// Takes every fault back: links and disks are whole, nodes run, clients are gone. A node that
+    /// stands still goes on when its pause ends, since what it was about to do waits until then.
     pub(crate) fn heal(&mut self) {
         self.is_healed = true;
         self.trace
             .note(self.queue.now(), format_args!("all is healed"));
         self.dismiss_clients();
         self.cuts.clear();
-        let now = self.queue.now();
-        for node in 0..self.nodes.len() {
-            self.nodes[node].engine.heal();
-            self.nodes[node].wall_ahead = 0;
-            self.nodes[node].paused_until = self.nodes[node].paused_until.min(now);
+        for node in &mut self.nodes {
+            node.engine.heal();
+            node.wall_ahead = 0;
         }
     }
 
@@ -33,7 +32,9 @@ impl World {
             let next = self.queue.now() + SECOND;
             self.run_until(next)?;
             let before = std::mem::replace(&mut state, self.state());
-            unchanged = if state == before { unchanged + 1 } else { 0 };
+            // While a node stands still, nothing changes only because nobody could change it.
+            let is_still = state == before && !self.is_someone_paused();
+            unchanged = if is_still { unchanged + 1 } else { 0 };
             match self.at_rest() {
                 Ok(()) if unchanged >= STILL => return self.check_at_rest(),
                 Ok(()) => "something still changes".clone_into(&mut last),
@@ -64,8 +65,17 @@ impl World {
         trace.hash()
     }
 
+    fn is_someone_paused(&self) -> bool {
+        let now = self.queue.now();
+        self.nodes.iter().any(|node| node.paused_until > now)
+    }
+
     fn at_rest(&self) -> Result<(), String> {
-        let disks: Vec<Disk<'_>> = self.nodes.iter().map(|node| Disk(&node.engine)).collect();
+        let disks: Vec<StoreSource<'_>> = self
+            .nodes
+            .iter()
+            .map(|node| StoreSource::new(&node.engine))
+            .collect();
         let resting = self.resting(&disks);
         if resting.len() < self.nodes.len() {
             return Err("some node does not run".to_owned());
@@ -83,13 +93,17 @@ impl World {
     }
 
     fn check_at_rest(&mut self) -> Result<(), Broken> {
-        let disks: Vec<Disk<'_>> = self.nodes.iter().map(|node| Disk(&node.engine)).collect();
+        let disks: Vec<StoreSource<'_>> = self
+            .nodes
+            .iter()
+            .map(|node| StoreSource::new(&node.engine))
+            .collect();
         let resting = self.resting(&disks);
         Self::check(&self.ledger, &Observation::Quiet(&resting))
     }
 
     /// The nodes that run and have no batch on its way.
-    fn resting<'a>(&'a self, disks: &'a [Disk<'a>]) -> Vec<Resting<'a>> {
+    fn resting<'a>(&'a self, disks: &'a [StoreSource<'a>]) -> Vec<Resting<'a>> {
         let nodes = self.nodes.iter().zip(disks).enumerate();
         let resting = nodes.filter_map(|(node, (here, disk))| {
             let process = here
@@ -111,3 +125,24 @@ const PATIENCE: Instant = 60 * SECOND;
 /// For how many seconds nothing must change before the cluster counts as at rest: longer than it
 /// takes to sync, to tell the others, and to trim.
 const STILL: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::{SECOND, STILL, World};
+    use crate::sim::plan::Plan;
+
+    #[test]
+    fn a_cluster_rests_only_when_nobody_stands_still_any_more() {
+        let mut plan = Plan::of(1);
+        plan.strikes.clear();
+        plan.clients = 0;
+        let mut world = World::new(plan, false);
+        let paused_until = 10 * SECOND;
+        world.run_until(2 * SECOND).expect("nothing is broken");
+        world.nodes[0].paused_until = paused_until;
+        world.heal();
+        world.rest().expect("nothing is broken");
+        let rested_at = world.queue.now();
+        assert!(rested_at >= paused_until + u64::from(STILL - 1) * SECOND);
+    }
+}

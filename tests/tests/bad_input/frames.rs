@@ -8,7 +8,7 @@ use anyhow::ensure;
 use crate::raw::{Raw, encoded};
 use crate::{BUCKET, Witness, cluster};
 use starling::transport::Alpn;
-use starling::wire::{self, FailureKind, Key, Kind, ReadRequest, Request, Response};
+use starling::wire::{self, FailureKind, Key, Kind, Part, ReadRequest, Request, Response};
 use starling_tests::cluster::fetch;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +43,8 @@ async fn a_request_that_is_cut_or_too_long_is_answered_by_an_error() -> anyhow::
         bucket: BUCKET.to_owned(),
         kind: Kind::Value,
         key: Key::from("witness"),
-        element: None,
+        path: Vec::new(),
+        part: Part::Whole,
         r: None,
         local: false,
         timeout_ms: 1_000,

@@ -1,17 +1,20 @@
 //! Bad input of every sort, to real nodes: each is answered by a clear error that the
 //! documentation (`docs/errors.md`) names, no node panics, and nobody else is disturbed.
 //!
-//! Frames that are cut or garbled below the level of messages are sent in the transport's own
-//! tests (`client/tests/transport/garbage.rs`), which speak QUIC without it.
+//! Frames that are cut or garbled below the level of messages (`streams`) are sent by a QUIC of the
+//! tests' own, as in `client/tests/transport/garbage.rs`, where the other side is no whole node.
 
 #[cfg(feature = "rocksdb")]
 mod damage;
 mod documented;
 mod frames;
+#[cfg(feature = "rocksdb")]
+mod log;
 mod raw;
 mod requests;
 mod startup;
 mod strangers;
+mod streams;
 
 use anyhow::ensure;
 

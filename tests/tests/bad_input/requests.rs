@@ -5,8 +5,8 @@ use anyhow::{bail, ensure};
 use crate::raw::Raw;
 use crate::{BUCKET, Witness, cluster};
 use starling::wire::{
-    self, CreateBucket, FailureKind, Key, Kind, Mutation, OperationId, Outcome, ReadRequest,
-    Request, Response, WriteRequest,
+    self, CreateBucket, Edit, FailureKind, Key, Kind, Mutation, OperationId, Outcome, Part,
+    ReadRequest, Request, Response, WriteItem, WriteRequest,
 };
 use starling::{Client, ErrorKind};
 
@@ -54,7 +54,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
     for (case, context, text) in cases {
         let mut write = put("token", b"x");
         if let Request::Write(write) = &mut write {
-            write.context = context.into();
+            write.items[0].context = context.into();
         }
         let failure = raw.failure(&write).await?;
         let expected = [FailureKind::BadContext, FailureKind::TooLarge];
@@ -195,16 +195,24 @@ fn put(key: &str, value: &[u8]) -> Request {
 }
 
 fn write(bucket: &str, key: &str, mutation: Mutation) -> Request {
+    let key = Key::from(key);
+    let kind = kind_of(&mutation);
+    let item = WriteItem {
+        sort: key.sort,
+        edits: vec![Edit::of_key(kind, mutation)],
+        context: Vec::new().into(),
+        only_if_current: false,
+    };
     Request::Write(WriteRequest {
         bucket: bucket.to_owned(),
-        key: Key::from(key),
-        mutation,
-        context: Vec::new().into(),
+        partition: key.partition,
+        items: vec![item],
         operation: OperationId {
             client: (fastrand::u64(..), fastrand::u64(..)),
             sequence: 1,
         },
         age_ms: 0,
+        ttl_ms: None,
         w: None,
         durability: None,
         return_value: false,
@@ -212,12 +220,22 @@ fn write(bucket: &str, key: &str, mutation: Mutation) -> Request {
     })
 }
 
+/// The kind that a mutation of these tests is meant for.
+fn kind_of(mutation: &Mutation) -> Kind {
+    match mutation {
+        Mutation::Increment(_) => Kind::Counter,
+        Mutation::Add(_) => Kind::Set,
+        _ => Kind::Value,
+    }
+}
+
 fn read(kind: Kind, r: Option<u8>, timeout_ms: u32) -> Request {
     Request::Read(ReadRequest {
         bucket: BUCKET.to_owned(),
         kind,
         key: Key::from("k"),
-        element: None,
+        path: Vec::new(),
+        part: Part::Whole,
         r,
         local: false,
         timeout_ms,

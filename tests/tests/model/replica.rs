@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use crate::oracle::Event;
+use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc, OpId, Row};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
-use starling_node::protocol::keys::{KeyPrefix, Tag};
-use starling_node::protocol::messages::{Bundle, Change, Page, ReadRows, Selection, Sync};
+use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::messages::{Bundle, Change, Cursor, Page, ReadRows, Selection, Sync};
 use starling_node::protocol::stage::Stage;
 use starling_node::protocol::time::Time;
 use starling_node::protocol::vnode::{Action, Beginning, Command, Limits, Sending, Vnode};
+use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Engine, MemoryEngine};
-use starling_tests::sim::disk::{Disk, Image, batch_of};
+use starling_tests::sim::disk::{Image, batch_of};
 
 /// One of the keys.
 pub(crate) type Key = u8;
@@ -52,7 +54,8 @@ impl Replica {
             nonce,
             behind: true,
         };
-        let vnode = Vnode::recover(id(), beginning, &Disk(&engine)).expect("the disk is sound");
+        let vnode =
+            Vnode::recover(id(), beginning, &StoreSource::new(&engine)).expect("the disk is sound");
         let ghosts = snapshot
             .map(|snapshot| snapshot.ghosts.clone())
             .unwrap_or_default();
@@ -86,20 +89,14 @@ impl Replica {
         let action = if is_put {
             Action::Put(body)
         } else {
-            Action::DeleteValue
+            Action::Clear(Some(Leaf::Value))
         };
         let sequence = event as u64 + 1;
         let operation = OpId {
             client: 1,
             sequence,
         };
-        let command = Command {
-            prefix: prefix(key),
-            action,
-            context,
-            operation,
-            age_ms: 0,
-        };
+        let command = Command::single(prefix(key), action, context, operation);
         let written = self.commit(|vnode, stage| {
             let hlc = Hlc::at(sequence);
             vnode
@@ -156,33 +153,34 @@ impl Replica {
         let expected = self
             .vnode
             .next_page()
-            .map(|(_, sync)| (sync.incarnation, sync.after));
-        let is_next = expected == Some((page.incarnation, page.after.clone()));
+            .map(|(_, sync)| (sync.incarnation, sync.from));
+        let is_next = expected == Some((page.incarnation, page.from.clone()));
         self.commit(|vnode, stage| {
             vnode
                 .absorb_page(Hlc::at(1), page, stage)
                 .expect("the disk is sound")
         });
         // A page that the vnode did not wait for, or of another incarnation, changes nothing.
-        let was_taken = is_next && (page.upto.is_none() || self.vnode.next_page().is_some());
-        if was_taken {
+        let was_taken = is_next && (page.next.is_none() || self.vnode.next_page().is_some());
+        let is_of_rows = matches!(page.from, Cursor::Rows | Cursor::RowsAfter(_));
+        if was_taken && is_of_rows {
             self.haunt(ghosts, |key| {
-                let row = prefix(key).row(Tag::Value, &[]);
-                let is_after = page
-                    .after
-                    .as_ref()
-                    .is_none_or(|after| row.as_bytes() > &after[..]);
-                is_after
-                    && page
-                        .upto
-                        .as_ref()
-                        .is_none_or(|upto| row.as_bytes() <= &upto[..])
+                let row = prefix(key).row(Leaf::Value, &[]);
+                let is_after = match &page.from {
+                    Cursor::RowsAfter(after) => row.as_bytes() > &after[..],
+                    _ => true,
+                };
+                let is_before = match &page.next {
+                    Some(Cursor::RowsAfter(upto)) => row.as_bytes() <= &upto[..],
+                    _ => true,
+                };
+                is_after && is_before
             });
         }
     }
 
     pub(crate) fn answer_sync(&self, sync: &Sync, limits: &Limits) -> Page {
-        let disk = Disk(&self.engine);
+        let disk = StoreSource::new(&self.engine);
         self.vnode
             .answer_sync(sync, limits, &Stage::new(&disk))
             .expect("the disk is sound")
@@ -198,7 +196,7 @@ impl Replica {
         let pull = self
             .vnode
             .wanted(Time::default(), NodeId(source.node), Default::default())?;
-        let disk = Disk(&source.engine);
+        let disk = StoreSource::new(&source.engine);
         let pulled = source.vnode.answer_pull(&pull, limits, &Stage::new(&disk));
         Some(pulled.expect("the disk is sound"))
     }
@@ -221,16 +219,16 @@ impl Replica {
     pub(crate) fn trim(&mut self) -> usize {
         self.vnode.handle_synced();
         self.commit(|vnode, stage| {
-            let trimmed = vnode.trim(Hlc::at(1), &Limits::default(), stage);
+            let trimmed = vnode.trim(&Limits::default(), stage);
             let settled = vnode.settle_some(stage);
             settled.expect("the disk is sound");
-            trimmed.expect("the disk is sound").0
+            trimmed.expect("the disk is sound")
         })
     }
 
     /// The row of a key, filled with the clock that belongs to it.
     pub(crate) fn filled(&self, key: Key) -> Row {
-        let disk = Disk(&self.engine);
+        let disk = StoreSource::new(&self.engine);
         let selection = Selection::Key(prefix(key));
         let read = ReadRows {
             vnode: id(),
@@ -253,8 +251,8 @@ impl Replica {
 
     /// The stored row.
     pub(crate) fn stored(&self, key: Key) -> Row {
-        let disk = Disk(&self.engine);
-        let row = prefix(key).row(Tag::Value, &[]);
+        let disk = StoreSource::new(&self.engine);
+        let row = prefix(key).row(Leaf::Value, &[]);
         Stage::new(&disk).row(&row).expect("the disk is sound")
     }
 
@@ -280,7 +278,7 @@ impl Replica {
 
     /// Runs one batch and writes it.
     fn commit<T>(&mut self, work: impl FnOnce(&mut Vnode, &mut Stage<'_>) -> T) -> T {
-        let disk = Disk(&self.engine);
+        let disk = StoreSource::new(&self.engine);
         let mut stage = Stage::new(&disk);
         let done = work(&mut self.vnode, &mut stage);
         let batch = batch_of(&stage.into_changes());

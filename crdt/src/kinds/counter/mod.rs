@@ -34,12 +34,11 @@
 //! (PaPoC'22); the pair-wise versions are those of *The problem with embedded CRDT counters and a
 //! solution* (PaPoC'16).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
-use crate::dot::Dot;
 use crate::operation::OpId;
 use crate::row::{Row, Version};
 
@@ -242,99 +241,13 @@ pub fn value<'a>(shares: impl IntoIterator<Item = &'a Row>) -> Result<i128, Deco
     })
 }
 
-/// Every dot under which one increment was applied, and its amount: the completion record.
-///
-/// ```
-/// use crdt::{Actor, Dot, kinds::counter::Applications};
-///
-/// let dot = |node, n| Dot::new(Actor { node, nonce: 0 }, n);
-/// let mut record = Applications::new(dot(2, 8), 5);
-/// assert_eq!(record.losers().count(), 0);
-/// record.insert(dot(1, 3));
-/// assert_eq!(record.losers().collect::<Vec<_>>(), [dot(2, 8)]);
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Applications {
-    amount: i64,
-    dots: BTreeSet<Dot>,
-}
-
-impl Applications {
-    /// Applied once, under `dot`.
-    #[must_use]
-    pub fn new(dot: Dot, amount: i64) -> Self {
-        Self {
-            amount,
-            dots: BTreeSet::from([dot]),
-        }
-    }
-
-    /// Applied under `dot` too. False if that was known.
-    pub fn insert(&mut self, dot: Dot) -> bool {
-        self.dots.insert(dot)
-    }
-
-    /// The amount of the increment.
-    #[must_use]
-    pub fn amount(&self) -> i64 {
-        self.amount
-    }
-
-    /// Every dot it was applied under, in order.
-    pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
-        self.dots.iter().copied()
-    }
-
-    /// The application that counts: the one with the smallest dot.
-    #[must_use]
-    pub fn winner(&self) -> Option<Dot> {
-        self.dots.first().copied()
-    }
-
-    /// The applications that must be made void: all but the winner.
-    pub fn losers(&self) -> impl Iterator<Item = Dot> + '_ {
-        self.dots.iter().copied().skip(1)
-    }
-
-    /// Appends the zigzag amount and the dots.
-    pub fn encode(&self, encoder: &mut Encoder) {
-        encoder.signed(i128::from(self.amount));
-        encoder.varint(self.dots.len() as u64);
-        self.dots.iter().for_each(|dot| dot.encode(encoder));
-    }
-
-    /// Takes what [`Applications::encode`] wrote.
-    ///
-    /// # Errors
-    /// When the bytes are not the canonical encoding of a record.
-    pub fn decode(decoder: &mut Decoder<'_>) -> Result<Self, DecodeError> {
-        let invalid = DecodeError::Invalid {
-            field: "record of an increment",
-        };
-        let amount =
-            i64::try_from(decoder.signed("record's amount")?).map_err(|_too_wide| invalid)?;
-        let mut dots = BTreeSet::new();
-        for _ in 0..decoder.count("record's dots")? {
-            let dot = Dot::decode(decoder)?;
-            if dots.last().is_some_and(|&last| last >= dot) {
-                return Err(invalid);
-            }
-            dots.insert(dot);
-        }
-        if dots.is_empty() {
-            Err(invalid)
-        } else {
-            Ok(Self { amount, dots })
-        }
-    }
-}
-
 /// The version that a share is written as.
 #[must_use]
 pub fn version(share: &Share, hlc: crate::Hlc, op: Option<OpId>) -> Version {
     Version {
         hlc,
         op,
+        expires_ms: None,
         body: share.encode(),
     }
 }

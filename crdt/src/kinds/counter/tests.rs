@@ -1,4 +1,4 @@
-//! The laws of a share in the states that a cluster can reach, and of the completion record.
+//! The laws of a share in the states that a cluster can reach.
 //!
 //! A share has one writer of its `added` half, so the histories here are those of one actor: its
 //! increments in order, seen by any replica as a prefix, which anyone may reset or void.
@@ -7,9 +7,9 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::Index;
 
-use super::{Applications, Share, Total, value, version};
+use super::{Share, Total, value, version};
 use crate::actor::Actor;
-use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::codec::DecodeError;
 use crate::context::Context;
 use crate::dot::Dot;
 use crate::hlc::Hlc;
@@ -76,12 +76,6 @@ fn joined(shares: &[&Share]) -> Share {
 
 fn dot(node: u64, counter: u64) -> Dot {
     Dot::new(Actor { node, nonce: 0 }, counter)
-}
-
-fn record_bytes(record: &Applications) -> Vec<u8> {
-    let mut encoder = Encoder::default();
-    record.encode(&mut encoder);
-    encoder.finish()
 }
 
 proptest! {
@@ -170,41 +164,6 @@ proptest! {
             joined.join(&share);
             prop_assert_eq!(joined, share);
         }
-        let mut decoder = Decoder::new(&bytes);
-        if let Ok(record) = Applications::decode(&mut decoder) {
-            prop_assert_eq!(record_bytes(&record), &bytes[..bytes.len() - decoder.rest().len()]);
-        }
-    }
-
-    #[test]
-    fn a_record_has_one_winner_and_every_other_loses(
-        amount in any::<i64>(), dots in vec((0_u64..4, 1_u64..9), 1..8),
-    ) {
-        let dots: Vec<Dot> = dots.into_iter().map(|(node, n)| dot(node, n)).collect();
-        let build = |dots: &mut dyn Iterator<Item = &Dot>| {
-            let mut record: Option<Applications> = None;
-            for &dot in dots {
-                match &mut record {
-                    None => record = Some(Applications::new(dot, amount)),
-                    Some(record) => {
-                        record.insert(dot);
-                    }
-                }
-            }
-            record.unwrap()
-        };
-        let record = build(&mut dots.iter());
-        prop_assert_eq!(&record, &build(&mut dots.iter().rev()));
-        prop_assert_eq!(record.winner(), dots.iter().min().copied());
-        prop_assert!(record.losers().all(|loser| Some(loser) > record.winner()));
-        prop_assert_eq!(record.losers().count() + 1, record.dots().count());
-        let bytes = record_bytes(&record);
-        let mut decoder = Decoder::new(&bytes);
-        prop_assert_eq!(Applications::decode(&mut decoder), Ok(record));
-        prop_assert_eq!(decoder.finish(), Ok(()));
-        for length in 0..bytes.len() {
-            prop_assert!(Applications::decode(&mut Decoder::new(&bytes[..length])).is_err());
-        }
     }
 }
 
@@ -219,19 +178,6 @@ fn the_bytes_of_a_share_of_format_1_stay() {
     let bytes = [1, 9, 0xa5, 4, 7, 50, 2, 9, 0xd7, 4, 3, 4];
     assert_eq!(&share.encode()[..], bytes);
     assert_eq!(Share::decode(&bytes), Ok(share));
-}
-
-#[test]
-fn the_bytes_of_a_record_stay() {
-    let mut record = Applications::new(dot(2, 8), -1);
-    record.insert(dot(1, 3));
-    let bytes = [
-        &[1, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 3][..],
-        &[0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 8],
-    ]
-    .concat();
-    assert_eq!(record_bytes(&record), bytes);
-    assert_eq!(Applications::decode(&mut Decoder::new(&bytes)), Ok(record));
 }
 
 #[test]

@@ -110,7 +110,7 @@ pub(crate) async fn run(
     let bucket = options
         .bucket
         .clone()
-        .unwrap_or_else(|| default_bucket(kind).to_owned());
+        .unwrap_or_else(|| default_bucket(kind));
     let mut make = client.create_bucket(&bucket).kind(kind);
     if let Some(n) = options.n {
         make = make.n(n);
@@ -198,12 +198,8 @@ fn progress_bar(job: &Job) -> ProgressBar {
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn default_bucket(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Value => "bench-value",
-        Kind::Counter => "bench-counter",
-        Kind::Set => "bench-set",
-    }
+fn default_bucket(kind: Kind) -> String {
+    format!("bench-{kind}")
 }
 
 impl Workload {

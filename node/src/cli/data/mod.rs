@@ -5,6 +5,7 @@
 mod read;
 mod write;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::exit::Exit;
@@ -149,17 +150,6 @@ pub(crate) enum DurabilityName {
     Synced,
 }
 
-/// A kind by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum KindName {
-    /// Bytes, with siblings where writes were concurrent.
-    Value,
-    /// A number.
-    Counter,
-    /// A set of byte strings.
-    Set,
-}
-
 impl DataCommand {
     /// Runs the operation and prints its answer.
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
@@ -236,16 +226,6 @@ impl From<DurabilityName> for Durability {
     }
 }
 
-impl From<KindName> for Kind {
-    fn from(name: KindName) -> Self {
-        match name {
-            KindName::Value => Self::Value,
-            KindName::Counter => Self::Counter,
-            KindName::Set => Self::Set,
-        }
-    }
-}
-
 /// What a bucket holds; for one that nobody knows, values, so that the node can say so itself.
 pub(crate) async fn kind_of(client: &Client, bucket: &str) -> Kind {
     let known = || client.topology().bucket(bucket).map(|bucket| bucket.kind);
@@ -257,11 +237,7 @@ pub(crate) async fn kind_of(client: &Client, bucket: &str) -> Kind {
     known().unwrap_or(Kind::Value)
 }
 
-/// A kind's name as users write it.
-pub(crate) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Value => "value",
-        Kind::Counter => "counter",
-        Kind::Set => "set",
-    }
+/// Reads a kind by its name; `--help` lists them all.
+pub(crate) fn kind_parser() -> impl TypedValueParser<Value = Kind> {
+    PossibleValuesParser::new(Kind::ALL.map(|(_, name)| name)).try_map(|name| name.parse::<Kind>())
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ReadOptions, Target, kind_name};
+use super::{ReadOptions, Target};
 use crate::cli::connect::find_node;
 use crate::cli::exit::Exit;
 use crate::cli::output::Output;
@@ -37,6 +37,7 @@ pub(super) async fn run(
         Kind::Value => value(&bucket, target, options, node).await?,
         Kind::Counter => counter(&bucket, target, options, node).await?,
         Kind::Set => set(&bucket, target, options, node).await?,
+        kind => anyhow::bail!("a {kind} is not read this way"),
     };
     if output.is_json() {
         output.json(&json!({
@@ -44,7 +45,7 @@ pub(super) async fn run(
             "bucket": target.bucket,
             "key": bytes_json(&target.key().partition),
             "sort": bytes_json(&target.key().sort),
-            "kind": kind_name(kind),
+            "kind": kind.name(),
             "state": answer.state,
             "context": answer.context.to_token(),
             "answered": answer.answered,

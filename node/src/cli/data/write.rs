@@ -74,6 +74,24 @@ fn state_json(state: &State) -> Value {
             values.iter().map(|value| bytes_json(value)).collect()
         }
         State::Counter(value) => json!(value),
+        State::Register(value) => json!(value.as_ref().map(|value| bytes_json(value))),
+        State::Number(number) => json!(number),
+        State::Flag(on) => json!(on),
+        State::Estimate(count) => json!(count),
+        State::List(items) => items
+            .iter()
+            .map(|item| json!({"position": hex(&item.position), "item": bytes_json(&item.item)}))
+            .collect(),
+        State::Map(fields) => fields
+            .iter()
+            .map(|field| {
+                json!({
+                    "name": bytes_json(&field.name),
+                    "kind": field.kind.name(),
+                    "state": state_json(&field.state),
+                })
+            })
+            .collect(),
     }
 }
 
@@ -83,5 +101,23 @@ fn state_lines(state: &State) -> Vec<Vec<u8>> {
             values.iter().map(|value| value.to_vec()).collect()
         }
         State::Counter(value) => vec![value.to_string().into_bytes()],
+        State::Register(value) => value.iter().map(|value| value.to_vec()).collect(),
+        State::Number(number) => number.iter().map(|n| n.to_string().into_bytes()).collect(),
+        State::Flag(on) => vec![if *on { b"on".to_vec() } else { b"off".to_vec() }],
+        State::Estimate(count) => vec![count.to_string().into_bytes()],
+        State::List(items) => items.iter().map(|item| item.item.to_vec()).collect(),
+        State::Map(fields) => fields.iter().flat_map(field_lines).collect(),
     }
+}
+
+/// A field of a map: its name and kind before each line of what it holds.
+fn field_lines(field: &starling::wire::Field) -> Vec<Vec<u8>> {
+    let name = [&field.name[..], format!(" ({}) ", field.kind).as_bytes()].concat();
+    let lines = state_lines(&field.state).into_iter();
+    lines.map(|line| [&name[..], &line[..]].concat()).collect()
+}
+
+/// A position as text that can be passed back.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::data::{DurabilityName, KindName, kind_of};
+use super::data::{DurabilityName, kind_of, kind_parser};
 use super::exit::{Exit, UsageError};
 use super::output::Output;
 use super::text::{grouped, seconds};
@@ -36,8 +36,8 @@ pub(crate) struct ImportOptions {
     #[arg(long)]
     bucket: String,
     /// Make the bucket, of this kind, if it is not there.
-    #[arg(long, value_enum)]
-    kind: Option<KindName>,
+    #[arg(long, value_parser = kind_parser())]
+    kind: Option<Kind>,
     /// The form of the file; told by its name if not given.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -99,14 +99,10 @@ async fn bucket_kind(client: &Client, options: &ImportOptions) -> anyhow::Result
     let Some(kind) = options.kind else {
         return Ok(kind_of(client, &options.bucket).await);
     };
-    match client
-        .create_bucket(&options.bucket)
-        .kind(kind.into())
-        .await
-    {
+    match client.create_bucket(&options.bucket).kind(kind).await {
         // It is there with another n, which is no matter here; its kind shows with the first write.
         Err(error) if error.kind() != ErrorKind::WrongKind => Err(error.into()),
-        Ok(_) | Err(_) => Ok(kind.into()),
+        Ok(_) | Err(_) => Ok(kind),
     }
 }
 
@@ -117,14 +113,18 @@ impl ImportOptions {
             (None, Some(template)) => KeySpec::template(template)?,
             (None, None) => return Err(UsageError("--key-field is missing".to_owned()).into()),
         };
+        if !matches!(kind, Kind::Value | Kind::Counter | Kind::Set) {
+            let why = format!("a {kind} cannot be imported into: use a value, counter or set");
+            return Err(UsageError(why).into());
+        }
         let value = match (kind, self.value_field) {
             (_, Some(field)) => ValueSpec::Field(field),
-            (Kind::Value, None) => ValueSpec::Record,
             (Kind::Counter, None) => ValueSpec::One,
             (Kind::Set, None) => {
                 let why = "a set needs --value-field, the field that is the element";
                 return Err(UsageError(why.to_owned()).into());
             }
+            (_, None) => ValueSpec::Record,
         };
         let format = match self.format {
             Some(format) => format,

@@ -124,13 +124,14 @@ impl Plan {
             ValueSpec::One => "1".to_owned(),
         };
         let change = match self.kind {
-            Kind::Value => Change::Put(value),
             Kind::Set => Change::Add(value),
             Kind::Counter => {
                 let amount = value.trim().parse();
                 let wrong = |error| format!("{value:?} is no whole number: {error}");
                 Change::Increment(amount.map_err(|error: ParseIntError| wrong(error))?)
             }
+            // Only these three are accepted when a plan is made.
+            _ => Change::Put(value),
         };
         Ok(Step { key, change })
     }

@@ -250,9 +250,7 @@ impl fmt::Display for BucketError {
                 f,
                 "bucket {} exists with kind {} and n = {}, which are fixed for its life; it stays \
                  as it is: choose another name",
-                known.name,
-                kind_name(known.kind),
-                known.n
+                known.name, known.kind, known.n
             ),
             Self::SameHash { name, known } => write!(
                 f,
@@ -274,12 +272,3 @@ impl fmt::Display for BucketError {
 }
 
 impl std::error::Error for BucketError {}
-
-/// What people call a kind.
-pub(crate) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Value => "value",
-        Kind::Counter => "counter",
-        Kind::Set => "set",
-    }
-}

@@ -20,7 +20,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use buckets::kind_name;
 pub use buckets::{BucketError, BucketRecord, BucketStamp, Buckets, Creation, MAX_BUCKETS};
 pub use exchange::{Event, Exchange, ExchangeConfig, Transmit};
 pub use lives::Alarm;

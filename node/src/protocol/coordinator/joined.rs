@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocol::keys::{RowKey, Tag};
+use crate::protocol::keys::RowKey;
 use crate::protocol::messages::RowsRead;
+use crdt::kinds::Leaf;
 use crdt::{Context, Row};
 
 /// The join of whole replicas, as far as a selection shows them. Each replica's rows are filled
@@ -49,18 +50,20 @@ impl Joined {
         &self.rows
     }
 
-    /// The rows that show a version, and what a reader of all of them has seen.
-    pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context) {
-        let mut context = self.absent.seen();
+    /// The rows that show a version, what a reader of no row has seen, and what a reader of all of
+    /// them has.
+    pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context, Context) {
+        let bases = self.absent.seen();
+        let mut context = bases.clone();
         for (key, row) in &self.rows {
             // A row's own context may hold what a peer had seen of other rows when it sent this
             // one: it speaks for this row alone. The one row of a value is all of its key.
-            if key.tag() == Tag::Value {
+            if key.leaf() == Leaf::Value && key.path().names().is_empty() {
                 context.join(row.context());
             }
             row.versions().keys().for_each(|&dot| context.insert(dot));
         }
         self.rows.retain(|_, row| !row.versions().is_empty());
-        (self.rows, context)
+        (self.rows, bases, context)
     }
 }

@@ -364,7 +364,9 @@ impl Coordinator {
             .wall_ms
             .saturating_sub(duration_ms(self.config.repair_after));
         for (peer, side) in read.poll_repairs(self.node, young) {
-            let (vnode, prefix) = read.key();
+            let Some((vnode, prefix)) = read.key() else {
+                continue;
+            };
             match side {
                 read::Stale::Here => {
                     let input = Input::Repair {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocol::keys::RowKey;
+use serde_bytes::ByteBuf;
+
+use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Refusal, RowsRead, Selection};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::{Command, Rejected};
@@ -32,6 +34,8 @@ pub struct ReadOrder {
     pub r: u8,
     /// This node's replica alone.
     pub local: bool,
+    /// The key to pull where replicas differ; `None` to leave that to anti-entropy.
+    pub repair: Option<KeyPrefix>,
     /// Until when.
     pub deadline: Time,
 }
@@ -72,7 +76,11 @@ pub type Answers = Vec<(NodeId, Result<RowsRead, OrderFailed>)>;
 pub struct ReadDone {
     /// The joined rows.
     pub rows: BTreeMap<RowKey, Row>,
-    /// What the reader has now seen.
+    /// The rows are complete only as far as this key; `None` for all that was asked for.
+    pub until: Option<ByteBuf>,
+    /// What a reader of none of the rows has seen.
+    pub bases: Context,
+    /// What a reader of all of them has seen.
     pub context: Context,
     /// How many owners the rows are joined from.
     pub answered: u8,
@@ -81,8 +89,8 @@ pub struct ReadDone {
 /// A write that enough owners have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteDone {
-    /// What the writer has now seen.
-    pub context: Context,
+    /// What the writer has now seen of each key that it wrote, in the order of the command.
+    pub contexts: Vec<Context>,
     /// How many owners have it.
     pub acks: u8,
     /// The rows that were asked for, as they are here.

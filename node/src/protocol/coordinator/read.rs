@@ -9,7 +9,7 @@ use super::{CoordinatorConfig, OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{ReadRows, RowsRead, Selection};
 use crate::protocol::time::Time;
-use crdt::{Dot, Row};
+use crdt::{Context, Dot, Row};
 use ring::{NodeId, VnodeId};
 
 /// One read. Feed it with `handle_*`, then drain every `poll_*`.
@@ -179,13 +179,10 @@ impl Read {
         repairs
     }
 
-    /// The vnode and the key that is read.
-    pub(super) fn key(&self) -> (VnodeId, KeyPrefix) {
-        let prefix = match &self.order.selection {
-            Selection::Key(prefix) => prefix.clone(),
-            Selection::Row(row) => row.prefix(),
-        };
-        (self.order.vnode, prefix)
+    /// The vnode and the key to repair, if this read repairs.
+    pub(super) fn key(&self) -> Option<(VnodeId, KeyPrefix)> {
+        let prefix = self.order.repair.clone()?;
+        Some((self.order.vnode, prefix))
     }
 
     fn ask_next(&mut self) {
@@ -207,13 +204,45 @@ impl Read {
     fn joined(&self, answered: u8) -> ReadDone {
         let mut joined = Joined::default();
         self.replies.values().for_each(|reply| joined.add(reply));
-        let (rows, context) = joined.finish();
+        let (reverse, is_listing) = match &self.order.selection {
+            Selection::Range(range) => (range.reverse, false),
+            Selection::Keys { .. } => (false, true),
+            Selection::Key(_) | Selection::Row(_) => (false, false),
+        };
+        let until = self
+            .replies
+            .values()
+            .filter_map(|reply| reply.until.clone());
+        let until = if reverse { until.max() } else { until.min() };
+        let (mut rows, bases, context) = if is_listing {
+            let rows = union(&self.replies);
+            (rows, Context::default(), Context::default())
+        } else {
+            joined.finish()
+        };
+        if let Some(until) = &until {
+            // Beyond it some replica has not spoken, and its silence says nothing.
+            rows.retain(|key, _| match reverse {
+                false => key.as_bytes() <= &until[..],
+                true => key.as_bytes() >= &until[..],
+            });
+        }
         ReadDone {
             rows,
+            until,
+            bases,
             context,
             answered,
         }
     }
+}
+
+/// The rows that any replica shows. A listing has but one row of each key, and not the same one
+/// from every replica, so rows that are missing say nothing.
+fn union(replies: &BTreeMap<NodeId, RowsRead>) -> BTreeMap<RowKey, Row> {
+    let rows = replies.values().flat_map(|reply| &reply.rows);
+    rows.map(|keyed| (keyed.key.clone(), keyed.row.clone()))
+        .collect()
 }
 
 /// Which versions rows show.

@@ -21,7 +21,7 @@ pub(super) struct Write {
     others: Vec<NodeId>,
     tally: Tally,
     steps: VecDeque<Step>,
-    entered: Option<(Context, bool)>,
+    entered: Option<(Vec<Context>, bool)>,
     read_back: ReadBack,
     failed: Option<OrderFailed>,
     late: bool,
@@ -90,7 +90,7 @@ impl Write {
     pub(super) fn handle_written(&mut self, result: Result<Written, WriteError>) {
         let Written {
             sending,
-            context,
+            contexts,
             repeated,
         } = match result {
             Ok(written) => written,
@@ -103,7 +103,7 @@ impl Write {
                 return;
             }
         };
-        self.entered = Some((context, repeated));
+        self.entered = Some((contexts, repeated));
         self.tally.ack(self.here);
         let (vnode, durability) = (self.order.vnode, self.order.durability);
         let request = match sending {
@@ -195,7 +195,7 @@ impl Write {
         if let Some(failed) = self.failed {
             return Some(Err(failed));
         }
-        let Some((context, repeated)) = &self.entered else {
+        let Some((contexts, repeated)) = &self.entered else {
             return self.late.then_some(Err(OrderFailed::Unknown));
         };
         let (acks, required) = (self.tally.acks(), self.tally.required());
@@ -210,7 +210,7 @@ impl Write {
             ReadBack::Done(rows) => Some(std::mem::take(rows)),
         };
         Some(Ok(WriteDone {
-            context: context.clone(),
+            contexts: contexts.clone(),
             acks,
             rows,
             repeated: *repeated,

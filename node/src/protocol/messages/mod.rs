@@ -20,7 +20,7 @@ use super::event::Event;
 use super::keys::{KeyPrefix, RowKey};
 use crdt::dots::DotSet;
 use crdt::{Clock, Row};
-use ring::VnodeId;
+use ring::{BucketId, VnodeId};
 use starling::wire::Durability;
 
 /// What one replica asks of another.
@@ -62,7 +62,7 @@ pub enum PeerReply {
     /// To [`PeerRequest::Pull`] and [`PeerRequest::PullKey`].
     Pulled(Pulled),
     /// To [`PeerRequest::Sync`].
-    Page(Page),
+    Page(Box<Page>),
     /// Nothing was done.
     Refused(Refusal),
 }
@@ -125,6 +125,9 @@ pub struct Bundle {
     /// says what they were. Empty unless the receiver lost its disk.
     #[serde(with = "encoded")]
     pub trimmed: DotSet,
+    /// The records of operations whose versions the rows show and whose events are trimmed: an
+    /// event would have told of its operation.
+    pub records: Vec<KeyedRecord>,
 }
 
 /// A row and its key.
@@ -156,6 +159,29 @@ pub enum Selection {
     Key(#[serde(with = "encoded")] KeyPrefix),
     /// One row.
     Row(#[serde(with = "encoded")] RowKey),
+    /// The rows of a range of keys.
+    Range(Range),
+    /// The keys of one bucket in a range: of each the first row that shows a version, without its
+    /// body.
+    Keys {
+        /// The bucket.
+        bucket: BucketId,
+        /// Where to look; the limit is of rows looked at.
+        range: Range,
+    },
+}
+
+/// A range of row keys, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The first.
+    pub from: serde_bytes::ByteBuf,
+    /// The first one after it.
+    pub to: serde_bytes::ByteBuf,
+    /// From its end backwards.
+    pub reverse: bool,
+    /// Rows at the most; `None` for all, and then an answer over a message's limit is refused.
+    pub limit: Option<u32>,
 }
 
 /// Reads rows of a vnode.
@@ -179,6 +205,8 @@ pub struct RowsRead {
     pub clock: Clock,
     /// The vnode is catching up: the answer must not count towards r.
     pub catching_up: bool,
+    /// The answer is complete only as far as this key, which it includes; `None` for all.
+    pub until: Option<serde_bytes::ByteBuf>,
 }
 
 /// What one owner tells another of a vnode that both own.
@@ -269,14 +297,36 @@ pub struct Sync {
     pub vnode: VnodeId,
     /// The nonce of the asker's actor.
     pub incarnation: u64,
-    /// The last row key of the page before; `None` for the first page.
-    pub after: Option<serde_bytes::ByteBuf>,
+    /// Where the page begins.
+    pub from: Cursor,
     /// The asker's clock.
     #[serde(with = "encoded")]
     pub have: Clock,
 }
 
-/// A page of a vnode in key order.
+/// How far a full sync has come: first all rows in the order of their keys, then all records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cursor {
+    /// At the first row.
+    Rows,
+    /// After the row with this key.
+    RowsAfter(serde_bytes::ByteBuf),
+    /// At the first record.
+    Records,
+    /// After the record with this key.
+    RecordsAfter(serde_bytes::ByteBuf),
+}
+
+/// The record of an operation, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedRecord {
+    /// Its key.
+    pub key: serde_bytes::ByteBuf,
+    /// Its value.
+    pub value: serde_bytes::ByteBuf,
+}
+
+/// A page of a vnode in key order: rows or records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
     /// The vnode.
@@ -288,10 +338,12 @@ pub struct Page {
     /// The rows of the page, and what is logged of them that the asker lacks. Rows that share a
     /// span with those may lie outside of the page.
     pub bundle: Bundle,
-    /// Where the page begins (without that key), as it was asked.
-    pub after: Option<serde_bytes::ByteBuf>,
-    /// The last key that the page speaks for; `None` when it reaches the vnode's end.
-    pub upto: Option<serde_bytes::ByteBuf>,
+    /// The records of the page.
+    pub records: Vec<KeyedRecord>,
+    /// Where the page begins, as it was asked.
+    pub from: Cursor,
+    /// Where the next one begins; `None` when this is the last.
+    pub next: Option<Cursor>,
     /// The dots that the sender has seen and no longer logs. The asker enters the first page's when
     /// it has the last; what is logged it pulls.
     #[serde(with = "encoded")]

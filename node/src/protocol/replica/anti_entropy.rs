@@ -185,32 +185,6 @@ impl Replica {
         }
     }
 
-    /// Trims dotlogs and expires records.
-    fn tend(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
-        if batch.now.time < self.next_tending {
-            return Ok(());
-        }
-        self.next_tending = batch.now.time.after(TEND_EVERY);
-        let hlc = self.hlc.stamp(batch.now.wall_ms);
-        let mut voided = Vec::new();
-        for (&id, vnode) in &mut self.vnodes {
-            let (trimmed, voids) = vnode.trim(hlc, &self.config.limits, &mut batch.stage)?;
-            let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
-            if vnode.mark_behind(&mut batch.stage) {
-                batch.barrier = batch.barrier.max(Durability::Wal);
-            }
-            let settled = vnode.settle_some(&mut batch.stage)?;
-            if trimmed + expired + settled + voids.len() > 0 {
-                batch.touched.push(id);
-                voided.push((id, voids));
-            }
-        }
-        voided
-            .into_iter()
-            .for_each(|(id, voids)| self.spread(id, &voids, batch));
-        Ok(())
-    }
-
     pub(super) fn call(
         &mut self,
         to: NodeId,
@@ -381,5 +355,3 @@ impl Call {
 
 /// How often pulls are looked at while something is missing.
 const PULL_TICK: Duration = Duration::from_millis(50);
-/// How often dotlogs are trimmed and records swept.
-const TEND_EVERY: Duration = Duration::from_millis(500);

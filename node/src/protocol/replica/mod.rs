@@ -12,6 +12,7 @@ mod anti_entropy;
 mod config;
 mod io;
 mod requests;
+mod tending;
 
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub use config::ReplicaConfig;
 use crdt::hlc::HlcClock;
 use crdt::{Clock, Hlc};
 pub use io::{Commit, Input, Output, WriteError};
-use ring::{NodeId, QBits, ReplicaCount, Ring, VnodeId};
+use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
 use starling::wire::Durability;
 
 /// All vnodes of a node.
@@ -46,6 +47,8 @@ pub struct Replica {
     last_sync: Time,
     last_tick: Time,
     next_tending: Time,
+    /// The vnode in which expired versions were looked for last.
+    expired_in: VnodeId,
     pending: Vec<Pending>,
     stamps_ahead: u64,
 }
@@ -91,6 +94,10 @@ impl Replica {
             last_sync: Time::default(),
             last_tick: Time::default(),
             next_tending: Time::default(),
+            expired_in: VnodeId {
+                n: ReplicaCount::DEFAULT,
+                partition: PartitionId(0),
+            },
             pending: Vec::new(),
             stamps_ahead: 0,
         }

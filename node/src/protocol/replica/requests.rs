@@ -50,7 +50,7 @@ impl Replica {
             PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
                 Some(vnode) => vnode
                     .answer_sync(&sync, limits, &batch.stage)
-                    .map(PeerReply::Page),
+                    .map(|page| PeerReply::Page(Box::new(page))),
                 None => Ok(not_owner),
             },
         }

@@ -6,18 +6,19 @@
 //! clocks of the other live owners. The store keeps a mark of it until then.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Vnode;
 use crate::mutants::{self, Mutant};
-use crate::protocol::keys::behind_key;
+use crate::protocol::keys::{behind_key, behind_key_beside, checkpoint_range};
 use crate::protocol::messages::{Difference, Fingerprint, Pull};
-use crate::protocol::stage::{Family, Stage};
+use crate::protocol::stage::{Changes, Family, Source, SourceError, Stage};
 use crate::protocol::time::Time;
 use crdt::dots::DotSet;
-use crdt::{Clock, Dot};
+use crdt::{Clock, Dot, Row};
 use ring::NodeId;
 
 /// What is known of another owner's vnode.
@@ -227,6 +228,12 @@ impl Vnode {
         self.durable.contains(dot) && self.peers.values().all(|view| view.durable.contains(dot))
     }
 
+    /// Does every owner hold durably all that the row shows?
+    pub(super) fn holds_durably(&self, row: &Row) -> bool {
+        let mut shown = row.versions().keys();
+        shown.all(|&dot| self.is_durable_everywhere(dot))
+    }
+
     /// The other owners that hold all of these events durably, as far as this vnode knows.
     pub(super) fn durable_holders(&self, dots: &[Dot]) -> Vec<NodeId> {
         let holds = |view: &PeerView| dots.iter().all(|&dot| view.durable.contains(dot));
@@ -239,6 +246,28 @@ impl Vnode {
             self.catch_up.behind = false;
         }
     }
+}
+
+/// Marks every vnode in a store as catching up.
+///
+/// A node that may have lost what it acknowledged writes this and syncs it to the disk *before* it
+/// forgets why it must catch up. A process that ended between the two would be followed by one
+/// that takes an old clock for its own and counts for reads.
+///
+/// # Errors
+/// When the store cannot be read.
+pub fn mark_all_behind(source: &dyn Source) -> Result<Changes, SourceError> {
+    let mut stage = Stage::new(source);
+    let mut marks = Vec::new();
+    let (from, to) = checkpoint_range();
+    source.scan(Family::Meta, &from, &to, &mut |key, _| {
+        marks.extend(behind_key_beside(key));
+        ControlFlow::Continue(())
+    })?;
+    for mark in marks {
+        stage.put(Family::Meta, mark, Vec::new());
+    }
+    Ok(stage.into_changes())
 }
 
 fn hash(clock: &Clock) -> u64 {

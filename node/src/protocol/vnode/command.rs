@@ -2,44 +2,196 @@
 
 use bytes::Bytes;
 
-use crate::protocol::event::Effect;
-use crate::protocol::keys::{KeyPrefix, RowKey, Tag};
+use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change};
+use crdt::kinds::Leaf;
+use crdt::kinds::flag::Wins;
+use crdt::kinds::map::Path;
 use crdt::{Context, OpId};
 use ring::NodeId;
 
-/// A client's write, checked and with its context opened.
+/// A client's write, checked and with its contexts opened. All of it is one atomic batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
-    /// The key.
-    pub prefix: KeyPrefix,
-    /// What to do.
-    pub action: Action,
-    /// What the client has seen; empty for none.
-    pub context: Context,
+    /// The keys to change, all of this vnode, each once.
+    pub targets: Vec<Target>,
     /// The operation's name.
     pub operation: OpId,
+    /// A hash of all that was asked.
+    pub digest: u32,
     /// Milliseconds since its first try.
     pub age_ms: u64,
+    /// How long what it writes lasts, in milliseconds; `None` for ever.
+    pub ttl_ms: Option<u64>,
 }
 
-/// What to do to a key.
+/// What to do to one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The key.
+    pub prefix: KeyPrefix,
+    /// What the client has seen of it; empty for none.
+    pub context: Context,
+    /// Write only if the key shows nothing here that the context does not cover.
+    pub only_if_current: bool,
+    /// The changes, in order.
+    pub edits: Vec<FieldEdit>,
+}
+
+/// A change of one field of a map, or with the empty path of the key itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldEdit {
+    /// Which field.
+    pub path: Path,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do to a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Write a value over what the context covers.
     Put(Bytes),
-    /// Remove the value that the context covers, or without one what is seen here.
-    DeleteValue,
     /// Add to a counter.
     Increment(i64),
-    /// Take away all that is seen here of a counter.
-    ResetCounter,
     /// Put elements into a set.
-    Add(Vec<Bytes>),
+    Add(SetLeaf, Vec<Bytes>),
     /// Take elements out: what the context covers of them, or without one what is seen here.
-    Remove(Vec<Bytes>),
-    /// Take all elements out that are seen here.
-    ClearSet,
+    Remove(SetLeaf, Vec<Bytes>),
+    /// Assign to a register.
+    Assign(Bytes),
+    /// Raise a maximum to at least this.
+    Raise(i64),
+    /// Lower a minimum to at most this.
+    Lower(i64),
+    /// Turn a flag on.
+    Enable(Wins),
+    /// Turn a flag off.
+    Disable(Wins),
+    /// Count these in a sketch: hashes of what was seen.
+    Observe(Vec<u64>),
+    /// Put items into a list, at these positions.
+    Insert(Vec<(Bytes, Bytes)>),
+    /// Take the items at these positions out of a list.
+    Erase(Vec<Bytes>),
+    /// Remove what the context covers, or without one what is seen here, of one leaf of the field,
+    /// or with `None` of all that is at the field and below it. Counters are reset.
+    Clear(Option<Leaf>),
+}
+
+/// How a set's elements are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SetLeaf {
+    /// An add wins over a removal at the same time.
+    AddWins,
+    /// A removal wins over an add at the same time.
+    RemoveWins,
+    /// Nothing is ever removed.
+    GrowOnly,
+}
+
+impl Action {
+    fn size(&self) -> usize {
+        match self {
+            Self::Put(value) | Self::Assign(value) => value.len(),
+            Self::Add(_, parts) | Self::Remove(_, parts) | Self::Erase(parts) => {
+                parts.iter().map(Bytes::len).sum()
+            }
+            Self::Observe(hashes) => 8 * hashes.len(),
+            Self::Insert(items) => items.iter().map(|(at, item)| at.len() + item.len()).sum(),
+            Self::Increment(_)
+            | Self::Raise(_)
+            | Self::Lower(_)
+            | Self::Enable(_)
+            | Self::Disable(_)
+            | Self::Clear(_) => 0,
+        }
+    }
+}
+
+impl SetLeaf {
+    /// What its rows are.
+    #[must_use]
+    pub fn leaf(self) -> Leaf {
+        match self {
+            Self::AddWins => Leaf::Element,
+            Self::RemoveWins => Leaf::RemoveWinsElement,
+            Self::GrowOnly => Leaf::GrowElement,
+        }
+    }
+}
+
+impl Command {
+    /// One change of a key that is no map, without an end.
+    #[must_use]
+    pub fn single(prefix: KeyPrefix, action: Action, context: Context, operation: OpId) -> Self {
+        let edit = FieldEdit {
+            path: Path::root(),
+            action,
+        };
+        let target = Target {
+            prefix,
+            context,
+            only_if_current: false,
+            edits: vec![edit],
+        };
+        Self {
+            targets: vec![target],
+            operation,
+            digest: 0,
+            age_ms: 0,
+            ttl_ms: None,
+        }
+    }
+
+    /// The rows whose versions will carry the operation's name.
+    pub(super) fn carrying_rows(&self) -> Vec<RowKey> {
+        let mut rows = Vec::new();
+        for target in &self.targets {
+            for FieldEdit { path, action } in &target.edits {
+                let row = |leaf, part: &[u8]| target.prefix.row_at(path, leaf, part);
+                match action {
+                    Action::Put(_) => rows.push(row(Leaf::Value, &[])),
+                    Action::Assign(_) => rows.push(row(Leaf::Register, &[])),
+                    Action::Enable(Wins::Enable) => rows.push(row(Leaf::Flag, &[])),
+                    Action::Enable(Wins::Disable) => rows.push(row(Leaf::DisableFlag, &[])),
+                    Action::Add(set, elements) => {
+                        rows.extend(elements.iter().map(|element| row(set.leaf(), element)));
+                    }
+                    Action::Insert(items) => {
+                        rows.extend(items.iter().map(|(at, _)| row(Leaf::Item, at)));
+                    }
+                    Action::Increment(_)
+                    | Action::Remove(..)
+                    | Action::Raise(_)
+                    | Action::Lower(_)
+                    | Action::Disable(_)
+                    | Action::Observe(_)
+                    | Action::Erase(_)
+                    | Action::Clear(_) => {}
+                }
+            }
+        }
+        rows
+    }
+}
+
+impl Target {
+    /// About how many bytes it holds.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let payloads = self.edits.iter().map(|edit| edit.action.size());
+        self.prefix.as_bytes().len() + payloads.sum::<usize>()
+    }
+
+    /// What a removal covers: the client's context, or without one what is seen here.
+    pub(super) fn covering(&self, seen: Context) -> Context {
+        if self.context.is_empty() {
+            seen
+        } else {
+            self.context.clone()
+        }
+    }
 }
 
 /// A write that was entered here.
@@ -47,8 +199,8 @@ pub enum Action {
 pub struct Written {
     /// What the other owners must store.
     pub sending: Sending,
-    /// The context of the client, and the dots of the write exactly.
-    pub context: Context,
+    /// For each key the context of the client, and the dots of the write exactly.
+    pub contexts: Vec<Context>,
     /// It had been entered before: this is a retry, which counts once.
     pub repeated: bool,
 }
@@ -63,7 +215,7 @@ pub enum Sending {
     /// Nothing: the dotlog has forgotten a repeated operation, since every owner held it durably.
     /// These are known to hold it still; one that lost its disk has to catch up first.
     Held(Vec<NodeId>),
-    /// Nothing: there was nothing to remove.
+    /// Nothing: there was nothing to change, and every owner holds durably what is there.
     Nothing,
 }
 
@@ -94,43 +246,6 @@ pub enum Rejected {
         /// The limit.
         limit: u64,
     },
-}
-
-impl Action {
-    pub(super) fn effect(&self) -> Effect {
-        match self {
-            Self::Put(_) | Self::Add(_) => Effect::Carried,
-            Self::Increment(amount) => Effect::Increment(*amount),
-            Self::DeleteValue | Self::ResetCounter | Self::Remove(_) | Self::ClearSet => {
-                Effect::Removal
-            }
-        }
-    }
-}
-
-impl Command {
-    /// The rows whose versions carry the operation's name.
-    pub(super) fn carrying_rows(&self) -> Vec<RowKey> {
-        match &self.action {
-            Action::Put(_) => vec![self.prefix.row(Tag::Value, &[])],
-            Action::Add(elements) => elements
-                .iter()
-                .map(|element| self.prefix.row(Tag::Element, element))
-                .collect(),
-            Action::DeleteValue
-            | Action::Increment(_)
-            | Action::ResetCounter
-            | Action::Remove(_)
-            | Action::ClearSet => Vec::new(),
-        }
-    }
-
-    /// What a removal covers: the client's context, or without one what is seen here.
-    pub(super) fn covering(&self, seen: Context) -> Context {
-        if self.context.is_empty() {
-            seen
-        } else {
-            self.context.clone()
-        }
-    }
+    /// The key shows something here that the context does not cover.
+    NotCurrent,
 }

@@ -16,6 +16,9 @@
 
 mod catch_up;
 mod command;
+mod doubles;
+mod expiry;
+mod plan;
 mod pull;
 mod read;
 mod receive;
@@ -32,10 +35,10 @@ use super::keys::{self, RowKey};
 use super::messages::Change;
 use super::stage::{Family, Source, SourceError, Stage};
 use catch_up::CatchUp;
-pub use catch_up::PeerView;
-pub use command::{Action, Command, Rejected, Sending, Written};
-use crdt::{Actor, Clock, Context, Dot, Hlc, Row, Version};
-pub use read::read_rows;
+pub use catch_up::{PeerView, mark_all_behind};
+pub use command::{Action, Command, FieldEdit, Rejected, Sending, SetLeaf, Target, Written};
+use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
+pub use read::{Selected, read_rows};
 pub use recover::Beginning;
 use ring::{NodeId, QBits, VnodeId};
 
@@ -56,7 +59,8 @@ pub struct Limits {
     /// How long after its first try an operation may be retried, in milliseconds; later it is
     /// refused. Default 15 minutes.
     pub retry_window_ms: u64,
-    /// Operation records of one vnode; beyond it counters refuse increments. Default 262,144.
+    /// Operation records of one vnode; beyond it writes are refused until the oldest expire.
+    /// Default 4,194,304.
     pub records: u64,
 }
 
@@ -69,7 +73,7 @@ impl Default for Limits {
             events_per_pull: 4_096,
             events_per_trim: 4_096,
             retry_window_ms: 15 * 60 * 1_000,
-            records: 262_144,
+            records: 4_194_304,
         }
     }
 }
@@ -87,6 +91,14 @@ pub struct Vnode {
     catch_up: CatchUp,
     records: u64,
     records_swept_to: Vec<u8>,
+    /// The span whose record was written last.
+    noted: Option<(OpId, Dot)>,
+    /// The operations that were entered under two spans, and whether an increment still counts
+    /// twice.
+    doubled: BTreeMap<OpId, bool>,
+    /// The operation at which the last pass over them ended.
+    voided_to: Option<OpId>,
+    expiring: expiry::Expiring,
     syncing: Option<sync::Syncing>,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
@@ -130,21 +142,29 @@ impl Vnode {
         self.durable = Clock::of(before.durable.dots().difference(&lost));
     }
 
-    /// Joins a delta into its row and enters its event: the one way in which an event comes to be
-    /// reflected here, for own writes and for received ones.
+    /// Joins a delta into its row and enters its event and its record. Returns the removal of an
+    /// alias that this brought to light.
     fn enter(
         &mut self,
+        hlc: Hlc,
         event: &Event,
         delta: &Row,
         stage: &mut Stage<'_>,
-    ) -> Result<(), SourceError> {
-        let mut row = stage.row(&event.row)?;
+    ) -> Result<Option<Change>, SourceError> {
+        let before = stage.row(&event.row)?;
+        self.note(event, stage)?;
+        self.apply(event, before.clone(), delta, stage);
+        self.remove_aliases(hlc, &event.row, &before, &[event], stage)
+    }
+
+    /// Joins a delta into its row: the one way in which a new event comes to be reflected here.
+    fn apply(&mut self, event: &Event, mut row: Row, delta: &Row, stage: &mut Stage<'_>) {
         row.join(delta);
         self.clock.insert(event.dot);
         row.strip(&self.clock);
+        self.expiring.meet(&row);
         stage.put_row(&event.row, &row);
         self.log(event, !row.context().is_empty(), stage);
-        Ok(())
     }
 
     /// Writes the dotlog entry: a mark that the row still needs settling, and the event.
@@ -163,16 +183,20 @@ impl Vnode {
             .transpose()
     }
 
-    /// Makes an event of the vnode's own that no client asked for.
+    /// The dot of the vnode's next event.
+    fn next_dot(&self) -> Dot {
+        self.clock.next(self.actor)
+    }
+
+    /// Makes an event of the vnode's own that no client asked for: its delta is under the next dot.
     fn own_change(
         &mut self,
         hlc: Hlc,
         row: &RowKey,
-        version: Version,
-        context: Context,
+        delta: Row,
         stage: &mut Stage<'_>,
     ) -> Result<Change, SourceError> {
-        let dot = self.clock.next(self.actor);
+        let dot = self.next_dot();
         let (first, last) = (dot.counter, dot.counter);
         let event = Event {
             dot,
@@ -182,8 +206,8 @@ impl Vnode {
             hlc,
             operation: None,
         };
-        let delta = Row::write(dot, version, context);
-        self.enter(&event, &delta, stage)?;
+        let before = stage.row(row)?;
+        self.apply(&event, before, &delta, stage);
         Ok(Change { event, delta })
     }
 

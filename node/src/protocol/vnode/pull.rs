@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_bytes::ByteBuf;
+
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
-use crate::protocol::keys::{RowKey, event_key};
-use crate::protocol::messages::{Bundle, KeyedRow, Pull, PullKey, Pulled};
-use crate::protocol::stage::{Family, SourceError, Stage};
+use crate::protocol::keys::{RowKey, event_key, record_key};
+use crate::protocol::messages::{Bundle, KeyedRecord, KeyedRow, Pull, PullKey, Pulled};
+use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::dots::DotSet;
-use crdt::{Clock, Dot};
+use crdt::{Clock, Dot, OpId};
 
 impl Vnode {
     /// The rows behind the wanted dots, as many as fit into a message.
@@ -220,8 +222,11 @@ impl<'a> Closing<'a> {
                 let row = stage.row(&key)?;
                 // A version that the row shows brings its own event, wanted or not: its dot must
                 // not be left behind by the container that carries it.
-                for &dot in row.versions().keys() {
-                    events.extend(self.vnode.logged(dot, stage)?);
+                for (&dot, version) in row.versions() {
+                    match self.vnode.logged(dot, stage)? {
+                        Some(event) => events.push(event),
+                        None => self.take_record(version.op, stage)?,
+                    }
                 }
                 let versions = row.versions().values();
                 self.bytes += key.as_bytes().len();
@@ -236,6 +241,22 @@ impl<'a> Closing<'a> {
                     self.bundle.events.push(event);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Takes the record of an operation whose event is trimmed.
+    fn take_record(&mut self, op: Option<OpId>, stage: &Stage<'_>) -> Result<(), SourceError> {
+        let Some(op) = op else {
+            return Ok(());
+        };
+        let key = record_key(self.vnode.id, op);
+        if let Some(value) = stage.get(Family::Records, &key)? {
+            self.bytes += key.len() + value.len();
+            self.bundle.records.push(KeyedRecord {
+                key: ByteBuf::from(key),
+                value: ByteBuf::from(value),
+            });
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use crdt::{Context, Dot, Hlc, Row};
 
 impl Vnode {
     /// Enters deltas that are new here; those seen before are left alone. Returns the events that
-    /// this vnode made of its own in answer: voids of increments that count twice.
+    /// this vnode made of its own in answer: removals of aliases.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
@@ -28,9 +28,7 @@ impl Vnode {
             if self.clock.contains(event.dot) || !self.is_here(&event.row) {
                 continue;
             }
-            self.enter(event, delta, stage)?;
-            self.note(event, stage)?;
-            answers.extend(self.void_losers(hlc, event, stage)?);
+            answers.extend(self.enter(hlc, event, delta, stage)?);
         }
         Ok(answers)
     }
@@ -93,6 +91,7 @@ impl Vnode {
             missing.contains(&keyed.key) || shown.any(|&dot| !self.clock.contains(dot))
         };
         let rows = self.join_rows(bundle, is_news, stage)?;
+        self.take_records(&bundle.records, stage)?;
         self.enter_rows(hlc, &bundle.events, rows, stage)
     }
 
@@ -145,17 +144,24 @@ impl Vnode {
             trimmed.insert(dot);
         }
         self.enter_unlogged(&trimmed, stage);
+        let mut before = BTreeMap::new();
         for (key, row) in &mut rows {
+            before.insert(key.clone(), stage.row(key)?);
             row.strip(&self.clock);
+            self.expiring.meet(row);
             stage.put_row(key, row);
         }
-        let mut answers = Vec::new();
-        for event in entered {
+        for event in &entered {
             let row = rows.get(&event.row);
             let unsettled = row.is_some_and(|row| !row.context().is_empty());
             self.log(event, unsettled, stage);
             self.note(event, stage)?;
-            answers.extend(self.void_losers(hlc, event, stage)?);
+        }
+        let mut answers = Vec::new();
+        for (key, before) in &before {
+            let of_row = entered.iter().filter(|event| event.row == *key);
+            let of_row: Vec<&Event> = of_row.copied().collect();
+            answers.extend(self.remove_aliases(hlc, key, before, &of_row, stage)?);
         }
         Ok(answers)
     }

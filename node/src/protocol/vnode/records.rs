@@ -1,75 +1,102 @@
-//! Records of operations: by which a retry is known again, and increments count once.
+//! Records of operations: by which a retry is known again, and counts once.
 //!
-//! A record lists every dot under which an operation was entered. It is written in the batch of
-//! the effect and travels with the dot, so that whoever has the effect has the record. When two
-//! dots of one increment meet, all but the smallest are made void in their shares, by an event of
-//! whoever noticed: a void is a fact, so two who notice do no harm ([`crdt::kinds::counter`]).
-//!
-//! A loser is made void only when *every owner holds the winner durably*. Before that the disk that
-//! alone has the winner may be lost, and the loser is the copy that was acknowledged. Until then
-//! both count, and the counter reads too high for a moment.
+//! A record lists every span of dots under which an operation was entered ([`Applications`]). It
+//! is written in the batch of the effect and travels with the dots, so that whoever has the effect
+//! has the record. What is done where two spans of one operation meet is in `doubles`.
 //!
 //! A record is kept for twice the retry window, counted from the coordinator's stamp, and longer
-//! while it has a loser that still counts. A retry after that is not known again.
+//! while it has an increment that still counts twice. A retry after that is not known again.
 
-use super::write::share_of;
-use super::{Limits, Vnode, versions_of};
+use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Effect, Event, Operation};
-use crate::protocol::keys::{KeyPrefix, record_key, vnode_end, vnode_prefix};
-use crate::protocol::messages::Change;
+use crate::protocol::keys::{RowKey, record_key, vnode_end, vnode_prefix};
+use crate::protocol::messages::KeyedRecord;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::codec::{DecodeError, Decoder, Encoder};
-use crdt::kinds::counter::{self, Applications};
-use crdt::{Hlc, OpId};
+use crdt::{Applications, Dot, Hlc, OpId};
 
 /// What is known of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
-    prefix: KeyPrefix,
-    removal: bool,
+    /// A hash of what was asked.
+    pub(super) digest: u32,
     hlc: Hlc,
-    pub(super) applications: Applications,
+    pub(super) applied: Applications,
+    /// The increments among its events: the place of each in the span, a share of the counter, and
+    /// the amount. They follow from what was asked, so every span has the same.
+    pub(super) increments: Vec<Increment>,
+}
+
+/// One increment of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Increment {
+    /// Which of the operation's events it is.
+    pub(super) place: u64,
+    /// Some actor's share of the counter: that of the first application seen here.
+    pub(super) share: RowKey,
+    pub(super) amount: i64,
 }
 
 impl Record {
-    fn new(event: &Event, amount: Option<i64>) -> Self {
+    fn new(event: &Event, digest: u32) -> Self {
+        let first = Dot::new(event.dot.actor, event.first);
         Self {
-            prefix: event.row.prefix(),
-            removal: amount.is_none(),
+            digest,
             hlc: event.hlc,
-            applications: Applications::new(event.dot, amount.unwrap_or(0)),
+            applied: Applications::new(first, event.last),
+            increments: Vec::new(),
         }
     }
 
-    /// Is it the record of this effect on this key?
-    pub(super) fn is_of(&self, prefix: &KeyPrefix, effect: Effect) -> bool {
-        let same = match effect {
-            Effect::Increment(amount) => !self.removal && self.applications.amount() == amount,
-            Effect::Removal => self.removal,
-            Effect::Carried => false,
-        };
-        same && self.prefix == *prefix
+    fn enter(&mut self, event: &Event, effect: Effect) {
+        let first = Dot::new(event.dot.actor, event.first);
+        self.applied.insert(first, event.last);
+        self.hlc = self.hlc.min(event.hlc);
+        let place = event.dot.counter - event.first;
+        if let Effect::Increment(amount) = effect {
+            self.insert(Increment {
+                place,
+                share: event.row.clone(),
+                amount,
+            });
+        }
     }
 
-    fn has_losers(&self) -> bool {
-        self.applications.losers().next().is_some()
+    fn insert(&mut self, increment: Increment) {
+        let places = &self.increments;
+        if let Err(at) = places.binary_search_by_key(&increment.place, |known| known.place) {
+            self.increments.insert(at, increment);
+        }
+    }
+
+    /// Takes over what another replica knows of the same operation.
+    fn join(&mut self, other: Self) {
+        self.applied.join(&other.applied);
+        self.hlc = self.hlc.min(other.hlc);
+        other.increments.into_iter().for_each(|i| self.insert(i));
     }
 
     /// ```text
-    ///   u8 format = 1 | u8 is-removal | u64 hlc | bytes key prefix | applications
+    ///   u8 format = 2 | varint digest | u64 hlc | spans
+    ///   | varint increments | each: varint place, bytes row key, zigzag amount
     /// ```
     fn encode(&self) -> Vec<u8> {
-        let mut encoder = Encoder::with_capacity(96);
+        let mut encoder = Encoder::with_capacity(128);
         encoder.u8(FORMAT);
-        encoder.u8(u8::from(self.removal));
+        encoder.varint(u64::from(self.digest));
         encoder.u64(self.hlc.to_bits());
-        encoder.bytes(self.prefix.as_bytes());
-        self.applications.encode(&mut encoder);
+        self.applied.encode(&mut encoder);
+        encoder.varint(self.increments.len() as u64);
+        for increment in &self.increments {
+            encoder.varint(increment.place);
+            encoder.bytes(increment.share.as_bytes());
+            encoder.signed(i128::from(increment.amount));
+        }
         encoder.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
         match decoder.u8("record's format")? {
             FORMAT => {}
@@ -80,17 +107,36 @@ impl Record {
                 });
             }
         }
-        let removal = decoder.u8("record's removal mark")? != 0;
-        let hlc = Hlc::from_bits(decoder.u64("record's stamp")?);
-        let prefix = KeyPrefix::decode(decoder.bytes("record's key")?)?;
-        let applications = Applications::decode(&mut decoder)?;
+        let invalid = |field| move |_wide| DecodeError::Invalid { field };
+        let digest = decoder.varint("record's digest")?;
+        let mut record = Self {
+            digest: u32::try_from(digest).map_err(invalid("record's digest"))?,
+            hlc: Hlc::from_bits(decoder.u64("record's stamp")?),
+            applied: Applications::decode(&mut decoder)?,
+            increments: Vec::new(),
+        };
+        for _ in 0..decoder.count("record's increments")? {
+            let place = decoder.varint("record's place")?;
+            let share = RowKey::decode(decoder.bytes("record's row")?)?;
+            let amount = i64::try_from(decoder.signed("record's amount")?);
+            let amount = amount.map_err(invalid("record's amount"))?;
+            if record
+                .increments
+                .last()
+                .is_some_and(|last| last.place >= place)
+            {
+                return Err(DecodeError::Invalid {
+                    field: "record's places",
+                });
+            }
+            record.increments.push(Increment {
+                place,
+                share,
+                amount,
+            });
+        }
         decoder.finish()?;
-        Ok(Self {
-            prefix,
-            removal,
-            hlc,
-            applications,
-        })
+        Ok(record)
     }
 }
 
@@ -110,94 +156,73 @@ impl Vnode {
 
     /// Enters an event's operation in its record.
     pub(super) fn note(&mut self, event: &Event, stage: &mut Stage<'_>) -> Result<(), SourceError> {
-        let Some(operation) = event.operation else {
+        let Some(Operation { id, digest, effect }) = event.operation else {
             return Ok(());
-        };
-        let amount = match operation.effect {
-            Effect::Carried => return Ok(()),
-            Effect::Increment(amount) => Some(amount),
-            Effect::Removal => None,
         };
         if mutants::is_active(Mutant::RecordOutsideBatch) {
             // The bug: the record is not in the batch of the effect, and a crash parts them.
             return Ok(());
         }
-        let record = match self.record(operation.id, stage)? {
+        // A span comes whole, so its first event has entered it for those that follow.
+        let span = (id, Dot::new(event.dot.actor, event.first));
+        if self.noted == Some(span) && !matches!(effect, Effect::Increment(_)) {
+            return Ok(());
+        }
+        self.noted = Some(span);
+        let mut record = match self.record(id, stage)? {
+            Some(record) => record,
             None => {
                 self.records += 1;
-                Record::new(event, amount)
-            }
-            Some(mut record) => {
-                record.applications.insert(event.dot);
-                record.hlc = record.hlc.min(event.hlc);
-                record
+                Record::new(event, digest)
             }
         };
-        stage.put(
-            Family::Records,
-            record_key(self.id, operation.id),
-            record.encode(),
-        );
+        record.enter(event, effect);
+        self.put_record(id, &record, stage);
         Ok(())
     }
 
-    /// Makes void what an event's operation counts twice. `hlc` stamps the events that say so.
-    pub(super) fn void_losers(
+    /// Takes over records that another owner sent. One that makes no sense to this version is left
+    /// out: its operation is not known again, as after the retry window.
+    pub(super) fn take_records(
         &mut self,
-        hlc: Hlc,
-        event: &Event,
+        records: &[KeyedRecord],
         stage: &mut Stage<'_>,
-    ) -> Result<Vec<Change>, SourceError> {
-        let Some(operation) = event.operation else {
-            return Ok(Vec::new());
-        };
-        let Effect::Increment(amount) = operation.effect else {
-            return Ok(Vec::new());
-        };
-        let Some(record) = self.record(operation.id, stage)? else {
-            return Ok(Vec::new());
-        };
-        if !record.has_losers() || !self.is_winner_safe(&record) {
-            return Ok(Vec::new());
-        }
-        let prefix = event.row.prefix();
-        let mut changes = Vec::new();
-        for loser in record.applications.losers() {
-            let row = prefix.share(loser.actor);
-            let current = stage.row(&row)?;
-            let mut share = share_of(&row, &current)?;
-            if share.is_settled(loser.counter) || share.added().upto < loser.counter {
-                continue;
+    ) -> Result<(), SourceError> {
+        let prefix = vnode_prefix(self.id);
+        let ours = records.iter();
+        for KeyedRecord { key, value } in ours.filter(|record| record.key.starts_with(&prefix)) {
+            if let (Ok(id), Ok(record)) = (op_of_record_key(key), Record::decode(value)) {
+                self.take_record(id, record, stage)?;
             }
-            share.void(loser.counter, amount);
-            let version = counter::version(&share, hlc, None);
-            changes.push(self.own_change(hlc, &row, version, versions_of(&current), stage)?);
         }
-        Ok(changes)
+        Ok(())
     }
 
-    /// Is the event one of several of its increment, the chosen one of which some owner may lack?
-    pub(super) fn awaits_winner(
-        &self,
-        event: &Event,
-        stage: &Stage<'_>,
-    ) -> Result<bool, SourceError> {
-        let Some(Operation {
-            id,
-            effect: Effect::Increment(_),
-        }) = event.operation
-        else {
-            return Ok(false);
+    fn take_record(
+        &mut self,
+        id: OpId,
+        theirs: Record,
+        stage: &mut Stage<'_>,
+    ) -> Result<(), SourceError> {
+        let record = match self.record(id, stage)? {
+            Some(mut record) => {
+                record.join(theirs);
+                record
+            }
+            None => {
+                self.records += 1;
+                theirs
+            }
         };
-        let record = self.record(id, stage)?;
-        Ok(record.is_some_and(|record| record.has_losers() && !self.is_winner_safe(&record)))
+        self.put_record(id, &record, stage);
+        Ok(())
     }
 
-    fn is_winner_safe(&self, record: &Record) -> bool {
-        record
-            .applications
-            .winner()
-            .is_some_and(|winner| self.is_durable_everywhere(winner))
+    fn put_record(&mut self, id: OpId, record: &Record, stage: &mut Stage<'_>) {
+        if record.applied.is_doubled() {
+            self.doubled.insert(id, true);
+        }
+        stage.put(Family::Records, record_key(self.id, id), record.encode());
     }
 
     /// Looks through a stretch of the records and removes the expired ones. The next call goes on
@@ -225,10 +250,13 @@ impl Vnode {
         };
         let mut gone = 0;
         for (key, value) in found {
-            let record =
-                Record::decode(&value).map_err(|error| SourceError::corrupt(&key, error))?;
-            if is_expired(&record, now, limits) && self.is_settled(&record, stage)? {
+            let corrupt = |error| SourceError::corrupt(&key, error);
+            let record = Record::decode(&value).map_err(corrupt)?;
+            let id = op_of_record_key(&key).map_err(corrupt)?;
+            let counts_twice = self.doubled.get(&id) == Some(&true);
+            if is_expired(&record, now, limits) && !counts_twice {
                 stage.delete(Family::Records, key);
+                self.doubled.remove(&id);
                 self.records = self.records.saturating_sub(1);
                 gone += 1;
             }
@@ -237,17 +265,15 @@ impl Vnode {
     }
 }
 
-impl Vnode {
-    /// Does no loser of the record count any more?
-    fn is_settled(&self, record: &Record, stage: &Stage<'_>) -> Result<bool, SourceError> {
-        for loser in record.applications.losers().filter(|_| !record.removal) {
-            let row = record.prefix.share(loser.actor);
-            if !share_of(&row, &stage.row(&row)?)?.is_settled(loser.counter) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
+/// The operation in a record's key.
+pub(super) fn op_of_record_key(key: &[u8]) -> Result<OpId, DecodeError> {
+    let rest = key.get(5..).ok_or(DecodeError::Truncated {
+        field: "record key",
+    })?;
+    let mut decoder = Decoder::new(rest);
+    let id = OpId::decode(&mut decoder)?;
+    decoder.finish()?;
+    Ok(id)
 }
 
 fn is_expired(record: &Record, now: Hlc, limits: &Limits) -> bool {
@@ -257,4 +283,4 @@ fn is_expired(record: &Record, now: Hlc, limits: &Limits) -> bool {
 
 /// How many records one sweep looks at.
 const SWEEP: usize = 512;
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;

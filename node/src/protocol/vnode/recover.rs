@@ -5,12 +5,14 @@ use std::ops::ControlFlow;
 
 use super::Vnode;
 use super::catch_up::CatchUp;
+use super::expiry::Expiring;
+use super::records::{Record, op_of_record_key};
 use crate::mutants::{self, Mutant};
 use crate::protocol::keys::{
     behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix,
 };
 use crate::protocol::stage::{Family, Source, SourceError};
-use crdt::{Actor, Clock};
+use crdt::{Actor, Clock, OpId};
 use ring::{NodeId, QBits, VnodeId};
 
 /// What the node knows when a vnode begins.
@@ -69,11 +71,7 @@ impl Vnode {
         if let Some(error) = failed {
             return Err(error);
         }
-        let mut records = 0;
-        source.scan(Family::Records, &from, &to, &mut |_, _| {
-            records += 1;
-            ControlFlow::Continue(())
-        })?;
+        let (records, doubled) = recover_records(id, source)?;
         let is_marked = source.get(Family::Meta, &behind_key(id))?.is_some();
         let nonce = if mutants::is_active(Mutant::ActorReused) {
             // The bug: every life of this vnode has the same name.
@@ -95,8 +93,44 @@ impl Vnode {
             catch_up: CatchUp::new(beginning.behind || is_new, is_marked),
             records,
             records_swept_to: Vec::new(),
+            noted: None,
+            doubled,
+            voided_to: None,
+            expiring: Expiring::new(),
             syncing: None,
             settling: None,
         })
     }
 }
+
+/// How many records there are, and of which operations several spans are known.
+fn recover_records(id: VnodeId, source: &dyn Source) -> Result<Records, SourceError> {
+    let (mut count, mut doubled) = (0, BTreeMap::new());
+    let mut failed = None;
+    let mut visit = |key: &[u8], value: &[u8]| {
+        count += 1;
+        let entry = op_of_record_key(key).and_then(|op| Ok((op, Record::decode(value)?)));
+        match entry {
+            Ok((op, record)) => {
+                if record.applied.is_doubled() {
+                    doubled.insert(op, true);
+                }
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(SourceError::corrupt(key, error));
+                ControlFlow::Break(())
+            }
+        }
+    };
+    source.scan(
+        Family::Records,
+        &vnode_prefix(id),
+        &vnode_end(id),
+        &mut visit,
+    )?;
+    failed.map_or(Ok((count, doubled)), Err)
+}
+
+/// A number of records, and the operations of those that are doubled.
+type Records = (u64, BTreeMap<OpId, bool>);

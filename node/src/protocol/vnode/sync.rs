@@ -5,16 +5,17 @@
 //! with the source's clock, so that what the source has seen deleted dies here too. With the rows
 //! of a page come their events, as with a pull. When the last page is in, so are all dots that were
 //! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else
-//! would send them. What the source still logs is pulled as ever. If the source begins anew
-//! meanwhile, so does the sync: pages of two incarnations do not make one vnode.
+//! would send them. What the source still logs is pulled as ever. After the rows come the records
+//! of operations: without them a retry would count again, and what counts twice would stay. If the
+//! source begins anew meanwhile, so does the sync: pages of two incarnations do not make one vnode.
 
 use std::collections::BTreeSet;
 
 use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode};
-use crate::protocol::keys::{RowKey, data_range};
-use crate::protocol::messages::{Change, Page, Sync};
+use crate::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
+use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, Page, Sync};
 use crate::protocol::stage::{Family, SourceError, Stage};
 use crdt::{Clock, Hlc, Row};
 use ring::NodeId;
@@ -23,7 +24,7 @@ use ring::NodeId;
 #[derive(Debug, Clone)]
 pub(super) struct Syncing {
     source: NodeId,
-    after: Option<ByteBuf>,
+    from: Cursor,
     first: Option<First>,
 }
 
@@ -40,7 +41,7 @@ impl Vnode {
         if self.syncing.is_none() {
             self.syncing = Some(Syncing {
                 source,
-                after: None,
+                from: Cursor::Rows,
                 first: None,
             });
         }
@@ -58,7 +59,7 @@ impl Vnode {
         let sync = Sync {
             vnode: self.id,
             incarnation: self.actor.nonce,
-            after: syncing.after.clone(),
+            from: syncing.from.clone(),
             have: self.clock.clone(),
         };
         Some((syncing.source, sync))
@@ -74,12 +75,33 @@ impl Vnode {
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Page, SourceError> {
+        let (bundle, records, next) = match &sync.from {
+            Cursor::Rows => self.page_of_rows(None, sync, limits, stage)?,
+            Cursor::RowsAfter(after) => self.page_of_rows(Some(after), sync, limits, stage)?,
+            Cursor::Records => self.page_of_records(None, limits, stage)?,
+            Cursor::RecordsAfter(after) => self.page_of_records(Some(after), limits, stage)?,
+        };
+        Ok(Page {
+            vnode: self.id,
+            incarnation: sync.incarnation,
+            sender: self.actor.nonce,
+            bundle,
+            records,
+            from: sync.from.clone(),
+            next,
+            unlogged: self.unlogged.clone(),
+        })
+    }
+
+    fn page_of_rows(
+        &self,
+        after: Option<&[u8]>,
+        sync: &Sync,
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<Content, SourceError> {
         let (start, end) = data_range(self.id, self.bits);
-        let from = match &sync.after {
-            Some(after) => [&after[..], &[0]].concat(),
-            None => start.clone(),
-        }
-        .max(start);
+        let from = after.map_or_else(|| start.clone(), successor).max(start);
         let found = stage.range(Family::Data, &from, &end, ROWS_PER_PAGE)?;
         let mut keys = Vec::new();
         let mut bytes = 0;
@@ -91,35 +113,54 @@ impl Vnode {
             }
         }
         let is_last = found.len() < ROWS_PER_PAGE && keys.len() == found.len();
-        let upto = keys
-            .last()
-            .filter(|_| !is_last)
-            .map(|key| ByteBuf::from(key.as_bytes()));
+        let upto = keys.last().filter(|_| !is_last).cloned();
         let others = self.clock.missing_from(&sync.have);
         let others = self.logged_of(&others, limits, stage)?.events;
         // A row that is gone here has no key in the page; what it lacks of its events has.
         let is_inside = |key: &&RowKey| {
-            let key = key.as_bytes();
-            from[..] <= *key && upto.as_ref().is_none_or(|upto| *key <= upto[..])
+            from[..] <= *key.as_bytes() && upto.as_ref().is_none_or(|upto| *key <= upto)
         };
-        keys.extend(
-            others
-                .iter()
-                .map(|event| &event.row)
-                .filter(is_inside)
-                .cloned(),
-        );
+        let gone = others.iter().map(|event| &event.row).filter(is_inside);
+        keys.extend(gone.cloned());
         let mut bundle = self.bundle_rows(keys, others, stage)?;
         bundle.trimmed = self.trimmed_beyond(&sync.have);
-        Ok(Page {
-            vnode: self.id,
-            incarnation: sync.incarnation,
-            sender: self.actor.nonce,
-            bundle,
-            after: sync.after.clone(),
-            upto,
-            unlogged: self.unlogged.clone(),
-        })
+        let next = upto.map_or(Cursor::Records, |upto| {
+            Cursor::RowsAfter(ByteBuf::from(upto.as_bytes()))
+        });
+        Ok((bundle, Vec::new(), Some(next)))
+    }
+
+    fn page_of_records(
+        &self,
+        after: Option<&[u8]>,
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<Content, SourceError> {
+        let start = vnode_prefix(self.id).to_vec();
+        let from = after.map_or_else(|| start.clone(), successor).max(start);
+        let found = stage.range(
+            Family::Records,
+            &from,
+            &vnode_end(self.id),
+            RECORDS_PER_PAGE,
+        )?;
+        let is_full = found.len() == RECORDS_PER_PAGE;
+        let mut records = Vec::new();
+        let (mut bytes, mut is_cut) = (0, is_full);
+        for (key, value) in found {
+            if bytes > limits.message_bytes {
+                is_cut = true;
+                break;
+            }
+            bytes += key.len() + value.len();
+            records.push(KeyedRecord {
+                key: ByteBuf::from(key),
+                value: ByteBuf::from(value),
+            });
+        }
+        let last = records.last().filter(|_| is_cut);
+        let next = last.map(|record| Cursor::RecordsAfter(record.key.clone()));
+        Ok((Bundle::default(), records, next))
     }
 
     /// Joins a page. Returns the events that this vnode made of its own in answer.
@@ -135,7 +176,7 @@ impl Vnode {
         let Some(syncing) = &self.syncing else {
             return Ok(Vec::new());
         };
-        if page.incarnation != self.actor.nonce || page.after != syncing.after {
+        if page.incarnation != self.actor.nonce || page.from != syncing.from {
             return Ok(Vec::new());
         }
         let source = syncing.source;
@@ -145,15 +186,23 @@ impl Vnode {
             self.abandon_sync();
             return Ok(Vec::new());
         }
-        self.merge_absences(page, stage)?;
-        // Rows that bring no event say what is gone of them.
-        let rows = self.join_rows(&page.bundle, |_| true, stage)?;
-        let answers = self.enter_rows(hlc, &page.bundle.events, rows, stage)?;
-        if let Some(upto) = &page.upto {
-            let after = Some(upto.clone());
+        let answers = match &page.from {
+            Cursor::Rows | Cursor::RowsAfter(_) => {
+                self.merge_absences(page, stage)?;
+                // Rows that bring no event say what is gone of them.
+                let rows = self.join_rows(&page.bundle, |_| true, stage)?;
+                self.take_records(&page.bundle.records, stage)?;
+                self.enter_rows(hlc, &page.bundle.events, rows, stage)?
+            }
+            Cursor::Records | Cursor::RecordsAfter(_) => {
+                self.take_records(&page.records, stage)?;
+                Vec::new()
+            }
+        };
+        if let Some(next) = &page.next {
             self.syncing = Some(Syncing {
                 source,
-                after,
+                from: next.clone(),
                 first: Some(first),
             });
         } else {
@@ -168,14 +217,14 @@ impl Vnode {
     /// Joins the rows of the page's range that the page lacks with what they are at the source.
     fn merge_absences(&self, page: &Page, stage: &mut Stage<'_>) -> Result<(), SourceError> {
         let (start, end) = data_range(self.id, self.bits);
-        let from = page
-            .after
-            .as_ref()
-            .map_or(start, |after| [&after[..], &[0]].concat());
-        let to = page
-            .upto
-            .as_ref()
-            .map_or(end, |upto| [&upto[..], &[0]].concat());
+        let from = match &page.from {
+            Cursor::RowsAfter(after) => successor(after),
+            Cursor::Rows | Cursor::Records | Cursor::RecordsAfter(_) => start,
+        };
+        let to = match &page.next {
+            Some(Cursor::RowsAfter(upto)) => successor(upto),
+            Some(Cursor::Rows | Cursor::Records | Cursor::RecordsAfter(_)) | None => end,
+        };
         let there: BTreeSet<&RowKey> = page.bundle.rows.iter().map(|keyed| &keyed.key).collect();
         let absent = Row::default();
         for (key, _) in stage.range(Family::Data, &from, &to, usize::MAX)? {
@@ -190,5 +239,15 @@ impl Vnode {
     }
 }
 
+/// What a page holds, and where the next one begins.
+type Content = (Bundle, Vec<KeyedRecord>, Option<Cursor>);
+
+/// The first key after this one.
+fn successor(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 /// Rows of one page at the most.
 const ROWS_PER_PAGE: usize = 4_096;
+/// Records of one page at the most.
+const RECORDS_PER_PAGE: usize = 8_192;

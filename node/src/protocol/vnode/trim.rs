@@ -5,24 +5,18 @@ use std::ops::ControlFlow;
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{RowKey, data_range, event_key};
-use crate::protocol::messages::Change;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
-use crdt::{Clock, Dot, Hlc};
+use crdt::{Clock, Dot};
 
 impl Vnode {
     /// Removes entries that every owner holds durably, and settles the rows that they marked:
     /// strips their contexts by the clock, and removes rows with nothing left. An entry whose row
-    /// cannot be settled yet stays. The dots go to the checkpoint in the same batch. An increment
-    /// that is now safe makes its losers void. Returns how many entries went, and those voids.
+    /// cannot be settled yet stays. The dots go to the checkpoint in the same batch. Returns how
+    /// many entries went.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
-    pub fn trim(
-        &mut self,
-        hlc: Hlc,
-        limits: &Limits,
-        stage: &mut Stage<'_>,
-    ) -> Result<(usize, Vec<Change>), SourceError> {
+    pub fn trim(&mut self, limits: &Limits, stage: &mut Stage<'_>) -> Result<usize, SourceError> {
         let safe = Clock::of(self.durable_everywhere()).missing_from(&self.unlogged);
         let mut entries: Vec<(Event, bool)> = Vec::new();
         for (actor, first, last) in safe.ranges() {
@@ -45,11 +39,8 @@ impl Vnode {
             }
         }
         let mut trimmed = 0;
-        let mut voids = Vec::new();
         for (event, unsettled) in entries {
-            voids.extend(self.void_losers(hlc, &event, stage)?);
-            // The entry of a loser is what reminds of it until its winner is safe.
-            if self.awaits_winner(&event, stage)? || (unsettled && !self.settle(&event, stage)?) {
+            if unsettled && !self.settle(&event, stage)? {
                 continue;
             }
             stage.delete(Family::Dotlog, event_key(self.id, event.dot));
@@ -59,7 +50,7 @@ impl Vnode {
         if trimmed > 0 {
             self.checkpoint(stage);
         }
-        Ok((trimmed, voids))
+        Ok(trimmed)
     }
 
     /// After a full sync: settles a stretch of all rows. No entry of the dotlog marks them, since

@@ -7,7 +7,7 @@ use crate::protocol::cluster::{ClusterRefusal, ClusterReply, ClusterRequest};
 use crate::protocol::messages::codec::MessageError;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::{Input, Output};
-use crate::protocol::vnode::{Action, Command};
+use crate::protocol::vnode::{Command, Target};
 use crate::runtime::committer::Queued;
 use crate::runtime::envelope::{Answered, Asked};
 use crate::runtime::event::Caller;
@@ -217,12 +217,8 @@ pub(super) fn answer(to: ReplyTo, answered: &Answered) {
 
 /// About how many bytes a command holds.
 fn size(command: &Command) -> usize {
-    let payload = match &command.action {
-        Action::Put(value) => value.len(),
-        Action::Add(elements) | Action::Remove(elements) => elements.iter().map(Bytes::len).sum(),
-        Action::DeleteValue | Action::Increment(_) | Action::ResetCounter | Action::ClearSet => 0,
-    };
-    command.prefix.as_bytes().len() + payload + SMALL
+    let targets = command.targets.iter();
+    targets.map(Target::size).sum::<usize>() + SMALL
 }
 
 /// About what an input without a payload takes.

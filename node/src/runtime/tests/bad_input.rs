@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::harness::{CLUSTER, World, http};
 use crate::protocol::cluster::{ClusterReply, ClusterRequest, Hello};
-use crate::protocol::messages::{PeerReply, PeerRequest, Refusal, Sync};
+use crate::protocol::messages::{Cursor, PeerReply, PeerRequest, Refusal, Sync};
 use crate::runtime::envelope::{Answered, Asked};
 use starling::transport::{Alpn, Role};
 use starling::wire::{self, FailureKind, Kind, Response};
@@ -93,7 +93,7 @@ fn a_peer_that_sends_garbage_after_its_hello_gets_an_error_and_may_go_on() {
     let sync = Sync {
         vnode,
         incarnation: 1,
-        after: None,
+        from: Cursor::Rows,
         have: crdt::Clock::default(),
     };
     let answer = ask(&Asked::Replica(PeerRequest::Sync(sync)));

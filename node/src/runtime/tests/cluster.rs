@@ -14,7 +14,7 @@ fn value(response: &Response) -> Option<&[u8]> {
             [value] => Some(value),
             _ => None,
         },
-        State::Counter(_) | State::Set(_) => None,
+        _ => None,
     }
 }
 

@@ -65,16 +65,13 @@ pub(super) fn one_node_ring() -> Input {
 }
 
 fn put(ticket: u64) -> Queued {
-    let command = Command {
-        prefix: KeyPrefix::new(3, Token(0), BucketId(1), b"k", b""),
-        action: Action::Put(Bytes::from_static(b"value")),
-        context: Context::default(),
-        operation: OpId {
-            client: 1,
-            sequence: ticket,
-        },
-        age_ms: 0,
+    let prefix = KeyPrefix::new(3, Token(0), BucketId(1), b"k", b"");
+    let action = Action::Put(Bytes::from_static(b"value"));
+    let operation = OpId {
+        client: 1,
+        sequence: ticket,
     };
+    let command = Command::single(prefix, action, Context::default(), operation);
     let vnode = VnodeId {
         n: ReplicaCount::DEFAULT,
         partition: PartitionId(0),

@@ -22,8 +22,8 @@ use starling::transport::{
     TrustRoots,
 };
 use starling::wire::{
-    self, CreateBucket, Key, Kind, Mutation, OperationId, ReadRequest, Request, Response,
-    WriteRequest,
+    self, CreateBucket, Edit, Key, Kind, Mutation, OperationId, Part, ReadRequest, Request,
+    Response, WriteItem, WriteRequest,
 };
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -203,16 +203,23 @@ impl Caller<'_> {
     }
 
     pub(super) fn put(&self, name: &str, value: &[u8], w: u8) -> Response {
+        let put = Mutation::Put(ByteBuf::from(value));
+        let item = WriteItem {
+            sort: ByteBuf::new(),
+            edits: vec![Edit::of_key(Kind::Value, put)],
+            context: ByteBuf::new(),
+            only_if_current: false,
+        };
         let write = WriteRequest {
             bucket: "b".to_owned(),
-            key: key(name),
-            mutation: Mutation::Put(ByteBuf::from(value)),
-            context: ByteBuf::new(),
+            partition: ByteBuf::from(name),
+            items: vec![item],
             operation: OperationId {
                 client: (1, fastrand::u64(..)),
                 sequence: 1,
             },
             age_ms: 0,
+            ttl_ms: None,
             w: Some(w),
             durability: None,
             return_value: false,
@@ -224,9 +231,10 @@ impl Caller<'_> {
     pub(super) fn get(&self, name: &str, r: u8, local: bool) -> Response {
         let read = ReadRequest {
             bucket: "b".to_owned(),
-            kind: Kind::Value,
             key: key(name),
-            element: None,
+            path: Vec::new(),
+            kind: Kind::Value,
+            part: Part::Whole,
             r: Some(r),
             local,
             timeout_ms: 5_000,

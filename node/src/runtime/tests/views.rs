@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::committer::{committer, one_node_ring};
-use crate::protocol::keys::{KeyPrefix, Tag};
+use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{ReadRows, Selection};
 use crate::protocol::replica::{Input, Output};
 use crate::protocol::vnode::{Action, Command, Limits};
@@ -17,6 +17,7 @@ use crate::runtime::committer::Queued;
 use crate::runtime::source::StoreSource;
 use crate::runtime::view::Views;
 use crate::store::MemoryEngine;
+use crdt::kinds::Leaf;
 use crdt::{Context, OpId};
 use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
 use starling::wire::Durability;
@@ -36,7 +37,7 @@ fn pairs_of_row_and_clock_are_never_torn() {
     };
     let prefix = KeyPrefix::new(3, Token(0), BucketId(1), b"k", b"");
     let stop = Arc::new(AtomicBool::new(false));
-    let selection = Selection::Row(prefix.row(Tag::Value, b""));
+    let selection = Selection::Row(prefix.row(Leaf::Value, b""));
     let read = ReadRows {
         vnode,
         selection,
@@ -46,16 +47,12 @@ fn pairs_of_row_and_clock_are_never_torn() {
     let reader = thread::spawn(move || read_until(&stopped, &read, &views, &engine));
     let mut context = Context::default();
     for sequence in 1..=WRITES {
-        let command = Command {
-            prefix: prefix.clone(),
-            action: Action::Put(Bytes::from_static(b"value")),
-            context: context.clone(),
-            operation: OpId {
-                client: 1,
-                sequence,
-            },
-            age_ms: 0,
+        let action = Action::Put(Bytes::from_static(b"value"));
+        let operation = OpId {
+            client: 1,
+            sequence,
         };
+        let command = Command::single(prefix.clone(), action, context.clone(), operation);
         let durability = Durability::Memory;
         let input = Input::Write {
             ticket: sequence,
@@ -97,7 +94,7 @@ fn written(outputs: &mpsc::Receiver<Vec<Output>>) -> Context {
             .expect("an answer");
         for output in outputs {
             if let Output::Written { result, .. } = output {
-                return result.expect("a write that is entered").context;
+                return result.expect("a write that is entered").contexts.remove(0);
             }
         }
     }

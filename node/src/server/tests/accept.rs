@@ -6,17 +6,21 @@ use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use serde_bytes::ByteBuf;
 
-use super::{accept, cluster, desk, desk_of, encoded, now, ordered, put, read, refused, write};
+use super::{
+    accept, actions, cluster, context_of, desk, desk_of, dot, encoded, kind_of, now, ordered, put,
+    read, refused, write,
+};
 use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, BucketStamp, Creation};
 use crate::protocol::coordinator::Order;
-use crate::protocol::keys::Tag;
 use crate::protocol::messages::Selection;
 use crate::protocol::vnode::Action;
 use crate::server::{Accepted, Desk, Posture};
+use crdt::kinds::Leaf;
+use crdt::kinds::map::Path;
 use ring::{NodeId, ReplicaCount};
 use starling::wire::{
     CreateBucket, Durability, Failure, FailureKind, InspectRequest, Key, Kind, MAX_VALUE, Mutation,
-    Outcome, ReadRequest, Request, Response, WriteRequest,
+    Outcome, Part, ReadRequest, Request, Response, WriteRequest,
 };
 
 #[test]
@@ -30,7 +34,7 @@ fn a_read_becomes_an_order_for_a_majority() {
         (2, false, "read")
     );
     assert_eq!(order.deadline.since(now().time), Duration::from_secs(1));
-    assert!(matches!(&order.selection, Selection::Row(row) if row.tag() == Tag::Value));
+    assert!(matches!(&order.selection, Selection::Row(row) if row.leaf() == Leaf::Value));
 
     let local = ReadRequest {
         local: true,
@@ -41,12 +45,23 @@ fn a_read_becomes_an_order_for_a_majority() {
         panic!("{order:?}")
     };
     assert_eq!((order.r, order.local), (1, true));
-    assert!(matches!(order.selection, Selection::Key(_)));
+    // All shares of the counter, and an answer that leaves some out is none.
+    let Selection::Range(range) = &order.selection else {
+        panic!("{order:?}")
+    };
+    assert!(!range.reverse && range.limit.is_none());
+    let prefix = order.repair.unwrap();
+    let share = prefix.share(&Path::root(), dot(1, 1).actor);
+    let within = &range.from[..]..&range.to[..];
+    assert!(within.contains(&share.as_bytes()));
+    assert!(!within.contains(&prefix.row(Leaf::Value, b"").as_bytes()));
 }
 
 #[test]
 fn a_write_becomes_an_order_that_survives_kill_nine_at_a_majority() {
     let (order, shape) = ordered(&desk(), &Request::Write(write("values", put())));
+    assert_eq!(actions(&order), [&Action::Put("v".into())]);
+    assert!(context_of(&order).is_empty());
     let Order::Write(order) = order else {
         panic!("{order:?}")
     };
@@ -54,20 +69,19 @@ fn a_write_becomes_an_order_that_survives_kill_nine_at_a_majority() {
         (order.w, order.durability, shape.operation()),
         (2, Durability::Wal, "write")
     );
-    assert_eq!(order.command.action, Action::Put("v".into()));
     assert_eq!(order.command.operation.client, (1 << 64) | 2);
-    assert!(order.command.context.is_empty() && order.read_back.is_none());
+    assert!(order.read_back.is_none());
 }
 
 #[test]
 fn delete_means_in_each_kind_what_it_must() {
     for (bucket, action) in [
-        ("values", Action::DeleteValue),
-        ("counts", Action::ResetCounter),
-        ("sets", Action::ClearSet),
+        ("values", Action::Clear(Some(Leaf::Value))),
+        ("counts", Action::Clear(Some(Leaf::Share))),
+        ("sets", Action::Clear(Some(Leaf::Element))),
     ] {
         let (order, _) = ordered(&desk(), &Request::Write(write(bucket, Mutation::Delete)));
-        assert!(matches!(order, Order::Write(order) if order.command.action == action));
+        assert_eq!(actions(&order), [&action]);
     }
 }
 
@@ -82,7 +96,10 @@ fn a_mutation_or_read_of_another_kind_is_refused() {
     ];
     for (mutation, home) in mutations {
         for bucket in ["values", "counts", "sets"] {
-            let request = Request::Write(write(bucket, mutation.clone()));
+            let mut asked = write(bucket, mutation.clone());
+            // The client takes the bucket for what its mutation needs.
+            asked.items[0].edits[0].kind = kind_of(home);
+            let request = Request::Write(asked);
             if bucket == home {
                 ordered(&desk(), &request);
             } else {
@@ -121,7 +138,7 @@ fn a_read_out_of_range_is_refused_with_the_range() {
         (|read| read.timeout_ms = 0, "allow 1 to 60000 ms"),
         (|read| read.timeout_ms = 60_001, "allow 1 to 60000 ms"),
         (
-            |read| read.element = Some(ByteBuf::from(b"e")),
+            |read| read.part = Part::Element(ByteBuf::from(b"e")),
             "only a set",
         ),
         (|read| (read.local, read.r) = (true, Some(2)), "exclude"),
@@ -146,10 +163,13 @@ fn a_write_out_of_range_is_refused_with_the_range() {
         (|write| write.w = Some(9), "w = 9"),
         (|write| write.timeout_ms = 0, "allow 1 to 60000 ms"),
         (
-            |write| write.key = Key::from(vec![b'k'; 5_000]),
+            |write| write.partition = ByteBuf::from(vec![b'k'; 5_000]),
             "exceeds the limit",
         ),
-        (|write| write.mutation = huge(), "exceeds the limit"),
+        (
+            |write| write.items[0].edits[0].mutation = huge(),
+            "exceeds the limit",
+        ),
         (|write| write.bucket = "b".to_owned(), "no bucket b"),
         (
             |write| write.bucket = "no name".to_owned(),

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_bytes::ByteBuf;
 
-use super::{cluster, desk, desk_of, dot, ordered, put, read, refused, write};
+use super::{cluster, context_of, desk, desk_of, dot, ordered, over, put, read, refused, write};
 use crate::protocol::cluster::{ClusterState, Secret};
-use crate::protocol::coordinator::{Order, Outcome, ReadDone, WriteDone};
+use crate::protocol::coordinator::{Outcome, ReadDone, WriteDone};
 use crate::server::Desk;
 use crdt::Context;
 use starling::wire::{
-    FailureKind, Key, Kind, Mutation, ReadRequest, Request, Response, WriteRequest,
+    FailureKind, Kind, Mutation, Part, ReadRequest, Request, Response, WriteRequest,
 };
 
 fn seen() -> Context {
@@ -24,6 +24,8 @@ fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
     let (_, shape) = ordered(desk, &Request::Read(read));
     let done = ReadDone {
         rows: BTreeMap::new(),
+        until: None,
+        bases: Context::default(),
         context: seen(),
         answered: 2,
     };
@@ -38,29 +40,20 @@ fn removal(elements: &[&[u8]], context: &ByteBuf) -> WriteRequest {
         .iter()
         .map(|&element| ByteBuf::from(element))
         .collect();
-    WriteRequest {
-        context: context.clone(),
-        ..write("sets", Mutation::Remove(elements))
-    }
+    over(context, write("sets", Mutation::Remove(elements)))
 }
 
 #[test]
 fn a_write_builds_on_the_context_of_a_read() {
     let token = token_of(&desk(), read("values", Kind::Value));
-    let request = WriteRequest {
-        context: token,
-        ..write("values", put())
-    };
+    let request = over(&token, write("values", put()));
     let (order, shape) = ordered(&desk(), &Request::Write(request));
-    let Order::Write(order) = order else {
-        panic!("{order:?}")
-    };
-    assert_eq!(order.command.context, seen());
+    assert_eq!(context_of(&order), &seen());
 
     let mut context = seen();
     context.insert(dot(1, 9));
     let done = WriteDone {
-        context: context.clone(),
+        contexts: vec![context.clone()],
         acks: 2,
         rows: None,
         repeated: false,
@@ -69,24 +62,18 @@ fn a_write_builds_on_the_context_of_a_read() {
         panic!("not written");
     };
     // The next write over it needs no read.
-    let request = WriteRequest {
-        context: written.context,
-        ..write("values", put())
-    };
+    let request = over(&written.contexts[0], write("values", put()));
     let (order, _) = ordered(&desk(), &Request::Write(request));
-    assert!(matches!(order, Order::Write(order) if order.command.context == context));
+    assert_eq!(context_of(&order), &context);
 }
 
 #[test]
 fn a_context_of_another_key_bucket_or_cluster_is_refused() {
     let token = token_of(&desk(), read("values", Kind::Value));
     let request = |key: &str, token: &ByteBuf| {
-        let key = Key::from(key);
-        Request::Write(WriteRequest {
-            key,
-            context: token.clone(),
-            ..write("values", put())
-        })
+        let mut request = over(token, write("values", put()));
+        request.partition = ByteBuf::from(key);
+        Request::Write(request)
     };
     let message = |desk: &Desk, request: &Request| {
         let failure = refused(desk, request);
@@ -110,24 +97,21 @@ fn a_context_of_another_key_bucket_or_cluster_is_refused() {
 
 #[test]
 fn a_token_of_one_element_removes_no_other() {
-    let element = Some(ByteBuf::from(b"x"));
+    let part = Part::Element(ByteBuf::from(b"x"));
     let token = token_of(
         &desk(),
         ReadRequest {
-            element,
+            part,
             ..read("sets", Kind::Set)
         },
     );
     let (order, shape) = ordered(&desk(), &Request::Write(removal(&[b"x"], &token)));
-    assert!(matches!(order, Order::Write(order) if order.command.context == seen()));
+    assert_eq!(context_of(&order), &seen());
     for other in [&[&b"y"[..]][..], &[b"x", b"y"]] {
         let failure = refused(&desk(), &Request::Write(removal(other, &token)));
         assert_eq!(failure.kind, FailureKind::BadContext);
     }
-    let clear = WriteRequest {
-        context: token,
-        ..write("sets", Mutation::Delete)
-    };
+    let clear = over(&token, write("sets", Mutation::Delete));
     assert_eq!(
         refused(&desk(), &Request::Write(clear)).kind,
         FailureKind::BadContext
@@ -135,7 +119,7 @@ fn a_token_of_one_element_removes_no_other() {
 
     // What the removal answers speaks for the same element and no more.
     let done = WriteDone {
-        context: seen(),
+        contexts: vec![seen()],
         acks: 2,
         rows: None,
         repeated: false,
@@ -143,7 +127,10 @@ fn a_token_of_one_element_removes_no_other() {
     let Response::Written(written) = desk().respond(&shape, Outcome::Written(Ok(done))) else {
         panic!("not written");
     };
-    let failure = refused(&desk(), &Request::Write(removal(&[b"y"], &written.context)));
+    let failure = refused(
+        &desk(),
+        &Request::Write(removal(&[b"y"], &written.contexts[0])),
+    );
     assert_eq!(failure.kind, FailureKind::BadContext);
 }
 
@@ -152,17 +139,14 @@ fn a_token_of_the_whole_set_removes_any_element() {
     let token = token_of(&desk(), read("sets", Kind::Set));
     for elements in [&[&b"x"[..]][..], &[b"x", b"y"]] {
         let (order, _) = ordered(&desk(), &Request::Write(removal(elements, &token)));
-        assert!(matches!(order, Order::Write(order) if order.command.context == seen()));
+        assert_eq!(context_of(&order), &seen());
     }
 }
 
 #[test]
 fn a_counter_is_not_reset_over_a_context() {
     let token = token_of(&desk(), read("counts", Kind::Counter));
-    let request = |mutation| WriteRequest {
-        context: token.clone(),
-        ..write("counts", mutation)
-    };
+    let request = |mutation| over(&token, write("counts", mutation));
     let failure = refused(&desk(), &Request::Write(request(Mutation::Delete)));
     assert_eq!(failure.kind, FailureKind::BadRequest);
     ordered(&desk(), &Request::Write(request(Mutation::Increment(1))));

@@ -2,9 +2,11 @@
 
 use super::{desk, dot, ordered, row, write};
 use crate::protocol::coordinator::{Order, OrderFailed, Outcome};
-use crate::protocol::keys::{KeyPrefix, Tag};
+use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{KeyedRow, Refusal, RowsRead, Selection};
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
+use crdt::kinds::map::Path;
 use crdt::{Clock, Row};
 use ring::{NodeId, VnodeId};
 use starling::wire::{FailureKind, InspectRequest, Inspection, Key, Mutation, Request, Response};
@@ -21,7 +23,7 @@ fn asked(bucket: &str) -> (VnodeId, KeyPrefix, super::Shape) {
     match ordered(&desk(), &request) {
         (Order::Inspect(order), shape) => match order.selection {
             Selection::Key(prefix) => (order.vnode, prefix, shape),
-            Selection::Row(row) => panic!("{row:?}"),
+            other => panic!("{other:?}"),
         },
         (order, _) => panic!("{order:?}"),
     }
@@ -29,7 +31,7 @@ fn asked(bucket: &str) -> (VnodeId, KeyPrefix, super::Shape) {
 
 fn holding(rows: impl IntoIterator<Item = Row>, clock: &[(u64, u64)]) -> Answer {
     let (_, prefix, _) = asked("values");
-    let key = prefix.row(Tag::Value, &[]);
+    let key = prefix.row(Leaf::Value, &[]);
     let rows = rows
         .into_iter()
         .map(|row| KeyedRow {
@@ -45,6 +47,7 @@ fn holding(rows: impl IntoIterator<Item = Row>, clock: &[(u64, u64)]) -> Answer 
         rows,
         clock: seen,
         catching_up: false,
+        until: None,
     })
 }
 
@@ -141,7 +144,7 @@ fn a_counters_rows_are_shown_as_text() {
     let (_, prefix, shape) = asked("counts");
     let mut share = Share::default();
     share.add(7, 42);
-    let key = prefix.share(dot(1, 7).actor);
+    let key = prefix.share(&Path::root(), dot(1, 7).actor);
     let rows = vec![KeyedRow {
         key,
         row: row(dot(1, 7), share.encode()),
@@ -150,6 +153,7 @@ fn a_counters_rows_are_shown_as_text() {
         rows,
         clock: Clock::default(),
         catching_up: true,
+        until: None,
     };
     let answers = vec![(NodeId(1), Ok(read))];
     let Response::Inspection(inspection) = desk().respond(&shape, Outcome::Inspected(answers))

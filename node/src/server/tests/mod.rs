@@ -3,6 +3,7 @@
 mod accept;
 mod contexts;
 mod inspect;
+mod kinds;
 mod respond;
 
 use std::time::Duration;
@@ -14,10 +15,12 @@ use super::{Accepted, Desk, Posture, Shape};
 use crate::protocol::cluster::{BucketStamp, ClusterState, InitMember, InitPlan, Secret};
 use crate::protocol::coordinator::Order;
 use crate::protocol::time::{Moment, Time};
+use crate::protocol::vnode::{Action, Command};
 use crdt::{Actor, Context, Dot, Hlc, Row, Version};
 use ring::{Address, ClusterId, MemberName, NodeId, QBits, ReplicaCount, Zone};
 use starling::wire::{
-    self, Failure, Key, Kind, Mutation, OperationId, ReadRequest, Request, Response, WriteRequest,
+    self, Edit, Failure, Key, Kind, Mutation, OperationId, Part, ReadRequest, Request, Response,
+    WriteItem, WriteRequest,
 };
 
 /// The state of a cluster with the buckets `values`, `counts` and `sets`.
@@ -66,6 +69,20 @@ fn desk() -> Desk {
     desk_of(&cluster(3))
 }
 
+/// The desk of a cluster that has a bucket of every kind, called as the kind is.
+fn desk_of_all_kinds() -> Desk {
+    let mut state = cluster(3);
+    for (kind, name) in Kind::ALL {
+        let stamp = BucketStamp {
+            wall_ms: 0,
+            node: NodeId(1),
+        };
+        let n = ReplicaCount::DEFAULT;
+        state.buckets.create(name, kind, n, stamp).unwrap();
+    }
+    desk_of(&state)
+}
+
 fn now() -> Moment {
     Moment {
         time: Time::at(Duration::from_secs(10)),
@@ -76,30 +93,89 @@ fn now() -> Moment {
 fn read(bucket: &str, kind: Kind) -> ReadRequest {
     ReadRequest {
         bucket: bucket.to_owned(),
-        kind,
         key: Key::from("ada"),
-        element: None,
+        path: Vec::new(),
+        kind,
+        part: Part::Whole,
         r: None,
         local: false,
         timeout_ms: 1_000,
     }
 }
 
+/// What the buckets of these tests hold.
+fn kind_of(bucket: &str) -> Kind {
+    match bucket {
+        "counts" => Kind::Counter,
+        "sets" => Kind::Set,
+        _ => bucket.parse().unwrap_or(Kind::Value),
+    }
+}
+
 fn write(bucket: &str, mutation: Mutation) -> WriteRequest {
+    write_edits(bucket, vec![Edit::of_key(kind_of(bucket), mutation)])
+}
+
+fn write_edits(bucket: &str, edits: Vec<Edit>) -> WriteRequest {
+    let item = WriteItem {
+        sort: ByteBuf::new(),
+        edits,
+        context: ByteBuf::new(),
+        only_if_current: false,
+    };
     WriteRequest {
         bucket: bucket.to_owned(),
-        key: Key::from("ada"),
-        mutation,
-        context: ByteBuf::new(),
+        partition: ByteBuf::from("ada"),
+        items: vec![item],
         operation: OperationId {
             client: (1, 2),
             sequence: 3,
         },
         age_ms: 0,
+        ttl_ms: None,
         w: None,
         durability: None,
         return_value: false,
         timeout_ms: 1_000,
+    }
+}
+
+/// A write of one key, over what a token has seen of it.
+fn over(token: &ByteBuf, mut write: WriteRequest) -> WriteRequest {
+    write.items[0].context = token.clone();
+    write
+}
+
+/// A field of a map.
+fn field(names: &[&str], kind: Kind, mutation: Mutation) -> Edit {
+    Edit {
+        path: names.iter().map(|name| ByteBuf::from(*name)).collect(),
+        kind,
+        mutation,
+    }
+}
+
+/// What a write asks the vnode to do to the key itself.
+fn actions(order: &Order) -> Vec<&Action> {
+    let Order::Write(order) = order else {
+        panic!("{order:?}")
+    };
+    let edits = order.command.targets.iter().flat_map(|t| &t.edits);
+    edits.map(|edit| &edit.action).collect()
+}
+
+/// What a write of one key builds on.
+fn context_of(order: &Order) -> &Context {
+    match order {
+        Order::Write(order) => &order.command.targets[0].context,
+        Order::Read(_) | Order::Inspect(_) => panic!("{order:?}"),
+    }
+}
+
+fn command_of(order: Order) -> Command {
+    match order {
+        Order::Write(order) => order.command,
+        Order::Read(_) | Order::Inspect(_) => panic!("{order:?}"),
     }
 }
 
@@ -142,6 +218,7 @@ fn row(dot: Dot, body: impl Into<Bytes>) -> Row {
     let version = Version {
         hlc: Hlc::at(1_000),
         op: None,
+        expires_ms: None,
         body: body.into(),
     };
     Row::write(dot, version, Context::default())

@@ -6,20 +6,22 @@ use serde_bytes::ByteBuf;
 
 use super::{desk, dot, ordered, read, row, write};
 use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone};
-use crate::protocol::keys::{KeyPrefix, RowKey, Tag};
+use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Refusal;
 use crate::protocol::vnode::Rejected;
 use crate::server::{HereStatus, PeerStatus, StatusInput, encode_response};
-use crdt::Row;
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
+use crdt::kinds::map::Path;
+use crdt::{Context, Row};
 use ring::{BucketId, NodeId, Token};
 use starling::wire::{
     self, Failure, FailureKind, Kind, MAX_MESSAGE, Mutation, Outcome as Applied, ReadResponse,
     Request, Response, State, WriteResponse,
 };
 
-fn key(tag: Tag, part: &[u8]) -> RowKey {
-    KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"").row(tag, part)
+fn key(leaf: Leaf, part: &[u8]) -> RowKey {
+    KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"").row(leaf, part)
 }
 
 fn share(node: u64, amount: i64) -> (RowKey, Row) {
@@ -27,7 +29,10 @@ fn share(node: u64, amount: i64) -> (RowKey, Row) {
     share.add(1, amount);
     let dot = dot(node, 1);
     let prefix = KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"");
-    (prefix.share(dot.actor), row(dot, share.encode()))
+    (
+        prefix.share(&Path::root(), dot.actor),
+        row(dot, share.encode()),
+    )
 }
 
 fn answer(bucket: &str, kind: Kind, rows: impl IntoIterator<Item = (RowKey, Row)>) -> Response {
@@ -35,7 +40,9 @@ fn answer(bucket: &str, kind: Kind, rows: impl IntoIterator<Item = (RowKey, Row)
     let rows: BTreeMap<_, _> = rows.into_iter().collect();
     let done = ReadDone {
         rows,
-        context: crdt::Context::default(),
+        until: None,
+        bases: Context::default(),
+        context: Context::default(),
         answered: 2,
     };
     desk().respond(&shape, Outcome::Read(Ok(done)))
@@ -54,7 +61,7 @@ fn state(response: Response) -> State {
 fn each_kind_is_shown_as_what_it_is() {
     let mut siblings = row(dot(1, 1), "a");
     siblings.join(&row(dot(2, 1), "b"));
-    let values = answer("values", Kind::Value, [(key(Tag::Value, b""), siblings)]);
+    let values = answer("values", Kind::Value, [(key(Leaf::Value, b""), siblings)]);
     assert_eq!(
         state(values),
         State::Value(vec![ByteBuf::from(b"a"), ByteBuf::from(b"b")])
@@ -63,7 +70,7 @@ fn each_kind_is_shown_as_what_it_is() {
     let counter = answer("counts", Kind::Counter, [share(1, 40), share(2, 2)]);
     assert_eq!(state(counter), State::Counter(42));
 
-    let element = |name: &[u8]| (key(Tag::Element, name), row(dot(1, 1), ""));
+    let element = |name: &[u8]| (key(Leaf::Element, name), row(dot(1, 1), ""));
     let set = answer("sets", Kind::Set, [element(b"b"), element(b"a")]);
     assert_eq!(
         state(set),
@@ -73,7 +80,7 @@ fn each_kind_is_shown_as_what_it_is() {
 
 #[test]
 fn rows_that_a_displaced_bucket_left_are_not_shown() {
-    let stray = (key(Tag::Value, b""), row(dot(3, 1), "stray"));
+    let stray = (key(Leaf::Value, b""), row(dot(3, 1), "stray"));
     let counter = answer("counts", Kind::Counter, [share(1, 40), stray]);
     assert_eq!(state(counter), State::Counter(40));
 }
@@ -150,6 +157,7 @@ fn only_a_write_that_may_be_there_says_so() {
         (Rejected::TooManyRows { limit: 9 }, FailureKind::TooLarge),
         (Rejected::OperationReused, FailureKind::BadOperation),
         (Rejected::CounterOverflow, FailureKind::BadRequest),
+        (Rejected::NotCurrent, FailureKind::NotCurrent),
         (
             Rejected::TooManyRecords { limit: 9 },
             FailureKind::Overloaded,
@@ -193,12 +201,13 @@ fn an_answer_that_does_not_fit_becomes_one_that_does() {
         state: state.clone(),
         context: context.clone(),
         answered: 2,
+        next: None,
     });
     let decoded: Response = wire::decode(&encode_response(&huge)).unwrap();
     assert!(matches!(decoded, Response::Failed(f) if f.kind == FailureKind::TooLarge));
     // A write that was carried out stays one.
     let written = WriteResponse {
-        context,
+        contexts: vec![context],
         acks: 2,
         state: Some(state),
         repeated: false,

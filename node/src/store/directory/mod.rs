@@ -71,6 +71,9 @@ impl DataDirectory {
     /// Another process has it open, it belongs to another node or cluster, it was written by a
     /// newer version, its files are damaged, or the operating system refuses. In each case
     /// nothing in it was changed.
+    ///
+    /// After a crash of the machine the next opening says so again, until
+    /// [`mark_begun`](Self::mark_begun).
     pub fn open(path: &Path, identity: Identity) -> Result<(Self, LastShutdown), DirectoryError> {
         Self::open_in(path, identity, BootId::of_this_kernel())
     }
@@ -82,6 +85,21 @@ impl DataDirectory {
     /// The directory was written by a newer version, is damaged, or cannot be read.
     pub fn identity_at(path: &Path) -> Result<Option<Identity>, DirectoryError> {
         identity::read(path)
+    }
+
+    /// Notes under which kernel this start is. To be called when the store itself says, on the
+    /// disk, what a crash of the machine asks for: only then may the crash be forgotten.
+    ///
+    /// # Errors
+    /// The note could not be written. The next start then takes this for a crash of the machine.
+    pub fn mark_begun(&self) -> Result<(), DirectoryError> {
+        boot::write(
+            &self.path,
+            &BootRecord {
+                boot: self.boot.clone(),
+                clean: false,
+            },
+        )
     }
 
     /// Notes that everything is on the disk, and closes the directory.
@@ -143,22 +161,16 @@ impl DataDirectory {
                 LastShutdown::Fresh
             }
         };
-        boot::write(
-            path,
-            &BootRecord {
-                boot: boot.clone(),
-                clean: false,
-            },
-        )?;
-        Ok((
-            Self {
-                path: path.to_path_buf(),
-                identity,
-                boot,
-                _lock: lock,
-            },
-            last,
-        ))
+        let directory = Self {
+            path: path.to_path_buf(),
+            identity,
+            boot,
+            _lock: lock,
+        };
+        if !last.may_have_lost_wal() {
+            directory.mark_begun()?;
+        }
+        Ok((directory, last))
     }
 }
 

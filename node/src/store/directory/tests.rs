@@ -67,6 +67,23 @@ fn process_crashes_are_told_from_machine_crashes() {
 }
 
 #[test]
+fn machine_crashes_are_remembered_until_the_store_says_so() {
+    let parent = directory();
+    drop(open(parent.path(), "kernel"));
+    for _ in 0..2 {
+        let (_opened, last) = open(parent.path(), "another kernel");
+        assert_eq!(last, LastShutdown::MachineCrash);
+    }
+    let (opened, _) = open(parent.path(), "another kernel");
+    opened.mark_begun().expect("a mark");
+    drop(opened);
+    assert_eq!(
+        open(parent.path(), "another kernel").1,
+        LastShutdown::ProcessCrash
+    );
+}
+
+#[test]
 fn kernels_without_a_boot_id_count_as_machine_crashes() {
     let parent = directory();
     drop(open(parent.path(), ""));

@@ -5,12 +5,14 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::{MessageError, decode, encode};
 use crate::protocol::event::{Effect, Event, Operation};
-use crate::protocol::keys::{KeyPrefix, Tag};
+use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
-    Absorb, Bundle, Change, Difference, Differences, Fingerprint, KeyedRow, Page, PeerReply,
-    PeerRequest, Pull, PullKey, Pulled, ReadRows, Refusal, Replicate, RowsRead, Selection, Sync,
+    Absorb, Bundle, Change, Cursor, Difference, Differences, Fingerprint, KeyedRecord, KeyedRow,
+    Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows, Refusal, Replicate,
+    RowsRead, Selection, Sync,
 };
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row, Version};
 use ring::{BucketId, PartitionId, ReplicaCount, Token, VnodeId};
 use starling::wire::Durability;
@@ -47,9 +49,10 @@ fn change() -> Change {
     };
     let operation = Some(Operation {
         id,
+        digest: 7,
         effect: Effect::Carried,
     });
-    let row = prefix().row(Tag::Value, b"");
+    let row = prefix().row(Leaf::Value, b"");
     let event = Event {
         dot: dot(6),
         row,
@@ -61,6 +64,7 @@ fn change() -> Change {
     let version = Version {
         hlc: Hlc::at(1),
         op: Some(id),
+        expires_ms: None,
         body: "body".into(),
     };
     Change {
@@ -80,12 +84,36 @@ fn bundle() -> Bundle {
         rows,
         bases: clock(),
         trimmed: dots(),
+        records: vec![record()],
     }
+}
+
+fn record() -> KeyedRecord {
+    KeyedRecord {
+        key: vec![1].into(),
+        value: vec![2, 3].into(),
+    }
+}
+
+fn range() -> Range {
+    Range {
+        from: vec![1].into(),
+        to: vec![2].into(),
+        reverse: true,
+        limit: Some(3),
+    }
+}
+
+fn read(selection: Selection) -> PeerRequest {
+    PeerRequest::Read(ReadRows {
+        vnode: VNODE,
+        selection,
+        whole_clock: true,
+    })
 }
 
 fn requests() -> Vec<PeerRequest> {
     let (vnode, durability, incarnation) = (VNODE, Durability::Synced, 8);
-    let selection = Selection::Row(prefix().row(Tag::Element, b"e"));
     let pull_key = PullKey {
         vnode,
         incarnation,
@@ -103,10 +131,12 @@ fn requests() -> Vec<PeerRequest> {
             durability,
             bundle: bundle(),
         }),
-        PeerRequest::Read(ReadRows {
-            vnode,
-            selection,
-            whole_clock: true,
+        read(Selection::Row(prefix().row(Leaf::Element, b"e"))),
+        read(Selection::Key(prefix())),
+        read(Selection::Range(range())),
+        read(Selection::Keys {
+            bucket: BucketId(9),
+            range: range(),
         }),
         PeerRequest::Repair {
             vnode,
@@ -127,7 +157,7 @@ fn requests() -> Vec<PeerRequest> {
         PeerRequest::Sync(Sync {
             vnode,
             incarnation,
-            after: Some(vec![1, 2].into()),
+            from: Cursor::RowsAfter(vec![1, 2].into()),
             have: clock(),
         }),
     ]
@@ -149,6 +179,7 @@ fn replies() -> Vec<PeerReply> {
         rows: bundle().rows,
         clock: clock(),
         catching_up: true,
+        until: Some(vec![1, 2].into()),
     };
     let trimmed = dots();
     let pulled = Pulled {
@@ -163,8 +194,9 @@ fn replies() -> Vec<PeerReply> {
         incarnation,
         sender: 9,
         bundle: bundle(),
-        after: None,
-        upto: Some(vec![9].into()),
+        records: vec![record(), record()],
+        from: Cursor::Records,
+        next: Some(Cursor::RecordsAfter(vec![9].into())),
         unlogged: clock(),
     };
     vec![
@@ -172,7 +204,7 @@ fn replies() -> Vec<PeerReply> {
         PeerReply::Rows(rows),
         PeerReply::Differences(differences),
         PeerReply::Pulled(pulled),
-        PeerReply::Page(page),
+        PeerReply::Page(Box::new(page)),
         PeerReply::Refused(Refusal::TooLarge),
     ]
 }
@@ -231,7 +263,7 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_message_is_an_error(which in 0_usize..8, cut in any::<proptest::sample::Index>()) {
+    fn a_cut_message_is_an_error(which in 0_usize..11, cut in any::<proptest::sample::Index>()) {
         let bytes = encode(&requests()[which]).unwrap();
         let cut = cut.index(bytes.len());
         prop_assert!(decode::<PeerRequest>(&bytes[..cut]).is_err());

@@ -1,0 +1,184 @@
+//! Handles on keys and fields of the simpler kinds.
+
+use bytes::Bytes;
+
+use super::answers::{Answer, Count, Found, Read};
+use super::write::{Adding, Plain, Write, buffer, buffers};
+use super::{Query, Target};
+use crate::wire::{Kind, Mutation};
+
+/// A value: opaque bytes, with siblings if it was written concurrently.
+#[derive(Debug, Clone)]
+pub struct Value {
+    target: Target,
+}
+
+/// A counter.
+#[derive(Debug, Clone)]
+pub struct Counter {
+    target: Target,
+}
+
+/// A register: opaque bytes of which the latest assignment counts, by the clocks of the nodes that
+/// took them. Of two at the same time one is lost; use a [`Value`] where that matters.
+#[derive(Debug, Clone)]
+pub struct Register {
+    target: Target,
+}
+
+/// A number that only grows (a maximum), or only shrinks (a minimum).
+#[derive(Debug, Clone)]
+pub struct Extreme {
+    target: Target,
+    kind: Kind,
+}
+
+/// On or off. What wins when both happen at the same time, its kind says.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    target: Target,
+    kind: Kind,
+}
+
+/// Counts about how many different things it was shown (`HyperLogLog`), within about a percent and
+/// in a few kilobytes.
+#[derive(Debug, Clone)]
+pub struct Sketch {
+    target: Target,
+}
+
+impl Value {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Reads it, with its siblings and the context for the next write.
+    pub fn get(&self) -> Query<Read> {
+        self.target.read(Kind::Value, Read::new)
+    }
+
+    /// Writes it over what the context covers; without a context a sibling of what is there.
+    pub fn put(&self, value: impl Into<Bytes>) -> Write<Plain> {
+        let mutation = Mutation::Put(buffer(value));
+        self.target.write(Kind::Value, mutation)
+    }
+
+    /// Removes what the context covers, or without one what the coordinator sees.
+    pub fn delete(&self) -> Write<Plain> {
+        self.target.write(Kind::Value, Mutation::Delete)
+    }
+}
+
+impl Counter {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Adds; a negative amount subtracts. Automatic retries count once.
+    pub fn add(&self, amount: i64) -> Write<Plain> {
+        self.target
+            .write(Kind::Counter, Mutation::Increment(amount))
+    }
+
+    /// Reads the counter; 0 if it was never written.
+    pub fn read(&self) -> Query<Count> {
+        self.target.read(Kind::Counter, Count::new)
+    }
+
+    /// Takes the counter back to zero, as far as the coordinator sees its increments. Increments at
+    /// the same time count on. A context is refused: it cannot say how much of a counter was seen.
+    pub fn reset(&self) -> Write<Plain> {
+        self.target.write(Kind::Counter, Mutation::Delete)
+    }
+}
+
+impl Register {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Assigns.
+    pub fn set(&self, value: impl Into<Bytes>) -> Write<Plain> {
+        let mutation = Mutation::Put(buffer(value));
+        self.target.write(Kind::Register, mutation)
+    }
+
+    /// Reads what was assigned last; `None` if nothing was.
+    pub fn read(&self) -> Query<Found<Option<Bytes>>> {
+        self.target.read(Kind::Register, Answer::register)
+    }
+
+    /// Removes what was assigned, as far as the context covers it or the coordinator sees it.
+    pub fn delete(&self) -> Write<Plain> {
+        self.target.write(Kind::Register, Mutation::Delete)
+    }
+}
+
+impl Extreme {
+    pub(super) fn new(target: Target, kind: Kind) -> Self {
+        Self { target, kind }
+    }
+
+    /// Raises a maximum to at least this; lowers a minimum to at most this.
+    pub fn offer(&self, number: i64) -> Write<Plain> {
+        self.target.write(self.kind, Mutation::Offer(number))
+    }
+
+    /// Reads the largest or smallest number that was offered; `None` if none was.
+    pub fn read(&self) -> Query<Found<Option<i64>>> {
+        self.target.read(self.kind, Answer::number)
+    }
+
+    /// Removes what was offered, as far as the context covers it or the coordinator sees it.
+    pub fn delete(&self) -> Write<Plain> {
+        self.target.write(self.kind, Mutation::Delete)
+    }
+}
+
+impl Flag {
+    pub(super) fn new(target: Target, kind: Kind) -> Self {
+        Self { target, kind }
+    }
+
+    /// Turns it on.
+    pub fn enable(&self) -> Write<Plain> {
+        self.target.write(self.kind, Mutation::Switch(true))
+    }
+
+    /// Turns it off.
+    pub fn disable(&self) -> Write<Plain> {
+        self.target.write(self.kind, Mutation::Switch(false))
+    }
+
+    /// Reads whether it is on; one that was never written is off.
+    pub fn read(&self) -> Query<Found<bool>> {
+        self.target.read(self.kind, Answer::flag)
+    }
+}
+
+impl Sketch {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Counts a thing, unless it was counted before. More can be [added](Write::add) to the write.
+    pub fn add(&self, thing: impl Into<Bytes>) -> Write<Adding> {
+        self.add_all([thing])
+    }
+
+    /// Counts things, all of them in one write.
+    pub fn add_all<E: Into<Bytes>>(&self, things: impl IntoIterator<Item = E>) -> Write<Adding> {
+        let mutation = Mutation::Add(buffers(things));
+        self.target.write(Kind::Sketch, mutation)
+    }
+
+    /// Reads about how many different things there were.
+    pub fn estimate(&self) -> Query<Found<u64>> {
+        self.target.read(Kind::Sketch, Answer::estimate)
+    }
+
+    /// Forgets what the context covers, or without one what the coordinator sees.
+    pub fn clear(&self) -> Write<Plain> {
+        self.target.write(Kind::Sketch, Mutation::Delete)
+    }
+}

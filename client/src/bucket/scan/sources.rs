@@ -1,0 +1,118 @@
+//! What can be scanned: how a page is asked for, and what its answer holds.
+
+use bytes::Bytes;
+
+use super::{Ask, Entry, Open, Scan};
+use crate::bucket::Target;
+use crate::bucket::answers::{Answer, ListItem, owned};
+use crate::error::Error;
+use crate::wire::{
+    Kind, Outcome, Part, ReadRequest, ReadResponse, Request, Response, ScanRequest, State,
+};
+
+impl<T: 'static> Scan<Entry<T>> {
+    /// A scan of keys whose sort keys order them.
+    pub(crate) fn of_keys(
+        target: Target,
+        kind: Kind,
+        finish: fn(Answer) -> Result<T, Error>,
+    ) -> Self {
+        let (bucket, partition) = (target.bucket.clone(), target.key.partition.clone());
+        let ask: Ask = Box::new(move |page, r| {
+            Request::Scan(ScanRequest {
+                bucket: bucket.clone(),
+                kind,
+                partition: partition.clone(),
+                page,
+                r,
+                timeout_ms: 0,
+            })
+        });
+        let of = target.clone();
+        let open: Open<Entry<T>> = Box::new(move |node, response| {
+            let Response::Scanned(response) = response else {
+                return Err(Error::unexpected(node, Outcome::NotApplied));
+            };
+            let (answered, mut entries) = (response.answered, Vec::new());
+            for scanned in response.keys {
+                let mut target = of.clone();
+                target.key.sort = scanned.sort.clone();
+                let key = target.key.clone();
+                let response = ReadResponse {
+                    state: scanned.state,
+                    context: scanned.context,
+                    answered,
+                    next: None,
+                };
+                let read = finish(Answer {
+                    target,
+                    node,
+                    response,
+                })?;
+                entries.push((scanned.sort, Entry { key, read }));
+            }
+            Ok((entries, response.next))
+        });
+        Self::new(target, ask, open)
+    }
+}
+
+impl Scan<Bytes> {
+    /// A scan of the elements of a set.
+    pub(in crate::bucket) fn of_elements(target: Target, kind: Kind) -> Self {
+        let ask = ask_part(&target, kind);
+        let open: Open<Bytes> = Box::new(|node, response| match response {
+            Response::Read(ReadResponse {
+                state: State::Set(elements),
+                next,
+                ..
+            }) => {
+                let elements = elements.into_iter();
+                let items = elements.map(|element| (element.clone(), owned(element)));
+                Ok((items.collect(), next))
+            }
+            _ => Err(Error::unexpected(node, Outcome::NotApplied)),
+        });
+        Self::new(target, ask, open)
+    }
+}
+
+impl Scan<ListItem> {
+    /// A scan of the items of a list.
+    pub(in crate::bucket) fn of_items(target: Target) -> Self {
+        let ask = ask_part(&target, Kind::List);
+        let open: Open<ListItem> = Box::new(|node, response| match response {
+            Response::Read(ReadResponse {
+                state: State::List(items),
+                next,
+                ..
+            }) => {
+                let items = items.into_iter();
+                let items = items.map(|item| (item.position.clone(), ListItem::new(item)));
+                Ok((items.collect(), next))
+            }
+            _ => Err(Error::unexpected(node, Outcome::NotApplied)),
+        });
+        Self::new(target, ask, open)
+    }
+}
+
+fn ask_part(target: &Target, kind: Kind) -> Ask {
+    let (bucket, key, path) = (
+        target.bucket.clone(),
+        target.key.clone(),
+        target.path.clone(),
+    );
+    Box::new(move |page, r| {
+        Request::Read(ReadRequest {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            path: path.clone(),
+            kind,
+            part: Part::Page(page),
+            r,
+            local: false,
+            timeout_ms: 0,
+        })
+    })
+}

@@ -1,0 +1,63 @@
+//! Housekeeping in every vnode: what is logged is trimmed, what counts twice is made void, what has
+//! expired is removed.
+
+use std::ops::Bound;
+use std::time::Duration;
+
+use super::{Batch, Replica};
+use crate::protocol::stage::SourceError;
+use crdt::Hlc;
+use starling::wire::Durability;
+
+impl Replica {
+    /// Trims dotlogs, makes void what counts twice, and removes what has expired.
+    pub(super) fn tend(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        if batch.now.time < self.next_tending {
+            return Ok(());
+        }
+        self.next_tending = batch.now.time.after(TEND_EVERY);
+        let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let mut voided = Vec::new();
+        for (&id, vnode) in &mut self.vnodes {
+            let voids = vnode.void_doubles(hlc, &mut batch.stage)?;
+            let trimmed = vnode.trim(&self.config.limits, &mut batch.stage)?;
+            let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
+            if vnode.mark_behind(&mut batch.stage) {
+                batch.barrier = batch.barrier.max(Durability::Wal);
+            }
+            let settled = vnode.settle_some(&mut batch.stage)?;
+            if trimmed + expired + settled + voids.len() > 0 {
+                batch.touched.push(id);
+                voided.push((id, voids));
+            }
+        }
+        self.sweep_expired(hlc, batch)?;
+        voided
+            .into_iter()
+            .for_each(|(id, voids)| self.spread(id, &voids, batch));
+        Ok(())
+    }
+
+    /// Removes what has expired, in one vnode at a time.
+    fn sweep_expired(&mut self, hlc: Hlc, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        let after = self
+            .vnodes
+            .range((Bound::Excluded(self.expired_in), Bound::Unbounded));
+        let mut turn = after
+            .chain(&self.vnodes)
+            .filter(|(_, vnode)| vnode.may_expire());
+        let Some(id) = turn.next().map(|(&id, _)| id) else {
+            return Ok(());
+        };
+        self.expired_in = id;
+        if let Some(vnode) = self.vnodes.get_mut(&id)
+            && vnode.sweep_expired(hlc, &mut batch.stage)? > 0
+        {
+            batch.touched.push(id);
+        }
+        Ok(())
+    }
+}
+
+/// How often dotlogs are trimmed and records swept.
+const TEND_EVERY: Duration = Duration::from_millis(500);

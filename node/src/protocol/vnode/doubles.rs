@@ -1,0 +1,154 @@
+//! Operations that were entered twice: a retry went to another coordinator while the first one, or
+//! its network, was away. Whoever has both spans sees to it that they count once.
+//!
+//! *Increments.* All but the smallest dot are made void in their shares, by an event of whoever
+//! noticed. A void is a fact, so two who notice do no harm ([`crdt::kinds::counter`]). It is made
+//! only when *every owner holds the winner durably*: before that the disk that alone has the
+//! winner may be lost, and the loser is the copy that was acknowledged. Until then both count, and
+//! the counter reads too high for a while.
+//!
+//! *Versions.* The dots at one place of the spans are aliases: one version under several names. A
+//! reader sees one of them, and a context that covers one alias covers all. So where one alias is
+//! gone from a row and another stands there, the one that stands is removed, by an event of whoever
+//! noticed: the delete had not seen it only because it was on its way.
+
+use std::collections::BTreeSet;
+
+use super::records::Record;
+use super::write::share_of;
+use super::{Vnode, versions_of};
+use crate::protocol::event::Event;
+use crate::protocol::keys::RowKey;
+use crate::protocol::messages::Change;
+use crate::protocol::stage::{SourceError, Stage};
+use crdt::kinds::{Leaf, counter};
+use crdt::{Context, Dot, Hlc, OpId, Row};
+
+impl Vnode {
+    /// Makes void what counts twice, as far as every owner holds the winner. Looks at a bounded
+    /// number of operations; the others wait for their turn. Returns the voids.
+    ///
+    /// # Errors
+    /// When the store cannot be read: the batch is given up.
+    pub fn void_doubles(
+        &mut self,
+        hlc: Hlc,
+        stage: &mut Stage<'_>,
+    ) -> Result<Vec<Change>, SourceError> {
+        let open = self
+            .doubled
+            .iter()
+            .filter(|(_, counts_twice)| **counts_twice);
+        let open: Vec<OpId> = open.map(|(&id, _)| id).collect();
+        let mut voids = Vec::new();
+        // The next pass begins after where this one ended, so that none starves.
+        let from = open.partition_point(|id| Some(*id) <= self.voided_to);
+        let turn = open[from..].iter().chain(&open[..from]).take(PER_PASS);
+        for &id in turn {
+            self.voided_to = Some(id);
+            let Some(record) = self.record(id, stage)? else {
+                self.doubled.remove(&id);
+                continue;
+            };
+            if self.void_losers(hlc, &record, stage, &mut voids)? {
+                self.doubled.insert(id, false);
+            }
+        }
+        Ok(voids)
+    }
+
+    /// Makes the losers of one operation void. True if none of them counts any more.
+    fn void_losers(
+        &mut self,
+        hlc: Hlc,
+        record: &Record,
+        stage: &mut Stage<'_>,
+        voids: &mut Vec<Change>,
+    ) -> Result<bool, SourceError> {
+        let mut is_done = true;
+        for increment in &record.increments {
+            let mut dots = record.applied.at(increment.place);
+            let winner = dots.next();
+            let is_safe = winner.is_some_and(|winner| self.is_durable_everywhere(winner));
+            for loser in dots {
+                let row = increment.share.share_of(loser.actor);
+                let current = stage.row(&row)?;
+                let mut share = share_of(&row, &current)?;
+                if share.is_settled(loser.counter) {
+                    continue;
+                }
+                // A record may come before the increments that it is about.
+                if !is_safe || share.added().upto < loser.counter {
+                    is_done = false;
+                    continue;
+                }
+                share.void(loser.counter, increment.amount);
+                let version = counter::version(&share, hlc, None);
+                let delta = Row::write(self.next_dot(), version, versions_of(&current));
+                voids.push(self.own_change(hlc, &row, delta, stage)?);
+            }
+        }
+        Ok(is_done)
+    }
+
+    /// Removes what stands in a row although an alias of it is gone. `before` is the row before
+    /// `events` changed it. Returns the removal, if there is one to make.
+    pub(super) fn remove_aliases(
+        &mut self,
+        hlc: Hlc,
+        row: &RowKey,
+        before: &Row,
+        events: &[&Event],
+        stage: &mut Stage<'_>,
+    ) -> Result<Option<Change>, SourceError> {
+        if self.doubled.is_empty() || !has_aliases(row.leaf()) {
+            return Ok(None);
+        }
+        let now = stage.row(row)?;
+        let is_gone = |dot: &Dot| !now.versions().contains_key(dot);
+        let killed = before.versions().iter().filter(|(dot, _)| is_gone(dot));
+        let killed = killed.filter_map(|(_, version)| version.op);
+        let entered = events.iter().filter_map(|event| event.operation);
+        let touched: BTreeSet<OpId> = killed.chain(entered.map(|op| op.id)).collect();
+        let mut covered = Context::default();
+        for id in touched.iter().filter(|id| self.doubled.contains_key(id)) {
+            let Some(record) = self.record(*id, stage)? else {
+                continue;
+            };
+            let standing = now.versions().iter();
+            for (&dot, _) in standing.filter(|(_, version)| version.op == Some(*id)) {
+                let Some(place) = record.applied.place_of(dot) else {
+                    continue;
+                };
+                let mut aliases = record.applied.at(place);
+                if aliases.any(|alias| self.clock.contains(alias) && is_gone(&alias)) {
+                    covered.insert(dot);
+                }
+            }
+        }
+        if covered.is_empty() {
+            return Ok(None);
+        }
+        self.own_change(hlc, row, Row::delete(covered), stage)
+            .map(Some)
+    }
+}
+
+/// Do the spans of one operation put the same versions into the rows of this leaf? A fold may find
+/// nothing to do at one coordinator, and is repeated without harm.
+fn has_aliases(leaf: Leaf) -> bool {
+    match leaf {
+        Leaf::Value
+        | Leaf::Element
+        | Leaf::Register
+        | Leaf::Flag
+        | Leaf::DisableFlag
+        | Leaf::GrowElement
+        | Leaf::RemoveWinsElement
+        | Leaf::Item => true,
+        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights => false,
+    }
+}
+
+/// Operations that one pass looks at.
+const PER_PASS: usize = 256;

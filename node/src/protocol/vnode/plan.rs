@@ -1,0 +1,391 @@
+//! What a command comes to, row by row, before any of it is entered.
+//!
+//! Several changes of one row in one command become one event, since a dot names one change: the
+//! later change is made on what the earlier one would leave, and increments add up.
+//!
+//! Rows that follow from what was asked come first, in that order, and those that depend on what
+//! is here come last, so that two applications of one operation correspond by their places
+//! ([`crdt::Applications`]).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::command::{Action, Command, FieldEdit, Rejected, SetLeaf, Target};
+use super::write::share_of;
+use super::{Limits, Vnode, versions_of};
+use crate::mutants::{self, Mutant};
+use crate::protocol::event::Effect;
+use crate::protocol::keys::RowKey;
+use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
+use crdt::codec::DecodeError;
+use crdt::dots::DotSet;
+use crdt::kinds::counter::Share;
+use crdt::kinds::flag::Wins;
+use crdt::kinds::map::{self, Path};
+use crdt::kinds::{Edit, Leaf, extremum, flag, hll, list, register, remove_wins, set};
+use crdt::{Actor, Context, Dot, Hlc, Row, Version};
+
+/// One row that a write changes, and over what.
+pub(super) struct Plan {
+    pub(super) target: usize,
+    pub(super) row: RowKey,
+    pub(super) body: Body,
+    pub(super) context: Context,
+}
+
+pub(super) enum Body {
+    /// No version: a removal.
+    None,
+    Bytes(Bytes),
+    /// A counter's share with its total reset.
+    Reset(Bytes),
+    /// A counter's share: made when the dot is known, because it names the dot.
+    Added(Share, i64),
+}
+
+impl Body {
+    pub(super) fn effect(&self) -> Effect {
+        match self {
+            Self::None | Self::Reset(_) => Effect::Removal,
+            Self::Bytes(_) => Effect::Carried,
+            Self::Added(_, amount) => Effect::Increment(*amount),
+        }
+    }
+}
+
+/// The outer error is the store's, the inner one refuses the write.
+type Checked<T> = Result<Result<T, Rejected>, SourceError>;
+
+/// Plans in the making.
+pub(super) struct Planner<'a> {
+    vnode: &'a Vnode,
+    limits: &'a Limits,
+    stage: &'a Stage<'a>,
+    target: usize,
+    plans: Vec<Plan>,
+    places: BTreeMap<RowKey, usize>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) fn new(vnode: &'a Vnode, limits: &'a Limits, stage: &'a Stage<'a>) -> Self {
+        Self {
+            vnode,
+            limits,
+            stage,
+            target: 0,
+            plans: Vec::new(),
+            places: BTreeMap::new(),
+        }
+    }
+
+    /// The plans of a command at a time of the wall clock, those that follow from what was asked
+    /// first.
+    pub(super) fn plan(mut self, now_ms: u64, command: &Command) -> Checked<Vec<Plan>> {
+        for (index, target) in command.targets.iter().enumerate() {
+            self.target = index;
+            if target.only_if_current && !self.is_current(now_ms, target)? {
+                return Ok(Err(Rejected::NotCurrent));
+            }
+            for edit in &target.edits {
+                if let Err(rejected) = self.edit(target, edit)? {
+                    return Ok(Err(rejected));
+                }
+                if self.plans.len() > self.limits.rows_per_operation {
+                    return Ok(Err(self.too_many_rows()));
+                }
+            }
+        }
+        let depends_on_what_is_here = |plan: &Plan| match (&plan.body, plan.row.leaf()) {
+            (Body::None | Body::Reset(_), _) | (_, Leaf::Max | Leaf::Min | Leaf::Sketch) => true,
+            (Body::Bytes(_) | Body::Added(..), _) => false,
+        };
+        self.plans.sort_by_key(depends_on_what_is_here);
+        Ok(Ok(self.plans))
+    }
+
+    fn edit(&mut self, target: &Target, edit: &FieldEdit) -> Checked<()> {
+        let path = &edit.path;
+        let row = |leaf, part: &[u8]| target.prefix.row_at(path, leaf, part);
+        match &edit.action {
+            Action::Put(value) => return self.put(target, row(Leaf::Value, &[]), value),
+            Action::Increment(amount) => return self.increment(target, path, *amount),
+            Action::Add(set, elements) => {
+                for element in elements {
+                    let (key, set) = (row(set.leaf(), element), *set);
+                    self.fold(key, |row| Ok(Some(add(set, row))))?;
+                }
+            }
+            Action::Remove(set, elements) => {
+                for element in elements {
+                    let (key, set) = (row(set.leaf(), element), *set);
+                    self.fold(key, |row| Ok(Some(remove(set, target, row))))?;
+                }
+            }
+            Action::Assign(value) => {
+                self.fold(row(Leaf::Register, &[]), |row| {
+                    Ok(Some(register::assign(row, value.clone())))
+                })?;
+            }
+            Action::Raise(to) => {
+                self.raise(row(Leaf::Max, &[]), |row| extremum::raise(row, *to))?;
+            }
+            Action::Lower(to) => {
+                self.raise(row(Leaf::Min, &[]), |row| extremum::lower(row, *to))?;
+            }
+            Action::Enable(wins) => {
+                self.fold(row(flag_leaf(*wins), &[]), |row| {
+                    Ok(Some(flag::enable(row, *wins)))
+                })?;
+            }
+            Action::Disable(wins) => {
+                self.fold(row(flag_leaf(*wins), &[]), |row| {
+                    Ok(Some(flag::disable(row, *wins)))
+                })?;
+            }
+            Action::Observe(hashes) => {
+                for (block, seen) in by_block(hashes) {
+                    let key = row(Leaf::Sketch, &[block]);
+                    self.raise(key, |row| hll::observe(row, seen.iter().copied()))?;
+                }
+            }
+            Action::Insert(items) => {
+                for (at, item) in items {
+                    let key = row(Leaf::Item, at);
+                    self.fold(key, |row| Ok(Some(list::put(row, item.clone()))))?;
+                }
+            }
+            Action::Erase(positions) => {
+                for at in positions {
+                    let key = row(Leaf::Item, at);
+                    self.fold(key, |row| Ok(Some(removal(target, row))))?;
+                }
+            }
+            Action::Clear(leaf) => return self.clear(target, path, *leaf),
+        }
+        Ok(Ok(()))
+    }
+
+    fn put(&mut self, target: &Target, key: RowKey, value: &Bytes) -> Checked<()> {
+        let current = self.row(&key)?;
+        let staying = current.versions().keys();
+        let staying = staying.filter(|&&dot| dot != PENDING && !target.context.contains(dot));
+        if staying.count() >= self.limits.siblings {
+            return Ok(Err(Rejected::TooManySiblings {
+                limit: self.limits.siblings,
+            }));
+        }
+        let mut context = target.context.clone();
+        if mutants::is_active(Mutant::OwnDotAsVector) {
+            // The bug: claims everything of the actor below the new dot as seen.
+            let last = self.vnode.next_dot().counter - 1;
+            let mut claimed = DotSet::default();
+            claimed.insert_range(self.vnode.actor, 1, last);
+            context.join(&Context::of(claimed));
+        }
+        self.push(key, Body::Bytes(value.clone()), context);
+        Ok(Ok(()))
+    }
+
+    fn increment(&mut self, target: &Target, path: &Path, amount: i64) -> Checked<()> {
+        let key = target.prefix.share(path, self.vnode.actor);
+        let planned = self.places.get(&key).map(|&place| &self.plans[place].body);
+        let before = match planned {
+            Some(Body::Added(_, before)) => *before,
+            Some(Body::None | Body::Bytes(_) | Body::Reset(_)) | None => 0,
+        };
+        let current = self.stage.row(&key)?;
+        let share = share_of(&key, &current)?;
+        let Some(amount) = before.checked_add(amount) else {
+            return Ok(Err(Rejected::CounterOverflow));
+        };
+        let total = share.added().total.checked_add(i128::from(amount));
+        if total.and_then(|total| i64::try_from(total).ok()).is_none() {
+            return Ok(Err(Rejected::CounterOverflow));
+        }
+        self.push(key, Body::Added(share, amount), versions_of(&current));
+        Ok(Ok(()))
+    }
+
+    fn clear(&mut self, target: &Target, path: &Path, leaf: Option<Leaf>) -> Checked<()> {
+        if let Some(leaf @ (Leaf::Value | Leaf::Register | Leaf::Max | Leaf::Min)) = leaf {
+            // Of one row, a context may cover what is not here yet.
+            let key = target.prefix.row_at(path, leaf, &[]);
+            self.fold(key, |row| Ok(Some(removal(target, row))))?;
+            return Ok(Ok(()));
+        }
+        let (from, to) = match leaf {
+            Some(leaf) => target.prefix.leaf_range(path, leaf),
+            None => target.prefix.field_range(path),
+        };
+        let limit = self.limits.rows_per_operation;
+        let found = self.stage.range(Family::Data, &from, &to, limit + 1)?;
+        if found.len() > limit {
+            return Ok(Err(self.too_many_rows()));
+        }
+        for (key, stored) in found {
+            let row = decode_row(&key, &stored)?;
+            let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
+            let erased = map::erase(key.leaf(), &row);
+            let erased = erased.map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
+            match erased {
+                None => {}
+                Some(Edit {
+                    body: Some(reset),
+                    context,
+                }) => self.push(key, Body::Reset(reset), context),
+                Some(Edit {
+                    body: None,
+                    context,
+                }) => self.push(key, Body::None, target.covering(context)),
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Plans what a kind makes of a row.
+    fn fold(
+        &mut self,
+        key: RowKey,
+        make: impl Fn(&Row) -> Result<Option<Edit>, DecodeError>,
+    ) -> Result<(), SourceError> {
+        let row = self.row(&key)?;
+        let made = make(&row).map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
+        if let Some(Edit { body, context }) = made {
+            self.push(key, body.map_or(Body::None, Body::Bytes), context);
+        }
+        Ok(())
+    }
+
+    /// As [`Planner::fold`] for what may be there already. Then nothing is written if every owner
+    /// holds it durably; otherwise it is written once more, so that it can be acknowledged.
+    fn raise(
+        &mut self,
+        key: RowKey,
+        make: impl Fn(&Row) -> Result<Option<Edit>, DecodeError>,
+    ) -> Result<(), SourceError> {
+        let vnode = self.vnode;
+        self.fold(key, |row| match make(row)? {
+            Some(edit) => Ok(Some(edit)),
+            None if vnode.holds_durably(row) => Ok(None),
+            None => make(&planned(row)),
+        })
+    }
+
+    /// A row as it is here, with what is planned for it already.
+    fn row(&self, key: &RowKey) -> Result<Row, SourceError> {
+        let mut row = self.stage.row(key)?;
+        if let Some(&place) = self.places.get(key) {
+            let plan = &self.plans[place];
+            let delta = match &plan.body {
+                Body::Bytes(body) => {
+                    let version = Version::new(Hlc::at(0), None, body.clone());
+                    Row::write(PENDING, version, plan.context.clone())
+                }
+                Body::None | Body::Reset(_) | Body::Added(..) => Row::delete(plan.context.clone()),
+            };
+            row.join(&delta);
+        }
+        Ok(row)
+    }
+
+    /// Plans a row; over an earlier plan of the same row it covers what that one covers too.
+    fn push(&mut self, row: RowKey, body: Body, context: Context) {
+        let target = self.target;
+        if let Some(&place) = self.places.get(&row) {
+            let plan = &mut self.plans[place];
+            let mut pending = DotSet::default();
+            pending.insert(PENDING);
+            let context = Context::of(context.dots().difference(&pending));
+            plan.context.join(&context);
+            plan.body = body;
+            return;
+        }
+        self.places.insert(row.clone(), self.plans.len());
+        self.plans.push(Plan {
+            target,
+            row,
+            body,
+            context,
+        });
+    }
+
+    /// Does the context cover all that the key shows here?
+    fn is_current(&self, now_ms: u64, target: &Target) -> Result<bool, SourceError> {
+        let (from, to) = target.prefix.field_range(&Path::root());
+        let mut is_current = true;
+        for (key, stored) in self.stage.range(Family::Data, &from, &to, usize::MAX)? {
+            let mut row = decode_row(&key, &stored)?;
+            row.hide_expired(now_ms);
+            let mut shown = row.versions().keys();
+            is_current &= shown.all(|&dot| target.context.contains(dot));
+        }
+        Ok(is_current)
+    }
+
+    fn too_many_rows(&self) -> Rejected {
+        Rejected::TooManyRows {
+            limit: self.limits.rows_per_operation,
+        }
+    }
+}
+
+fn add(set: SetLeaf, row: &Row) -> Edit {
+    match set {
+        SetLeaf::AddWins | SetLeaf::GrowOnly => set::add(row),
+        SetLeaf::RemoveWins => remove_wins::add(row),
+    }
+}
+
+fn remove(set: SetLeaf, target: &Target, row: &Row) -> Edit {
+    match set {
+        SetLeaf::AddWins | SetLeaf::GrowOnly => removal(target, row),
+        SetLeaf::RemoveWins => remove_wins::remove(row),
+    }
+}
+
+/// Of a row what is planned alone.
+fn planned(row: &Row) -> Row {
+    let version = row.versions().get(&PENDING).cloned();
+    version.map_or_else(Row::default, |version| {
+        Row::write(PENDING, version, Context::default())
+    })
+}
+
+fn removal(target: &Target, row: &Row) -> Edit {
+    Edit {
+        body: None,
+        context: target.covering(versions_of(row)),
+    }
+}
+
+fn flag_leaf(wins: Wins) -> Leaf {
+    match wins {
+        Wins::Enable => Leaf::Flag,
+        Wins::Disable => Leaf::DisableFlag,
+    }
+}
+
+/// Registers of a sketch, an index and a rank each, by their blocks.
+type Registers = BTreeMap<u8, Vec<(u8, u8)>>;
+
+/// Registers of a sketch by their blocks.
+fn by_block(hashes: &[u64]) -> Registers {
+    let mut blocks = Registers::new();
+    for &hash in hashes {
+        let place = hll::place(hash);
+        let registers = blocks.entry(place.block).or_default();
+        registers.push((place.index, place.rank));
+    }
+    blocks
+}
+
+/// Stands for the dot that a plan does not have yet. No actor draws it: a node's number is random,
+/// and so is the nonce.
+const PENDING: Dot = Dot {
+    actor: Actor {
+        node: u64::MAX,
+        nonce: u64::MAX,
+    },
+    counter: u64::MAX,
+};

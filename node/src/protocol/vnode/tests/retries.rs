@@ -1,0 +1,127 @@
+//! Retries are known again, and count once.
+
+use super::{NODES, Owner, changes, command, edit, exchange_clocks, pull_all, put};
+use crate::protocol::vnode::{Action, Command, Rejected, Sending, SetLeaf};
+use crdt::Context;
+use crdt::kinds::Leaf;
+use ring::NodeId;
+
+#[test]
+fn a_retried_put_is_one_version_and_goes_out_again() {
+    let mut owner = Owner::new(NodeId(1));
+    let first = owner.write(1, &Context::default(), put("a")).unwrap();
+    let again = owner.write(1, &Context::default(), put("a")).unwrap();
+    assert!(again.repeated && !first.repeated);
+    assert_eq!(again.contexts, first.contexts);
+    let Sending::Again(bundle) = again.sending else {
+        panic!("nothing goes out again")
+    };
+    assert_eq!(bundle.events[0], changes(&first)[0].event);
+    assert_eq!(owner.values(), ["a"]);
+}
+
+#[test]
+fn an_increment_applied_at_two_coordinators_counts_once() {
+    let mut owners: Vec<Owner> = NODES.into_iter().map(Owner::new).collect();
+    owners[0]
+        .write(1, &Context::default(), Action::Increment(5))
+        .unwrap();
+    owners[1]
+        .write(1, &Context::default(), Action::Increment(5))
+        .unwrap();
+    owners[0]
+        .write(2, &Context::default(), Action::Increment(1))
+        .unwrap();
+    pull_all(&mut owners);
+    // Nobody may take one away before all hold the other durably.
+    assert!(owners.iter().all(|owner| owner.counter() == 11));
+    exchange_clocks(&mut owners);
+    owners
+        .iter_mut()
+        .for_each(|owner| assert!(!owner.void().is_empty()));
+    pull_all(&mut owners);
+    assert!(owners.iter().all(|owner| owner.counter() == 6));
+}
+
+#[test]
+fn a_retried_increment_is_known_after_a_restart_and_at_another_coordinator() {
+    let (mut a, mut b) = (Owner::new(NodeId(1)), Owner::new(NodeId(2)));
+    let written = a
+        .write(1, &Context::default(), Action::Increment(5))
+        .unwrap();
+    b.receive(changes(&written));
+    a.restart(8);
+    assert!(
+        a.write(1, &Context::default(), Action::Increment(5))
+            .unwrap()
+            .repeated
+    );
+    assert!(
+        b.write(1, &Context::default(), Action::Increment(5))
+            .unwrap()
+            .repeated
+    );
+    assert_eq!((a.counter(), b.counter()), (5, 5));
+    let reused = b
+        .write(1, &Context::default(), Action::Increment(6))
+        .unwrap_err();
+    assert_eq!(reused, Rejected::OperationReused);
+}
+
+#[test]
+fn a_retried_delete_removes_no_more_than_the_first_saw() {
+    let mut owner = Owner::new(NodeId(1));
+    owner.write(1, &Context::default(), put("a")).unwrap();
+    owner
+        .write(2, &Context::default(), Action::Clear(Some(Leaf::Value)))
+        .unwrap();
+    owner.write(3, &Context::default(), put("b")).unwrap();
+    assert!(
+        owner
+            .write(2, &Context::default(), Action::Clear(Some(Leaf::Value)))
+            .unwrap()
+            .repeated
+    );
+    assert_eq!(owner.values(), ["b"]);
+}
+
+#[test]
+fn an_operation_past_its_window_is_refused() {
+    let mut owner = Owner::new(NodeId(1));
+    let command = Command {
+        age_ms: 15 * 60 * 1_000 + 1,
+        ..command(1, vec![edit(&[], Action::Increment(1))])
+    };
+    let refused = owner.run(&command);
+    assert_eq!(refused, Err(Rejected::TooLate { window_ms: 900_000 }));
+}
+
+/// A put, an increment and an add: first as it was, then changed.
+fn reused() -> [(Action, Action); 3] {
+    let add = |element| Action::Add(SetLeaf::AddWins, vec![element]);
+    [
+        (put("a"), put("b")),
+        (Action::Increment(5), Action::Increment(6)),
+        (add("x".into()), add("y".into())),
+    ]
+}
+
+#[test]
+fn a_name_that_is_used_again_for_another_change_is_found_out_at_any_coordinator() {
+    for (first, second) in reused() {
+        let [mut a, mut b, mut c] = NODES.map(Owner::new);
+        let written = a.write(1, &Context::default(), first.clone()).unwrap();
+        b.receive(changes(&written));
+        c.pull(&b);
+        for owner in [&mut a, &mut b, &mut c] {
+            let refused = owner.write(1, &Context::default(), second.clone());
+            assert_eq!(refused, Err(Rejected::OperationReused));
+            owner.restart(8);
+            let refused = owner.write(1, &Context::default(), second.clone());
+            assert_eq!(refused, Err(Rejected::OperationReused));
+            let again = owner.write(1, &Context::default(), first.clone()).unwrap();
+            assert!(again.repeated);
+        }
+        assert_eq!(a.vnode.clock(), c.vnode.clock());
+    }
+}

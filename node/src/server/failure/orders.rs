@@ -1,0 +1,188 @@
+//! What came of an order that failed.
+
+use super::{OVERLOAD_PASSES_MS, RECORDS_EXPIRE_MS, refused, starting};
+use crate::protocol::coordinator::OrderFailed;
+use crate::protocol::messages::Refusal;
+use crate::protocol::vnode::Rejected;
+use starling::wire::{Failure, FailureKind, Outcome};
+
+/// What an order that failed was for: only a write can have been applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    Read,
+    Write,
+}
+
+/// The table: what came of an order, by why the coordinator gave it up.
+pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
+    match failed {
+        OrderFailed::NotOwner => of_refusal(Refusal::NotOwner, work),
+        OrderFailed::Overloaded => of_refusal(Refusal::Overloaded, work),
+        OrderFailed::Unavailable {
+            reachable,
+            required,
+        } => refused(
+            FailureKind::Unavailable,
+            format!(
+                "{reachable} owners of the key can be reached and {required} are needed; nothing \
+                 was done: try again later, or ask for fewer replicas"
+            ),
+        ),
+        OrderFailed::Rejected(rejected) => of_rejected(rejected),
+        OrderFailed::Refused(refusal) => of_refusal(refusal, work),
+        OrderFailed::TooFewAnswers {
+            answered,
+            required,
+            timed_out: true,
+        } => refused(
+            FailureKind::Timeout,
+            format!(
+                "{answered} of {required} replicas answered in time; nothing was changed: try \
+                 again, or allow more time"
+            ),
+        ),
+        OrderFailed::TooFewAnswers {
+            answered,
+            required,
+            timed_out: false,
+        } => refused(
+            FailureKind::QuorumNotReached,
+            format!(
+                "{answered} of {required} replicas answered and the others failed or are \
+                 catching up; nothing was changed: try again, or ask for fewer replicas"
+            ),
+        ),
+        OrderFailed::Unknown => Failure {
+            kind: FailureKind::Timeout,
+            outcome: Outcome::MaybeApplied,
+            message: "the deadline passed before the write was known to be entered; it may be \
+                      applied and then reaches all replicas: try again with the same operation id"
+                .to_owned(),
+            retry_after_ms: 0,
+        },
+        OrderFailed::BelowQuorum { acks, required } => Failure {
+            kind: FailureKind::QuorumNotReached,
+            outcome: Outcome::AppliedBelowQuorum { acks, required },
+            message: format!(
+                "{acks} replicas have the write and {required} were asked for; it stays and will \
+                 reach all of them: try again with the same operation id to wait for more"
+            ),
+            retry_after_ms: 0,
+        },
+    }
+}
+
+fn of_rejected(rejected: Rejected) -> Failure {
+    match rejected {
+        Rejected::TooManySiblings { limit } => refused(
+            FailureKind::TooLarge,
+            format!(
+                "the key has {limit} concurrent values and may not have more; nothing was \
+                 written: read it, and write one value over the context of that read"
+            ),
+        ),
+        Rejected::TooManyRows { limit } => refused(
+            FailureKind::TooLarge,
+            format!(
+                "the operation touches more than {limit} rows; nothing was written: remove \
+                 elements in parts"
+            ),
+        ),
+        // What is late was tried before, and that try may have been applied.
+        Rejected::TooLate { window_ms } => Failure {
+            kind: FailureKind::BadOperation,
+            outcome: Outcome::MaybeApplied,
+            message: format!(
+                "the operation was first tried over {window_ms} ms ago, too long to know whether \
+                 it was applied; this try was not: read the key to find out"
+            ),
+            retry_after_ms: 0,
+        },
+        Rejected::OperationReused => refused(
+            FailureKind::BadOperation,
+            "the operation id was used for another change; this one was not applied: give every \
+             operation an id of its own"
+                .to_owned(),
+        ),
+        Rejected::CounterOverflow => refused(
+            FailureKind::BadRequest,
+            "the counter would leave the range of 64 bits; nothing was written: add less, or \
+             reset the counter"
+                .to_owned(),
+        ),
+        Rejected::NotCurrent => refused(
+            FailureKind::NotCurrent,
+            "the key shows something that the context does not cover; nothing was written: read \
+             it, and decide again"
+                .to_owned(),
+        ),
+        Rejected::TooManyRecords { limit } => Failure {
+            retry_after_ms: RECORDS_EXPIRE_MS,
+            ..refused(
+                FailureKind::Overloaded,
+                format!(
+                    "{limit} operations are being remembered here so that retries count once, \
+                     and no more can be; nothing was written: try again in a while"
+                ),
+            )
+        },
+    }
+}
+
+fn of_refusal(refusal: Refusal, work: Work) -> Failure {
+    match refusal {
+        Refusal::NotOwner => refused(
+            FailureKind::NotOwner,
+            "the node does not own the key; nothing was done: ask for the topology, and then an \
+             owner"
+                .to_owned(),
+        ),
+        Refusal::Starting => starting(),
+        // A batch that the store reported as failed may still be found in its log.
+        Refusal::DiskFull => Failure {
+            kind: FailureKind::DiskFull,
+            outcome: match work {
+                Work::Read => Outcome::NotApplied,
+                Work::Write => Outcome::MaybeApplied,
+            },
+            message: "the node's disk is full; reads go on, and a write may be found in its log \
+                      later: add space, then restart the node"
+                .to_owned(),
+            retry_after_ms: 0,
+        },
+        Refusal::Storage => Failure {
+            kind: FailureKind::Storage,
+            outcome: match work {
+                Work::Read => Outcome::NotApplied,
+                Work::Write => Outcome::MaybeApplied,
+            },
+            message: "the node's store failed, other replicas are not affected: try again, and \
+                      look into the node's log"
+                .to_owned(),
+            retry_after_ms: 0,
+        },
+        Refusal::Malformed => refused(
+            FailureKind::BadRequest,
+            "a replica could not make sense of the request; nothing was done: are all nodes of \
+             one version?"
+                .to_owned(),
+        ),
+        Refusal::Overloaded => Failure {
+            retry_after_ms: OVERLOAD_PASSES_MS,
+            ..refused(
+                FailureKind::Overloaded,
+                "the node has too much to do; nothing was done: try again in a while".to_owned(),
+            )
+        },
+        Refusal::Behind => refused(
+            FailureKind::QuorumNotReached,
+            "a replica lacks earlier increments and pulls them; nothing was done there: try again"
+                .to_owned(),
+        ),
+        Refusal::TooLarge => refused(
+            FailureKind::TooLarge,
+            "the key's rows do not fit into one answer; nothing was changed: read single elements"
+                .to_owned(),
+        ),
+    }
+}

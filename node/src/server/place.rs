@@ -1,0 +1,265 @@
+//! Where a key lies, and which rows are asked for.
+
+use bytes::Bytes;
+use serde_bytes::ByteBuf;
+
+use super::desk::{Desk, Known, majority};
+use super::failure;
+use super::token::Scope;
+use crate::protocol::cluster::BucketRecord;
+use crate::protocol::keys::KeyPrefix;
+use crate::protocol::messages::{Range, Selection};
+use crdt::kinds::Leaf;
+use crdt::kinds::map::Path;
+use ring::{Token, VnodeId};
+use starling::wire::{Failure, Key, Kind, Page, Part, ScanRequest};
+
+/// Where a key lies.
+pub(super) struct Place<'a> {
+    pub(super) known: &'a Known,
+    pub(super) record: &'a BucketRecord,
+    pub(super) token: Token,
+    pub(super) vnode: VnodeId,
+    pub(super) prefix: KeyPrefix,
+}
+
+impl Desk {
+    /// Finds the key, and refuses it if this node does not own it.
+    pub(super) fn place(&self, bucket: &str, key: &Key) -> Result<Place<'_>, Failure> {
+        let known = self.serving()?;
+        key.check().map_err(|error| failure::of_limit(&error))?;
+        let record = known.buckets.of_name(bucket);
+        let record = record.ok_or_else(|| failure::unknown_bucket(bucket))?;
+        let token = known.ring.token(record.id, &key.partition);
+        let owners = known.ring.preference(record.n, token);
+        if !owners.contains(self.node) {
+            return Err(failure::not_owner(&known.name_of(owners.first())));
+        }
+        let vnode = VnodeId {
+            n: record.n,
+            partition: known.ring.partition(token),
+        };
+        let mut place = Place {
+            known,
+            record,
+            token,
+            vnode,
+            prefix: KeyPrefix::new(u8::from(record.n), token, record.id, &key.partition, b""),
+        };
+        place.prefix = place.prefix_of(&key.partition, &key.sort);
+        Ok(place)
+    }
+}
+
+impl Place<'_> {
+    /// Another key of the same partition key.
+    pub(super) fn prefix_of(&self, partition: &[u8], sort: &[u8]) -> KeyPrefix {
+        let n = u8::from(self.record.n);
+        KeyPrefix::new(n, self.token, self.record.id, partition, sort)
+    }
+
+    pub(super) fn scope(&self, key: &Key, path: &Path, element: Option<&[u8]>) -> Scope {
+        let part = match element {
+            None if path.names().is_empty() => None,
+            None => Some(path.prefix()),
+            Some(element) => Some([&path.prefix()[..], &[0], element].concat()),
+        };
+        self.known
+            .tokens
+            .scope(self.record.id, key, part.as_deref())
+    }
+
+    pub(super) fn count(&self, what: &str, asked: Option<u8>) -> Result<u8, Failure> {
+        count(self.known, self.record, what, asked)
+    }
+
+    /// Is this what the bucket holds at this path?
+    pub(super) fn check_kind(&self, path: &[ByteBuf], kind: Kind) -> Result<(), Failure> {
+        let of_bucket = self.record.kind;
+        if path.is_empty() && kind != of_bucket {
+            return Err(failure::wrong_kind(&self.record.name, of_bucket, kind));
+        }
+        if !path.is_empty() && of_bucket != Kind::Map {
+            return Err(failure::wrong_kind(&self.record.name, of_bucket, Kind::Map));
+        }
+        Ok(())
+    }
+}
+
+/// How many replicas: what was asked for if the bucket has so many, otherwise more than half.
+pub(super) fn count(
+    known: &Known,
+    record: &BucketRecord,
+    what: &str,
+    asked: Option<u8>,
+) -> Result<u8, Failure> {
+    let n = record.n;
+    match asked {
+        None => Ok(majority(known.ring.layout(), n)),
+        Some(count) if (1..=u8::from(n)).contains(&count) => Ok(count),
+        Some(count) => Err(failure::bad_request(&format_args!(
+            "{what} = {count} is out of range; nothing was done: bucket {} has n = {n}, so ask \
+             for 1 to {n}",
+            record.name
+        ))),
+    }
+}
+
+/// A path that a client sent.
+pub(super) fn path(names: &[ByteBuf]) -> Result<Path, Failure> {
+    let names = names.iter().map(|name| Bytes::copy_from_slice(name));
+    Path::new(names.collect()).map_err(|error| {
+        failure::bad_request(&format_args!(
+            "{error}; nothing was done: name another field"
+        ))
+    })
+}
+
+/// A key or a field of a map.
+pub(super) struct Field<'a> {
+    pub(super) path: &'a Path,
+    pub(super) kind: Kind,
+}
+
+impl Field<'_> {
+    /// The rows that make up what is asked for.
+    pub(super) fn selection(&self, key: &KeyPrefix, part: &Part) -> Result<Selection, Failure> {
+        let leaf = leaf(self.kind);
+        match (part, self.kind) {
+            (Part::Whole, Kind::Map) => Ok(Selection::Range(all(key.field_range(self.path)))),
+            (
+                Part::Whole,
+                Kind::Value
+                | Kind::Register
+                | Kind::Max
+                | Kind::Min
+                | Kind::Flag
+                | Kind::DisableFlag,
+            ) => Ok(Selection::Row(key.row_at(self.path, leaf, &[]))),
+            (
+                Part::Whole,
+                Kind::Counter
+                | Kind::Set
+                | Kind::GrowSet
+                | Kind::RemoveSet
+                | Kind::Sketch
+                | Kind::List,
+            ) => Ok(Selection::Range(all(key.leaf_range(self.path, leaf)))),
+            (Part::Element(element), Kind::Set | Kind::GrowSet | Kind::RemoveSet) => {
+                starling::wire::check_element(element)
+                    .map_err(|error| failure::of_limit(&error))?;
+                Ok(Selection::Row(key.row_at(self.path, leaf, element)))
+            }
+            (Part::Page(page), Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
+                page.check().map_err(|error| failure::of_limit(&error))?;
+                Ok(Selection::Range(self.page(key, leaf, page)))
+            }
+            (Part::Element(_), _) => Err(failure::bad_request(
+                &"only a set has elements; nothing was read",
+            )),
+            (Part::Page(_), _) => Err(failure::bad_request(
+                &"only sets and lists are read by pages; nothing was read",
+            )),
+        }
+    }
+
+    fn page(&self, key: &KeyPrefix, leaf: Leaf, page: &Page) -> Range {
+        let row = |part: &[u8]| key.row_at(self.path, leaf, part).as_bytes().to_vec();
+        let (first, end) = key.leaf_range(self.path, leaf);
+        let from = page.from.as_ref().map_or(first, |part| row(part));
+        let to = page.to.as_ref().map_or(end, |part| row(part));
+        // A cursor is the part of the last row that was shown.
+        let (from, to) = match (&page.cursor, page.reverse) {
+            (None, _) => (from, to),
+            (Some(part), false) => (from.max([&row(part)[..], &[0]].concat()), to),
+            (Some(part), true) => {
+                let before = to.min(row(part));
+                (from, before)
+            }
+        };
+        Range {
+            from: ByteBuf::from(from),
+            to: ByteBuf::from(to),
+            reverse: page.reverse,
+            limit: Some(page.limit),
+        }
+    }
+}
+
+/// The rows of the keys that a scan asks for.
+pub(super) fn range_of_keys(place: &Place<'_>, scan: &ScanRequest) -> Result<Range, Failure> {
+    let prefix = |sort: &[u8]| place.prefix_of(&scan.partition, sort);
+    let page = &scan.page;
+    let (first, end) = place.prefix.partition_range();
+    let from = page
+        .from
+        .as_ref()
+        .map_or(first, |sort| prefix(sort).as_bytes().to_vec());
+    let to = page
+        .to
+        .as_ref()
+        .map_or(end, |sort| prefix(sort).as_bytes().to_vec());
+    // A cursor is the last sort key that was shown.
+    let (from, to) = match (&page.cursor, page.reverse) {
+        (None, _) => (from, to),
+        (Some(sort), false) => (from.max(prefix(sort).end()), to),
+        (Some(sort), true) => (from, to.min(prefix(sort).as_bytes().to_vec())),
+    };
+    let rows = if is_one_row(scan.kind) {
+        page.limit
+    } else {
+        ROWS_OF_SCAN
+    };
+    Ok(Range {
+        from: ByteBuf::from(from),
+        to: ByteBuf::from(to),
+        reverse: page.reverse,
+        limit: Some(rows),
+    })
+}
+
+/// Is a key of this kind one row?
+pub(super) fn is_one_row(kind: Kind) -> bool {
+    match kind {
+        Kind::Value | Kind::Register | Kind::Max | Kind::Min | Kind::Flag | Kind::DisableFlag => {
+            true
+        }
+        Kind::Counter
+        | Kind::Set
+        | Kind::GrowSet
+        | Kind::RemoveSet
+        | Kind::Sketch
+        | Kind::List
+        | Kind::Map => false,
+    }
+}
+
+/// What the rows of a kind are; a map's own rows are those of its fields.
+pub(super) fn leaf(kind: Kind) -> Leaf {
+    match kind {
+        Kind::Value | Kind::Map => Leaf::Value,
+        Kind::Counter => Leaf::Share,
+        Kind::Set => Leaf::Element,
+        Kind::Register => Leaf::Register,
+        Kind::Max => Leaf::Max,
+        Kind::Min => Leaf::Min,
+        Kind::Flag => Leaf::Flag,
+        Kind::DisableFlag => Leaf::DisableFlag,
+        Kind::GrowSet => Leaf::GrowElement,
+        Kind::RemoveSet => Leaf::RemoveWinsElement,
+        Kind::Sketch => Leaf::Sketch,
+        Kind::List => Leaf::Item,
+    }
+}
+
+fn all((from, to): (Vec<u8>, Vec<u8>)) -> Range {
+    Range {
+        from: ByteBuf::from(from),
+        to: ByteBuf::from(to),
+        reverse: false,
+        limit: None,
+    }
+}
+
+/// Rows that one page of a scan looks at where a key has many.
+const ROWS_OF_SCAN: u32 = 4_096;

@@ -1,0 +1,7 @@
+//! Membership and failure detection of whole clusters in virtual time (algorithms F.7).
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
+
+mod detection;
+mod spreading;
+mod swarm;
+mod world;
