@@ -2,5 +2,5 @@
 
 pub use crate::{
     Bucket, Client, Conflict, Context, Durability, Error, ErrorKind, Key, Kind, OperationId,
-    Outcome, Profile, Tls, Typed,
+    Outcome, Profile, Siblings, Tls, Typed,
 };

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::retry::Work;
 use crate::wire::{
     self, Bucket as BucketProperties, CreateBucket, InspectRequest, Inspection, Key, Kind, Outcome,
-    Request, Response, Status,
+    Request, Response, Siblings, Status,
 };
 use ring::NodeId;
 
@@ -45,14 +45,18 @@ impl Client {
         )
     }
 
-    /// Makes a bucket, or confirms that it is there with the same properties. Kind and n are fixed
-    /// for its life.
+    /// Makes a bucket, or confirms that it is there with the same properties, which are
+    /// fixed for its life.
     pub fn create_bucket(&self, name: impl Into<String>) -> NewBucket {
-        let (name, kind) = (name.into(), Kind::Value);
-        let n = u8::from(self.topology().ring().layout().n());
+        let bucket = CreateBucket {
+            name: name.into(),
+            kind: Kind::Value,
+            n: u8::from(self.topology().ring().layout().n()),
+            siblings: Siblings::default(),
+        };
         NewBucket {
             client: self.clone(),
-            bucket: CreateBucket { name, kind, n },
+            bucket,
             timeout: None,
         }
     }
@@ -111,6 +115,13 @@ impl NewBucket {
     /// What its keys hold; values if this is not called.
     pub fn kind(mut self, kind: Kind) -> Self {
         self.bucket.kind = kind;
+        self
+    }
+
+    /// What becomes of values that were written at the same time; all are kept if this is not
+    /// called.
+    pub fn siblings(mut self, siblings: Siblings) -> Self {
+        self.bucket.siblings = siblings;
         self
     }
 

@@ -4,15 +4,27 @@
 //! next one is asked after [`HEAD_START`] and whoever is first counts ("happy eyeballs", RFC 8305).
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::connections::NotConnected;
 use crate::retry::{Cause, HEAD_START};
 
-/// Begins `tries` in order until one of them succeeds; a failure begins the next at once. The
-/// others are given up.
+/// Begins `tries` in order until one of them succeeds, each [`HEAD_START`] after the one before; a
+/// failure begins the next at once. The others are given up.
 pub(super) async fn first<T, F>(tries: impl IntoIterator<Item = F>) -> Result<T, Vec<NotConnected>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, NotConnected>> + Send + 'static,
+{
+    first_after(HEAD_START, tries).await
+}
+
+async fn first_after<T, F>(
+    head_start: Duration,
+    tries: impl IntoIterator<Item = F>,
+) -> Result<T, Vec<NotConnected>>
 where
     T: Send + 'static,
     F: Future<Output = Result<T, NotConnected>> + Send + 'static,
@@ -27,7 +39,7 @@ where
             None => are_left = false,
         }
         let ended = if are_left {
-            tokio::time::timeout(HEAD_START, running.join_next()).await
+            tokio::time::timeout(head_start, running.join_next()).await
         } else {
             Ok(running.join_next().await)
         };
@@ -48,49 +60,48 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::future::{Ready, pending};
     use std::time::Duration;
 
-    use super::{Cause, HEAD_START, NotConnected, first};
-    use crate::clock::Clock;
+    use super::{Cause, NotConnected, first_after};
 
-    async fn after(pause: Duration, succeeds: bool) -> Result<Duration, NotConnected> {
-        tokio::time::sleep(pause).await;
-        if succeeds {
-            return Ok(pause);
+    /// What becomes of a try.
+    #[derive(Clone, Copy)]
+    enum Fate {
+        Silent,
+        Fails,
+        Succeeds,
+    }
+
+    async fn attempt(fate: Fate) -> Result<(), NotConnected> {
+        match fate {
+            Fate::Silent => pending().await,
+            Fate::Succeeds => Ok(()),
+            Fate::Fails => Err(NotConnected {
+                cause: Cause::Unreachable,
+                message: "nobody is there".to_owned(),
+            }),
         }
-        Err(NotConnected {
-            cause: Cause::Unreachable,
-            message: format!("{pause:?}"),
-        })
     }
 
-    const LONG: Duration = Duration::from_secs(5);
-    const SHORT: Duration = Duration::from_millis(20);
-
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn one_that_is_silent_delays_the_next_by_its_head_start_alone() {
-        let clock = Clock::new();
-        let found = first([after(LONG, true), after(SHORT, true)]).await;
-        assert_eq!(found.ok(), Some(SHORT));
-        assert!((HEAD_START..LONG / 2).contains(&clock.now()));
+        let tries = [Fate::Silent, Fate::Succeeds].map(attempt);
+        assert!(first_after(Duration::ZERO, tries).await.is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_failure_begins_the_next_at_once() {
-        let clock = Clock::new();
-        let found = first([after(SHORT, false), after(SHORT, true)]).await;
-        assert_eq!(found.ok(), Some(SHORT));
-        assert!(clock.now() < HEAD_START);
+    #[tokio::test]
+    async fn a_failure_begins_the_next_before_the_head_start_is_over() {
+        let tries = [Fate::Fails, Fate::Succeeds].map(attempt);
+        assert!(first_after(Duration::MAX, tries).await.is_ok());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn all_failures_are_told_and_nobody_to_ask_is_none() {
-        let failures = first([after(SHORT, false), after(SHORT, false)]).await;
+        let failures = first_after(Duration::ZERO, [Fate::Fails, Fate::Fails].map(attempt)).await;
         assert_eq!(failures.map_err(|failures| failures.len()), Err(2));
-        let nobody: [std::future::Ready<Result<(), NotConnected>>; 0] = [];
-        assert_eq!(
-            first(nobody).await.map_err(|failures| failures.len()),
-            Err(0)
-        );
+        let nobody: [Ready<Result<(), NotConnected>>; 0] = [];
+        let failures = first_after(Duration::ZERO, nobody).await;
+        assert_eq!(failures.map_err(|failures| failures.len()), Err(0));
     }
 }

@@ -3,7 +3,7 @@
 use serde_bytes::ByteBuf;
 
 use super::ClusterMap;
-use crate::wire::{Bucket, Durability, Key, Kind, MemberAddress, Topology};
+use crate::wire::{Bucket, Durability, Key, Kind, MemberAddress, Siblings, Topology};
 use ring::{
     ClusterId, Layout, NodeId, NodeRole, NodeState, QBits, ReplicaCount, RoleStamp, Roles, Zone,
 };
@@ -40,6 +40,7 @@ fn bucket(name: &str, n: u8) -> Bucket {
         name,
         kind: Kind::Value,
         n,
+        siblings: Siblings::default(),
         r: 2,
         w: 2,
         durability,

@@ -19,6 +19,7 @@ mod kinds;
 mod limits;
 mod requests;
 mod responses;
+mod siblings;
 
 pub use codec::{VERSION, WireError, decode, encode};
 pub use failure::{Failure, FailureKind, Outcome};
@@ -37,3 +38,4 @@ pub use responses::{
     ReplicaState, Response, RowState, ScanResponse, ScannedKey, State, Status, Topology,
     VersionState, WriteResponse,
 };
+pub use siblings::{Siblings, UnknownSiblings};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::kinds::{Edit, Kind};
+use super::siblings::Siblings;
 
 /// How durable a write must be at each replica that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -182,6 +183,8 @@ pub struct CreateBucket {
     pub kind: Kind,
     /// Replicas of each key, 1 to 7; fixed for the bucket's life.
     pub n: u8,
+    /// What becomes of values that were written at the same time.
+    pub siblings: Siblings,
 }
 
 /// Asks for every replica's rows of a key.

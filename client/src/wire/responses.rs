@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{Durability, Failure, Key, Kind};
+use super::{Durability, Failure, Key, Kind, Siblings};
 
 /// The answer to a [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,6 +137,8 @@ pub struct Bucket {
     pub kind: Kind,
     /// Replicas of each key.
     pub n: u8,
+    /// What becomes of values that were written at the same time.
+    pub siblings: Siblings,
     /// Default for reads.
     pub r: u8,
     /// Default for writes.

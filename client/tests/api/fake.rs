@@ -16,7 +16,7 @@ use starling::transport::{
 };
 use starling::wire::{
     Bucket, Durability, Failure, FailureKind, Kind, MemberAddress, Mutation, Outcome, ReadResponse,
-    Request, Response, State, Topology, WriteRequest, WriteResponse, decode, encode,
+    Request, Response, Siblings, State, Topology, WriteRequest, WriteResponse, decode, encode,
 };
 use starling::{Client, ClientBuilder, Tls};
 
@@ -158,6 +158,7 @@ fn bucket(name: &str, kind: Kind) -> Bucket {
         name,
         kind,
         n: 3,
+        siblings: Siblings::default(),
         r: 2,
         w: 2,
         durability,

@@ -128,6 +128,7 @@ async fn a_bucket_that_was_just_made_is_waited_for() {
                     name: bucket.name.clone(),
                     kind: bucket.kind,
                     n: bucket.n,
+                    siblings: bucket.siblings,
                     r: 2,
                     w: 2,
                     durability: starling::Durability::Wal,

@@ -48,9 +48,17 @@ pub fn siblings(row: &Row) -> Vec<Sibling> {
     siblings
 }
 
+/// The sibling with the greatest stamp, of equal ones that with the greatest dot: for who would
+/// rather lose a write than see two.
+#[must_use]
+pub fn latest(row: &Row) -> Option<Sibling> {
+    let siblings = siblings(row).into_iter();
+    siblings.max_by_key(|sibling| (sibling.hlc, sibling.dot))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::siblings;
+    use super::{latest, siblings};
     use crate::{Actor, Context, Dot, Hlc, OpId, Row, Version};
 
     fn put(row: &mut Row, node: u64, sequence: Option<u64>, body: &'static str) {
@@ -85,6 +93,17 @@ mod tests {
             (&seen[0].value[..], &seen[1].value[..]),
             (&b"a"[..], &b"b"[..])
         );
+    }
+
+    #[test]
+    fn the_latest_has_the_greatest_stamp_and_of_one_operation_that_of_the_smallest_dot() {
+        let mut row = Row::default();
+        assert_eq!(latest(&row), None);
+        put(&mut row, 2, Some(7), "first");
+        put(&mut row, 3, Some(8), "early");
+        assert_eq!(&latest(&row).unwrap().value[..], b"first");
+        put(&mut row, 1, Some(7), "again");
+        assert_eq!(&latest(&row).unwrap().value[..], b"again");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::data::kind_parser;
 use super::exit::Exit;
 use super::output::{Output, Word};
-use starling::{BucketProperties, Client, Durability, Kind};
+use starling::{BucketProperties, Client, Durability, Kind, Siblings};
 
 /// Making and listing buckets.
 #[derive(Debug, Clone, Subcommand)]
@@ -21,6 +21,10 @@ pub(crate) enum BucketCommand {
         /// Replicas of each key, 1 to 7; fixed for its life. The cluster's default if not given.
         #[arg(long, value_name = "COUNT")]
         n: Option<u8>,
+        /// What becomes of values that were written at the same time: how many are kept, 1 to
+        /// 255, or 'latest' for the last writer's alone. 64 if not given.
+        #[arg(long, value_name = "COUNT|latest")]
+        siblings: Option<Siblings>,
     },
     /// All buckets.
     List,
@@ -29,10 +33,18 @@ pub(crate) enum BucketCommand {
 impl BucketCommand {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
         match self {
-            Self::Create { name, kind, n } => {
+            Self::Create {
+                name,
+                kind,
+                n,
+                siblings,
+            } => {
                 let mut bucket = client.create_bucket(name).kind(kind);
                 if let Some(n) = n {
                     bucket = bucket.n(n);
+                }
+                if let Some(siblings) = siblings {
+                    bucket = bucket.siblings(siblings);
                 }
                 print(&[bucket.await?], output)?;
             }
@@ -53,6 +65,7 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
                 "name": bucket.name,
                 "kind": bucket.kind.name(),
                 "n": bucket.n,
+                "siblings": bucket.siblings.to_string(),
                 "r": bucket.r,
                 "w": bucket.w,
                 "durability": durability_name(bucket.durability),
@@ -74,9 +87,10 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
             bucket.r.to_string().into(),
             bucket.w.to_string().into(),
             durability_name(bucket.durability).into(),
+            bucket.siblings.to_string().into(),
         ]
     };
-    let headings = ["NAME", "KIND", "N", "R", "W", "DURABILITY"];
+    let headings = ["NAME", "KIND", "N", "R", "W", "DURABILITY", "SIBLINGS"];
     output.table(&headings, buckets.iter().map(row).collect())?;
     Ok(())
 }

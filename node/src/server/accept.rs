@@ -9,14 +9,15 @@ use super::failure;
 use super::place::{Field, count, path, range_of_keys};
 use super::shown::{Scanned, Shape};
 use super::state::Shown;
+use crate::protocol::cluster::BucketProperties;
 use crate::protocol::coordinator::{Order, ReadOrder};
 use crate::protocol::keys::data_range;
 use crate::protocol::messages::{Range, Selection};
 use crate::protocol::time::{Moment, Time};
 use ring::{PartitionId, ReplicaCount, VnodeId};
 use starling::wire::{
-    self, CreateBucket, Failure, InspectRequest, Key, KeysRequest, Kind, Part, ReadRequest,
-    Request, Response, ScanRequest,
+    self, CreateBucket, Failure, InspectRequest, Key, KeysRequest, Part, ReadRequest, Request,
+    Response, ScanRequest,
 };
 
 /// What to do with a request.
@@ -36,10 +37,8 @@ pub enum Accepted {
     CreateBucket {
         /// Its name, which is a valid one.
         name: String,
-        /// What its keys hold.
-        kind: Kind,
-        /// Replicas of each key.
-        n: ReplicaCount,
+        /// What it is to be.
+        properties: BucketProperties,
     },
     /// Answer [`Desk::status`].
     Status,
@@ -64,11 +63,17 @@ impl Desk {
             Request::Write(write) => self.take_write(now, &write),
             Request::Inspect(inspect) => self.take_inspect(now, &inspect),
             Request::Topology => Ok(Accepted::Reply(Response::Topology(self.topology()?))),
-            Request::CreateBucket(CreateBucket { name, kind, n }) => {
+            Request::CreateBucket(CreateBucket {
+                name,
+                kind,
+                n,
+                siblings,
+            }) => {
                 self.serving()?;
                 wire::validate_bucket_name(&name).map_err(|error| failure::bad_request(&error))?;
                 let n = ReplicaCount::new(n).map_err(|error| failure::bad_request(&error))?;
-                Ok(Accepted::CreateBucket { name, kind, n })
+                let properties = BucketProperties { kind, n, siblings };
+                Ok(Accepted::CreateBucket { name, properties })
             }
             Request::Status => self.known().map(|_| Accepted::Status),
         }
@@ -102,6 +107,7 @@ impl Desk {
         };
         let shown = Shown {
             kind: read.kind,
+            siblings: place.record.siblings,
             depth: path.names().len(),
             now_ms: now.wall_ms,
         };
@@ -131,6 +137,7 @@ impl Desk {
         };
         let shown = Shown {
             kind: scan.kind,
+            siblings: place.record.siblings,
             depth: 0,
             now_ms: now.wall_ms,
         };

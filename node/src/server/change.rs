@@ -53,11 +53,13 @@ impl Desk {
                 edits: edits(&place, item, &context, operation)?,
                 context,
                 only_if_current: item.only_if_current,
+                siblings: place.record.siblings,
             });
             scopes.push(scope);
         }
         let shown = Shown {
             kind: place.record.kind,
+            siblings: place.record.siblings,
             depth: 0,
             now_ms: now.wall_ms,
         };

@@ -156,6 +156,7 @@ pub(super) fn bucket(record: &BucketRecord, layout: &Layout) -> Bucket {
         name: record.name.clone(),
         kind: record.kind,
         n: record.n.into(),
+        siblings: record.siblings,
         r: majority,
         w: majority,
         durability: DEFAULT_DURABILITY,

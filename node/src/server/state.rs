@@ -13,13 +13,15 @@ use crdt::kinds::counter::Share;
 use crdt::kinds::flag::{self, Wins};
 use crdt::kinds::hll::{self, Block};
 use crdt::kinds::{Leaf, counter, extremum, list, register, remove_wins, set, value};
-use starling::wire::{Failure, Field, Item, Kind, State};
+use starling::wire::{Failure, Field, Item, Kind, Siblings, State};
 
 /// What of a key is shown, and when.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shown {
     /// Of the bucket, or of the field that is read.
     pub(super) kind: Kind,
+    /// Of the bucket.
+    pub(super) siblings: Siblings,
     /// How many steps lead to the field.
     pub(super) depth: usize,
     /// Milliseconds since the Unix epoch when the request came: what was over then is hidden.
@@ -44,21 +46,22 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
         .filter(|(_, row)| !row.versions().is_empty())
         .collect();
     if shown.kind == Kind::Map {
-        fields(&visible, shown.depth).map(State::Map)
+        fields(shown, &visible).map(State::Map)
     } else {
-        of_leaf(shown.kind, &visible)
+        of_leaf(shown, &visible)
     }
 }
 
-/// The fields of a map `depth` steps down, in byte order of their names, then by kind.
-fn fields(rows: &[(&RowKey, Row)], depth: usize) -> Result<Vec<Field>, Failure> {
+/// The fields of a map, as many steps down as `shown` says, in byte order of their names, then by
+/// kind.
+fn fields(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<Vec<Field>, Failure> {
     let mut groups: BTreeMap<(Vec<u8>, Kind), Rows<'_>> = BTreeMap::new();
     for (key, row) in rows {
         let path = key.path();
-        let Some(name) = path.names().get(depth) else {
+        let Some(name) = path.names().get(shown.depth) else {
             continue;
         };
-        let is_nested = path.names().len() > depth + 1;
+        let is_nested = path.names().len() > shown.depth + 1;
         let kind = if is_nested {
             Some(Kind::Map)
         } else {
@@ -71,10 +74,16 @@ fn fields(rows: &[(&RowKey, Row)], depth: usize) -> Result<Vec<Field>, Failure> 
     }
     let mut fields = Vec::with_capacity(groups.len());
     for ((name, kind), rows) in groups {
+        let depth = shown.depth + 1;
+        let field = Shown {
+            kind,
+            depth,
+            ..shown
+        };
         let state = if kind == Kind::Map {
-            State::Map(self::fields(&rows, depth + 1)?)
+            State::Map(self::fields(field, &rows)?)
         } else {
-            of_leaf(kind, &rows)?
+            of_leaf(field, &rows)?
         };
         if is_there(&state, &rows)? {
             let name = ByteBuf::from(name);
@@ -111,22 +120,22 @@ pub(super) fn is_something(state: &State) -> bool {
     }
 }
 
-fn of_leaf(kind: Kind, rows: &[(&RowKey, Row)]) -> Result<State, Failure> {
-    let leaf = leaf(kind);
+fn of_leaf(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<State, Failure> {
+    let leaf = leaf(shown.kind);
     let rows = || rows.iter().filter(move |(key, _)| key.leaf() == leaf);
     let single = || rows().map(|(_, row)| row).next();
     let elements = |is_in: fn(&Row) -> bool| {
         let present = rows().filter(|(_, row)| is_in(row));
         State::Set(present.map(|(key, _)| ByteBuf::from(key.part())).collect())
     };
-    Ok(match kind {
+    Ok(match shown.kind {
         Kind::Value => {
-            let siblings = rows().flat_map(|(_, row)| value::siblings(row));
-            State::Value(
-                siblings
-                    .map(|sibling| ByteBuf::from(sibling.value))
-                    .collect(),
-            )
+            let shown = |row: &Row| match shown.siblings {
+                Siblings::Keep(_) => value::siblings(row),
+                Siblings::Latest => value::latest(row).into_iter().collect(),
+            };
+            let siblings = rows().flat_map(|(_, row)| shown(row));
+            State::Value(siblings.map(|one| ByteBuf::from(one.value)).collect())
         }
         Kind::Counter => {
             let value = counter::value(rows().map(|(_, row)| row)).map_err(damaged)?;

@@ -6,7 +6,7 @@ use crate::raw::Raw;
 use crate::{BUCKET, Witness, cluster};
 use starling::wire::{
     self, CreateBucket, Edit, FailureKind, Key, Kind, Mutation, OperationId, Outcome, Part,
-    ReadRequest, Request, Response, WriteItem, WriteRequest,
+    ReadRequest, Request, Response, Siblings, WriteItem, WriteRequest,
 };
 use starling::{Client, ErrorKind};
 
@@ -247,5 +247,6 @@ fn bucket(name: &str, n: u8) -> Request {
         name: name.to_owned(),
         kind: Kind::Value,
         n,
+        siblings: Siblings::default(),
     })
 }

@@ -1,5 +1,5 @@
 //! The rules about the tree as a whole: 13 (which crate may depend on which), 14 (what lies at the
-//! top) and 15 (every invariant is in its table).
+//! top), 15 (every invariant is in its table) and 16 (the tests that the tables of types name).
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::source::words;
 use crate::{Failure, entries, name_of};
 
-/// Checks all three.
+/// Checks all of them.
 pub fn check(root: &Path) -> Vec<Failure> {
     let mut found = top_level(root);
     for (krate, own, banned) in CRATES {
@@ -16,6 +16,7 @@ pub fn check(root: &Path) -> Vec<Failure> {
         found.extend(dependencies(&path, &manifest, own, banned));
     }
     found.extend(invariants(root));
+    found.extend(semantics(root));
     found
 }
 
@@ -77,6 +78,25 @@ fn invariants(root: &Path) -> Vec<Failure> {
         if name != "mod" && name != "tests" && !is_listed {
             let why = format!("is not in the table of {folder}/mod.rs, so nothing runs it");
             found.push(Failure::new(&format!("{folder}/{file}"), 0, 15, why));
+        }
+    }
+    found
+}
+
+/// Rule 16: the tables of `docs/types.md` name tests as `file::test`.
+fn semantics(root: &Path) -> Vec<Failure> {
+    let page = "docs/types.md";
+    let text = fs::read_to_string(root.join(page)).unwrap_or_default();
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let quoted = line.split('`').skip(1).step_by(2);
+        for (file, test) in quoted.filter_map(|quoted| quoted.split_once("::")) {
+            let path = root.join(format!("crdt/tests/semantics/{file}.rs"));
+            let source = fs::read_to_string(path).unwrap_or_default();
+            if !source.contains(&format!("fn {test}(")) {
+                let why = format!("there is no test {test} in crdt/tests/semantics/{file}.rs");
+                found.push(Failure::new(page, at, 16, why));
+            }
         }
     }
     found

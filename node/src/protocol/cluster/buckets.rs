@@ -12,7 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use ring::{BucketId, NodeId, ReplicaCount};
-use starling::wire::{Kind, LimitError, validate_bucket_name};
+use starling::wire::{Kind, LimitError, Siblings, validate_bucket_name};
 
 /// Most buckets of one cluster. Creating one more is refused; a state that would have more is
 /// refused whole.
@@ -36,8 +36,21 @@ pub struct BucketRecord {
     pub kind: Kind,
     /// Replicas of each key.
     pub n: ReplicaCount,
+    /// What becomes of values that were written at the same time.
+    pub siblings: Siblings,
     /// When and where it was made.
     pub stamp: BucketStamp,
+}
+
+/// What makes one bucket another than the next; fixed for its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BucketProperties {
+    /// What its keys hold.
+    pub kind: Kind,
+    /// Replicas of each key.
+    pub n: ReplicaCount,
+    /// What becomes of values that were written at the same time.
+    pub siblings: Siblings,
 }
 
 /// When and where a bucket was made: of two records of one name the smaller stamp counts.
@@ -94,8 +107,7 @@ impl Buckets {
     pub fn create(
         &mut self,
         name: &str,
-        kind: Kind,
-        n: ReplicaCount,
+        properties: BucketProperties,
         stamp: BucketStamp,
     ) -> Result<Creation, BucketError> {
         validate_bucket_name(name).map_err(BucketError::Name)?;
@@ -105,7 +117,7 @@ impl Buckets {
                 name: name.to_owned(),
                 known: known.name.clone(),
             }),
-            Some(known) if known.kind == kind && known.n == n => Ok(Creation::Exists),
+            Some(known) if known.properties() == properties => Ok(Creation::Exists),
             Some(known) => Err(BucketError::Conflict {
                 known: known.clone(),
             }),
@@ -113,11 +125,13 @@ impl Buckets {
                 buckets: self.records.len() + 1,
             }),
             None => {
+                let BucketProperties { kind, n, siblings } = properties;
                 let record = BucketRecord {
                     id,
                     name: name.to_owned(),
                     kind,
                     n,
+                    siblings,
                     stamp,
                 };
                 self.records.insert(id, record);
@@ -195,13 +209,33 @@ impl Buckets {
     }
 }
 
+impl BucketProperties {
+    /// A bucket that keeps the usual number of siblings.
+    #[must_use]
+    pub fn new(kind: Kind, n: ReplicaCount) -> Self {
+        Self {
+            kind,
+            n,
+            siblings: Siblings::default(),
+        }
+    }
+}
+
 impl BucketRecord {
-    fn rank(&self) -> (BucketStamp, &str, Kind, ReplicaCount) {
-        (self.stamp, &self.name, self.kind, self.n)
+    fn properties(&self) -> BucketProperties {
+        BucketProperties {
+            kind: self.kind,
+            n: self.n,
+            siblings: self.siblings,
+        }
+    }
+
+    fn rank(&self) -> (BucketStamp, &str, Kind, ReplicaCount, Siblings) {
+        (self.stamp, &self.name, self.kind, self.n, self.siblings)
     }
 
     fn is_another_than(&self, other: &Self) -> bool {
-        (&self.name, self.kind, self.n) != (&other.name, other.kind, other.n)
+        (&self.name, self.properties()) != (&other.name, other.properties())
     }
 }
 
@@ -248,9 +282,9 @@ impl fmt::Display for BucketError {
             Self::Name(error) => error.fmt(f),
             Self::Conflict { known } => write!(
                 f,
-                "bucket {} exists with kind {} and n = {}, which are fixed for its life; it stays \
-                 as it is: choose another name",
-                known.name, known.kind, known.n
+                "bucket {} exists with kind {}, n = {} and siblings = {}, which are fixed for its \
+                 life; it stays as it is: choose another name",
+                known.name, known.kind, known.n, known.siblings
             ),
             Self::SameHash { name, known } => write!(
                 f,

@@ -20,7 +20,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use buckets::{BucketError, BucketRecord, BucketStamp, Buckets, Creation, MAX_BUCKETS};
+pub use buckets::{
+    BucketError, BucketProperties, BucketRecord, BucketStamp, Buckets, Creation, MAX_BUCKETS,
+};
 pub use exchange::{Event, Exchange, ExchangeConfig, Transmit};
 pub use lives::Alarm;
 pub use messages::{ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer};

@@ -9,6 +9,7 @@ use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
 use crdt::{Context, OpId};
 use ring::NodeId;
+use starling::wire::Siblings;
 
 /// A client's write, checked and with its contexts opened. All of it is one atomic batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Target {
     pub context: Context,
     /// Write only if the key shows nothing here that the context does not cover.
     pub only_if_current: bool,
+    /// What becomes of values that were written at the same time.
+    pub siblings: Siblings,
     /// The changes, in order.
     pub edits: Vec<FieldEdit>,
 }
@@ -133,6 +136,7 @@ impl Command {
             prefix,
             context,
             only_if_current: false,
+            siblings: Siblings::default(),
             edits: vec![edit],
         };
         Self {

@@ -25,6 +25,7 @@ use crdt::kinds::flag::Wins;
 use crdt::kinds::map::{self, Path};
 use crdt::kinds::{Edit, Leaf, extremum, flag, hll, list, register, remove_wins, set};
 use crdt::{Actor, Context, Dot, Hlc, Row, Version};
+use starling::wire::Siblings;
 
 /// One row that a write changes, and over what.
 pub(super) struct Plan {
@@ -168,14 +169,18 @@ impl<'a> Planner<'a> {
 
     fn put(&mut self, target: &Target, key: RowKey, value: &Bytes) -> Checked<()> {
         let current = self.row(&key)?;
-        let staying = current.versions().keys();
-        let staying = staying.filter(|&&dot| dot != PENDING && !target.context.contains(dot));
-        if staying.count() >= self.limits.siblings {
-            return Ok(Err(Rejected::TooManySiblings {
-                limit: self.limits.siblings,
-            }));
-        }
         let mut context = target.context.clone();
+        match target.siblings {
+            Siblings::Keep(at_most) => {
+                let limit = self.limits.siblings.min(usize::from(at_most.get()));
+                let staying = current.versions().keys();
+                let staying = staying.filter(|&&dot| dot != PENDING && !context.contains(dot));
+                if staying.count() >= limit {
+                    return Ok(Err(Rejected::TooManySiblings { limit }));
+                }
+            }
+            Siblings::Latest => context.join(&versions_of(&current)),
+        }
         if mutants::is_active(Mutant::OwnDotAsVector) {
             // The bug: claims everything of the actor below the new dot as seen.
             let last = self.vnode.next_dot().counter - 1;

@@ -55,8 +55,8 @@ impl Shell {
                 };
                 self.answer_client(reply, operation, now.time, &response);
             }
-            Accepted::CreateBucket { name, kind, n } => {
-                let created = self.exchange.create_bucket(now, &name, kind, n);
+            Accepted::CreateBucket { name, properties } => {
+                let created = self.exchange.create_bucket(now, &name, properties);
                 // The bucket is on this node's disk, and on its way to all others, before the
                 // answer leaves.
                 self.drain_exchange();

@@ -23,7 +23,7 @@ use starling::transport::{
 };
 use starling::wire::{
     self, CreateBucket, Edit, Key, Kind, Mutation, OperationId, Part, ReadRequest, Request,
-    Response, WriteItem, WriteRequest,
+    Response, Siblings, WriteItem, WriteRequest,
 };
 
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
@@ -199,6 +199,7 @@ impl Caller<'_> {
             name: name.to_owned(),
             kind,
             n: 3,
+            siblings: Siblings::default(),
         }))
     }
 

@@ -10,7 +10,9 @@ use super::{
     accept, actions, cluster, context_of, desk, desk_of, dot, encoded, kind_of, now, ordered, put,
     read, refused, write,
 };
-use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, BucketStamp, Creation};
+use crate::protocol::cluster::{
+    Alarm, BucketError, BucketProperties, BucketRecord, BucketStamp, Creation,
+};
 use crate::protocol::coordinator::Order;
 use crate::protocol::messages::Selection;
 use crate::protocol::vnode::Action;
@@ -20,7 +22,7 @@ use crdt::kinds::map::Path;
 use ring::{NodeId, ReplicaCount};
 use starling::wire::{
     CreateBucket, Durability, Failure, FailureKind, InspectRequest, Key, Kind, MAX_VALUE, Mutation,
-    Outcome, Part, ReadRequest, Request, Response, WriteRequest,
+    Outcome, Part, ReadRequest, Request, Response, Siblings, WriteRequest,
 };
 
 #[test]
@@ -273,6 +275,7 @@ fn a_bucket_is_asked_for_with_a_valid_name_and_n() {
             name: name.to_owned(),
             kind: Kind::Set,
             n,
+            siblings: Siblings::default(),
         })
     };
     let accepted = accept(&desk(), &bucket("tags", 2));
@@ -296,7 +299,8 @@ fn in_a_cluster_of_one_the_default_is_one_replica() {
         node: NodeId(1),
     };
     let n = ReplicaCount::new(5).unwrap();
-    state.buckets.create("wide", Kind::Value, n, stamp).unwrap();
+    let wide = BucketProperties::new(Kind::Value, n);
+    state.buckets.create("wide", wide, stamp).unwrap();
     let (order, _) = ordered(&desk_of(&state), &Request::Write(write("wide", put())));
     assert!(matches!(order, Order::Write(order) if order.w == 1));
 }

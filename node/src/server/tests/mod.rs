@@ -12,7 +12,9 @@ use bytes::{Bytes, BytesMut};
 use serde_bytes::ByteBuf;
 
 use super::{Accepted, Desk, Posture, Shape};
-use crate::protocol::cluster::{BucketStamp, ClusterState, InitMember, InitPlan, Secret};
+use crate::protocol::cluster::{
+    BucketProperties, BucketStamp, ClusterState, InitMember, InitPlan, Secret,
+};
 use crate::protocol::coordinator::Order;
 use crate::protocol::time::{Moment, Time};
 use crate::protocol::vnode::{Action, Command};
@@ -51,7 +53,11 @@ fn cluster(nodes: u64) -> ClusterState {
     ] {
         state
             .buckets
-            .create(name, kind, ReplicaCount::DEFAULT, stamp)
+            .create(
+                name,
+                BucketProperties::new(kind, ReplicaCount::DEFAULT),
+                stamp,
+            )
             .unwrap();
     }
     state
@@ -78,7 +84,10 @@ fn desk_of_all_kinds() -> Desk {
             node: NodeId(1),
         };
         let n = ReplicaCount::DEFAULT;
-        state.buckets.create(name, kind, n, stamp).unwrap();
+        state
+            .buckets
+            .create(name, BucketProperties::new(kind, n), stamp)
+            .unwrap();
     }
     desk_of(&state)
 }

@@ -22,13 +22,12 @@ use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 
-use super::buckets::{BucketError, BucketRecord, BucketStamp, Creation};
+use super::buckets::{BucketError, BucketProperties, BucketRecord, BucketStamp, Creation};
 use super::lives::{Alarm, Lives};
 use super::messages::{ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer};
 use super::state::{Changed, ClusterState, StateError, digest};
 use crate::protocol::time::{Moment, Time};
-use ring::{Member, NodeId, ReplicaCount};
-use starling::wire::Kind;
+use ring::{Member, NodeId};
 
 /// How often.
 #[derive(Debug, Clone)]
@@ -167,8 +166,7 @@ impl Exchange {
         &mut self,
         now: Moment,
         name: &str,
-        kind: Kind,
-        n: ReplicaCount,
+        properties: BucketProperties,
     ) -> Result<(Creation, BucketRecord), BucketError> {
         let stamp = BucketStamp {
             wall_ms: now.wall_ms,
@@ -176,7 +174,7 @@ impl Exchange {
         };
         let known = self.state.as_ref().ok_or(BucketError::NotInitialised)?;
         let mut state = known.state.clone();
-        let creation = state.buckets.create(name, kind, n, stamp)?;
+        let creation = state.buckets.create(name, properties, stamp)?;
         let record = state
             .buckets
             .of_name(name)

@@ -7,8 +7,8 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
 use super::{node, plan};
 use crate::protocol::cluster::{
-    Alarm, BucketError, ClusterRefusal, ClusterReply, ClusterRequest, ClusterState, Creation,
-    Event, Exchange, ExchangeConfig, Hello, Offer, Secret, Transmit,
+    Alarm, BucketError, BucketProperties, ClusterRefusal, ClusterReply, ClusterRequest,
+    ClusterState, Creation, Event, Exchange, ExchangeConfig, Hello, Offer, Secret, Transmit,
 };
 use crate::protocol::messages::codec;
 use crate::protocol::time::{Moment, Time};
@@ -170,13 +170,15 @@ fn one_initialised_node_brings_in_all_the_others_at_once() {
 fn a_bucket_is_known_everywhere_within_a_round_trip() {
     let mut net = Net::new(5, 1, 0.0);
     let (kind, n) = (Kind::Set, ReplicaCount::DEFAULT);
-    let early = net.node(1).create_bucket(moment(0), "tags", kind, n);
+    let early = net
+        .node(1)
+        .create_bucket(moment(0), "tags", BucketProperties::new(kind, n));
     assert_eq!(early, Err(BucketError::NotInitialised));
     net.init(1);
     net.run(1_000);
     let (creation, record) = net
         .node(2)
-        .create_bucket(moment(1_000), "tags", kind, n)
+        .create_bucket(moment(1_000), "tags", BucketProperties::new(kind, n))
         .unwrap();
     assert_eq!(creation, Creation::Created);
     net.settle();
@@ -342,7 +344,8 @@ proptest! {
             let kind = [Kind::Value, Kind::Counter, Kind::Set][net.random.usize(..3)];
             let now = moment(net.now);
             net.node(id).announce(now, own(id, id));
-            let created = net.node(id).create_bucket(now, "same", kind, ReplicaCount::DEFAULT);
+            let properties = BucketProperties::new(kind, ReplicaCount::DEFAULT);
+            let created = net.node(id).create_bucket(now, "same", properties);
             prop_assert!(created.is_ok() || net.node(id).state().is_some());
         }
         net.run(60_000);

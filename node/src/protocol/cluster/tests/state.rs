@@ -5,8 +5,8 @@ use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
 use super::{node, plan};
 use crate::protocol::cluster::{
-    BucketError, BucketStamp, Buckets, ClusterState, Creation, InitPlan, MAX_BUCKETS, PlanError,
-    Secret, StateError,
+    BucketError, BucketProperties, BucketStamp, Buckets, ClusterState, Creation, InitPlan,
+    MAX_BUCKETS, PlanError, Secret, StateError,
 };
 use ring::{BucketId, ClusterId, NodeRole, NodeState, ReplicaCount, RoleStamp, Roles};
 use starling::wire::Kind;
@@ -36,7 +36,11 @@ fn states() -> impl Strategy<Value = ClusterState> {
             for (name, kind, count, wall, by) in buckets {
                 let kind = [Kind::Value, Kind::Counter, Kind::Set][kind];
                 let name = format!("b{name}");
-                let created = state.buckets.create(&name, kind, n(count), stamp(wall, by));
+                let created = state.buckets.create(
+                    &name,
+                    BucketProperties::new(kind, n(count)),
+                    stamp(wall, by),
+                );
                 assert!(matches!(created, Ok(_) | Err(BucketError::Conflict { .. })));
             }
             for (id, version) in versions {
@@ -117,7 +121,7 @@ fn the_bytes_of_format_1_stay() {
     let mut state = ClusterState::from_plan(&plan).unwrap();
     state
         .buckets
-        .create("b", Kind::Set, n(3), stamp(5, 1))
+        .create("b", BucketProperties::new(Kind::Set, n(3)), stamp(5, 1))
         .unwrap();
     let bytes = state.encode().unwrap();
     let text: String = bytes.escape_ascii().to_string();
@@ -173,19 +177,27 @@ fn a_plan_makes_one_state_in_whatever_order_it_names_the_members() {
 #[test]
 fn a_bucket_is_made_once_and_confirmed_afterwards() {
     let mut buckets = Buckets::default();
-    let made = buckets.create("words", Kind::Counter, n(3), stamp(1, 1));
+    let made = buckets.create(
+        "words",
+        BucketProperties::new(Kind::Counter, n(3)),
+        stamp(1, 1),
+    );
     assert_eq!(made, Ok(Creation::Created));
-    let again = buckets.create("words", Kind::Counter, n(3), stamp(9, 2));
+    let again = buckets.create(
+        "words",
+        BucketProperties::new(Kind::Counter, n(3)),
+        stamp(9, 2),
+    );
     assert_eq!(again, Ok(Creation::Exists));
     for (kind, count) in [(Kind::Set, 3), (Kind::Counter, 2)] {
-        let other = buckets.create("words", kind, n(count), stamp(9, 2));
+        let other = buckets.create("words", BucketProperties::new(kind, n(count)), stamp(9, 2));
         assert!(
             matches!(other, Err(BucketError::Conflict { .. })),
             "{kind:?} {count}"
         );
     }
     assert!(matches!(
-        buckets.create("a b", Kind::Set, n(3), stamp(1, 1)),
+        buckets.create("a b", BucketProperties::new(Kind::Set, n(3)), stamp(1, 1)),
         Err(BucketError::Name(_))
     ));
     let record = buckets.of_name("words").unwrap();
@@ -202,7 +214,7 @@ fn of_two_buckets_made_at_once_the_earlier_stays_everywhere() {
         let mut state = first();
         state
             .buckets
-            .create("words", kind, n(3), stamp(wall, by))
+            .create("words", BucketProperties::new(kind, n(3)), stamp(wall, by))
             .unwrap();
         state
     };
@@ -226,13 +238,13 @@ fn there_are_at_most_ten_thousand_buckets() {
         for index in 0..MAX_BUCKETS {
             let name = format!("{prefix}{index}");
             buckets
-                .create(&name, Kind::Value, n(3), stamp(0, 1))
+                .create(&name, BucketProperties::new(Kind::Value, n(3)), stamp(0, 1))
                 .unwrap();
         }
         buckets
     };
     let mut buckets = full("a");
-    let one_more = buckets.create("z", Kind::Value, n(3), stamp(0, 1));
+    let one_more = buckets.create("z", BucketProperties::new(Kind::Value, n(3)), stamp(0, 1));
     assert_eq!(
         one_more,
         Err(BucketError::Full {
@@ -256,5 +268,5 @@ const GOLDEN: &str = concat!(
     r"d\xc0\x92\x00\x00\x00",
     r"\x97\x01\x92\x01\x92\xcf\xafo\x89\xae\xc4\xb3\x98]\xcf\xcc\x15\xb5\xddi\xe7\xf10\xc0\x00",
     r"\x03\x91\x92\x01\x94\x92\x01\x01\xa6normald\xa6zone-1\x91\x91\x00",
-    r"\x91\x95\xcfWZ\x0b\x1cD\xd8\x84?\xa1b\xa3Set\x03\x92\x05\x01",
+    r"\x91\x96\xcfWZ\x0b\x1cD\xd8\x84?\xa1b\xa3Set\x03\x81\xa4Keep@\x92\x05\x01",
 );

@@ -27,6 +27,7 @@ use crdt::kinds::map::Path;
 use crdt::kinds::{Leaf, counter, value};
 use crdt::{Context, Hlc, OpId, Row};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
+use starling::wire::Siblings;
 
 #[derive(Default)]
 struct Disk(BTreeMap<Place, Vec<u8>>);
@@ -274,6 +275,7 @@ fn batch(op: u64, changed: Vec<(KeyPrefix, Vec<FieldEdit>)>) -> Command {
         prefix,
         context: Context::default(),
         only_if_current: false,
+        siblings: Siblings::default(),
         edits,
     });
     Command {

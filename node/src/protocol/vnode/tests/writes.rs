@@ -1,14 +1,17 @@
 //! Writing, and how what was written comes to the other owners.
 
+use std::num::NonZeroU8;
+
 use bytes::Bytes;
 
-use super::{ID, NODES, Owner, changes, exchange_clocks, put};
+use super::{ID, NODES, Owner, changes, command, edit, exchange_clocks, put};
 use crate::protocol::messages::Pull;
 use crate::protocol::stage::{Family, Stage};
 use crate::protocol::vnode::{Action, Rejected, SetLeaf};
 use crdt::kinds::Leaf;
 use crdt::{Context, Hlc};
 use ring::NodeId;
+use starling::wire::Siblings;
 
 #[test]
 fn a_write_over_its_context_replaces_and_one_without_is_a_sibling() {
@@ -44,6 +47,30 @@ fn the_sibling_limit_refuses_and_drops_nothing() {
     let refused = owner.write(64, &Context::default(), put("y")).unwrap_err();
     assert_eq!(refused, Rejected::TooManySiblings { limit: 64 });
     assert_eq!(owner.values().len(), 64);
+}
+
+#[test]
+fn a_bucket_may_keep_fewer_siblings_and_one_of_the_latest_keeps_what_its_coordinator_lacks() {
+    let mut owners = [1, 2].map(|id| Owner::new(NodeId(id)));
+    let put = |op, value, siblings| {
+        let mut command = command(op, vec![edit(&[], put(value))]);
+        command.targets[0].siblings = siblings;
+        command
+    };
+    let two = Siblings::Keep(NonZeroU8::new(2).unwrap());
+    owners[0].run(&put(1, "a", two)).unwrap();
+    owners[0].run(&put(2, "b", two)).unwrap();
+    let refused = owners[0].run(&put(3, "c", two)).unwrap_err();
+    assert_eq!(refused, Rejected::TooManySiblings { limit: 2 });
+    assert_eq!(owners[0].values(), ["a", "b"]);
+
+    let elsewhere = owners[1].run(&put(4, "d", Siblings::Latest)).unwrap();
+    owners[0].run(&put(5, "e", Siblings::Latest)).unwrap();
+    assert_eq!(owners[0].values(), ["e"]);
+    owners[0].receive(changes(&elsewhere));
+    assert_eq!(owners[0].values().len(), 2);
+    owners[0].run(&put(6, "f", Siblings::Latest)).unwrap();
+    assert_eq!(owners[0].values(), ["f"]);
 }
 
 #[test]
