@@ -243,6 +243,10 @@ async fn admit(
     match tokio::time::timeout(after, admission.run(incoming)).await {
         // If the endpoint was dropped meanwhile, so is the connection.
         Ok(Ok(connection)) => drop(admitted.send(connection).await),
+        // Somebody who leaves in the middle was not refused, and there may be many of them.
+        Ok(Err(error @ TransportError::ConnectionLost { .. })) => {
+            tracing::debug!(%address, %error, "a newcomer went away during the handshake");
+        }
         Ok(Err(error)) => tracing::info!(%address, %error, "a connection was refused"),
         Err(_) => tracing::info!(%address, ?after, "a handshake was too slow"),
     }

@@ -188,13 +188,12 @@ impl Admission {
         &self,
         incoming: quinn::Incoming,
     ) -> Result<Connection, TransportError> {
-        let failed = |error: ConnectionError| TransportError::Refused {
-            code: CloseCode(0),
-            reason: error.to_string(),
-        };
-        let quinn = incoming.accept().map_err(failed)?.await.map_err(failed)?;
+        let quinn = incoming.accept().map_err(ended)?.await.map_err(ended)?;
         let (alpn, peer) = check(&quinn, self.judge(&quinn))?;
-        let streams = check(&quinn, exchange_streams(&quinn).await)?;
+        let streams = match (exchange_streams(&quinn).await, quinn.close_reason()) {
+            (Err(_broken), Some(reason)) => return Err(ended(reason)),
+            (streams, _) => check(&quinn, streams)?,
+        };
         let (link, requests) = Link::start(quinn, streams, self.limits);
         Ok(Connection::new(link, requests, alpn, peer))
     }
@@ -220,6 +219,24 @@ impl Admission {
             (Alpn::Peer, None) => Err(TransportError::NotANode { found: peer }),
             (Alpn::Peer, Some(_)) | (Alpn::Client, _) => Ok((alpn, Some(peer))),
         }
+    }
+}
+
+/// How a newcomer's handshake ended. One that goes away by itself is not refused; one that does not
+/// like our certificate says so by an alert of TLS.
+fn ended(error: ConnectionError) -> TransportError {
+    let reason = error.to_string();
+    match error {
+        ConnectionError::ApplicationClosed(_)
+        | ConnectionError::Reset
+        | ConnectionError::LocallyClosed => TransportError::ConnectionLost { reason },
+        ConnectionError::ConnectionClosed(close) if u64::from(close.error_code) < TLS_ALERTS => {
+            TransportError::ConnectionLost { reason }
+        }
+        _ => TransportError::Refused {
+            code: CloseCode(0),
+            reason,
+        },
     }
 }
 
@@ -303,6 +320,9 @@ fn principal(quinn: &quinn::Connection) -> Result<Option<Principal>, TransportEr
             reason: error.to_string(),
         })
 }
+
+/// Codes from this one on carry an alert of TLS (RFC 9001, section 4.8).
+const TLS_ALERTS: u64 = 0x100;
 
 fn quic_refusal(code: TransportErrorCode, reason: &[u8]) -> TransportError {
     let reason = format!("{code} {}", printable(reason));
