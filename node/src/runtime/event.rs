@@ -73,6 +73,8 @@ pub(crate) enum Caller {
     Replica(u64),
     /// The exchange's, one at a time for each peer.
     Exchange,
+    /// A bucket in the making, under its number.
+    Creation(u64),
     /// A status under way, under its number.
     Status(u64),
 }

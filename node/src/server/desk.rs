@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use super::failure;
 use super::token::TokenKey;
-use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, Buckets, ClusterState, Creation};
+use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, Buckets, ClusterState};
 use ring::{Layout, MemberMap, NodeId, ReplicaCount, Ring};
 use starling::wire::{
     self, Bucket, Durability, Failure, FailureKind, MemberAddress, Outcome, Response, Topology,
@@ -82,18 +82,25 @@ impl Desk {
 
     /// What to answer to whoever asked for a bucket.
     #[must_use]
-    pub fn bucket_created(
-        &self,
-        created: Result<(Creation, BucketRecord), BucketError>,
-    ) -> Response {
-        let record = created
-            .map(|(_, record)| record)
-            .map_err(|error| failure::of_bucket(&error));
+    pub fn bucket_created(&self, created: Result<BucketRecord, BucketError>) -> Response {
+        let record = created.map_err(|error| failure::of_bucket(&error));
         match (record, &self.known) {
             (Ok(record), Some(known)) => Response::Bucket(bucket(&record, known.ring.layout())),
             (Ok(_), None) => Response::Failed(failure::not_initialised()),
             (Err(failure), _) => Response::Failed(failure),
         }
+    }
+
+    /// What to answer when too few members said in time that they have the bucket.
+    #[must_use]
+    pub fn bucket_below_majority(&self, name: &str, holders: usize, required: usize) -> Response {
+        Response::Failed(failure::bucket_below_majority(name, holders, required))
+    }
+
+    /// What to answer when too many buckets are being made.
+    #[must_use]
+    pub fn too_many_creations(&self) -> Response {
+        Response::Failed(failure::too_many_creations())
     }
 
     /// What clients route by.

@@ -12,6 +12,7 @@
 
 mod buckets;
 mod exchange;
+mod holders;
 mod lives;
 mod messages;
 mod plan;
@@ -24,6 +25,7 @@ pub use buckets::{
     BucketError, BucketProperties, BucketRecord, BucketStamp, Buckets, Creation, MAX_BUCKETS,
 };
 pub use exchange::{Event, Exchange, ExchangeConfig, Transmit};
+pub use holders::Holders;
 pub use lives::Alarm;
 pub use messages::{ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer};
 pub use plan::{InitMember, InitPlan, PlanError};

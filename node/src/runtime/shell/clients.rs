@@ -56,12 +56,7 @@ impl Shell {
                 self.answer_client(reply, operation, now.time, &response);
             }
             Accepted::CreateBucket { name, properties } => {
-                let created = self.exchange.create_bucket(now, &name, properties);
-                // The bucket is on this node's disk, and on its way to all others, before the
-                // answer leaves.
-                self.drain_exchange();
-                let response = self.desk.bucket_created(created);
-                self.answer_client(reply, Operation::Cluster, now.time, &response);
+                self.create_bucket(now, &name, properties, reply);
             }
             Accepted::Status => self.gather_status(reply),
         }

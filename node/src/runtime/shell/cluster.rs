@@ -13,6 +13,7 @@ impl Shell {
     /// Takes up the state from the data directory.
     pub(super) fn begin(&mut self) {
         if self.exchange.state().is_some() {
+            self.turn.is_persisted = true;
             self.use_state(true, true);
         } else {
             tracing::info!("this node belongs to no cluster yet; `starling init` begins one");
@@ -70,12 +71,14 @@ impl Shell {
 
     /// Keeps the state in the data directory. If that fails the node goes on and tries again with
     /// the next change: a restarted node learns from its peers what it missed.
-    fn persist(&self) {
+    fn persist(&mut self) {
         let Some(bytes) = self.exchange.encoded_state() else {
             return;
         };
         let path = self.directory.join(STATE_FILE);
-        if let Err(error) = replace_file(&path, bytes, FileAccess::Owner) {
+        let kept = replace_file(&path, bytes, FileAccess::Owner);
+        self.turn.is_persisted = kept.is_ok();
+        if let Err(error) = kept {
             tracing::error!(%error, "the cluster's state could not be kept");
         }
     }

@@ -12,6 +12,7 @@
 //! frames of the turn queued: one write per connection and turn. There is no task and no lock for a
 //! request.
 
+mod buckets;
 mod clients;
 mod cluster;
 mod replicas;
@@ -38,6 +39,7 @@ use crate::protocol::time::Time;
 use crate::protocol::vnode::Limits;
 use crate::server::Desk;
 use crate::store::Engine;
+use buckets::Creating;
 use clients::Waiting;
 use ring::Address;
 use starling::transport::ReplyTo;
@@ -80,6 +82,8 @@ pub(crate) struct Turn {
     orders: BTreeMap<u64, Waiting>,
     /// Requests of peers at the committer, by call.
     requests: BTreeMap<u64, ReplyTo>,
+    /// Buckets that wait for holders. At most 256.
+    creations: BTreeMap<u64, Creating>,
     /// Statuses that wait for peers' reports.
     gatherings: BTreeMap<u64, Gathering>,
     /// For the committer, at the end of the turn.
@@ -88,6 +92,8 @@ pub(crate) struct Turn {
     reads: u64,
     writes: u64,
     member_version: u64,
+    /// What this node knows of the cluster is on its disk.
+    is_persisted: bool,
     draining: bool,
 }
 
@@ -193,6 +199,7 @@ impl Shell {
                 .set_duplicate(self.exchange.alarm(now).is_some());
         }
         self.finish_statuses(now.time);
+        self.finish_creations(now.time);
     }
 
     fn poll_timeout(&self) -> Option<Time> {
@@ -205,7 +212,8 @@ impl Shell {
             .gatherings
             .values()
             .map(|gathering| gathering.deadline);
-        machines.into_iter().flatten().chain(statuses).min()
+        let others = statuses.chain(self.creations_due());
+        machines.into_iter().flatten().chain(others).min()
     }
 
     /// Carries out what the machines want until they want nothing more, then hands the inputs of
@@ -234,7 +242,10 @@ impl Shell {
     /// Whether nobody waits for anything.
     fn is_idle(&self) -> bool {
         let turn = &self.turn;
-        turn.orders.is_empty() && turn.requests.is_empty() && turn.gatherings.is_empty()
+        turn.orders.is_empty()
+            && turn.requests.is_empty()
+            && turn.gatherings.is_empty()
+            && turn.creations.is_empty()
     }
 
     fn number(&mut self) -> u64 {
@@ -250,5 +261,7 @@ impl Shell {
 
 /// Events of one turn. More would make the first answers wait for the last requests.
 const MOST_EVENTS: usize = 256;
+/// How long a new bucket waits for its holders: within the first try of a client.
+const BUCKETS_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long a status waits for peers' reports.
 const REPORTS_WITHIN: Duration = Duration::from_millis(500);

@@ -143,6 +143,10 @@ impl Shell {
                 };
                 self.exchange.handle_reply(now, from, reply);
             }
+            Caller::Creation(number) => {
+                let joined = matches!(answered, Some(Answered::Cluster(ClusterReply::Joined)));
+                self.handle_holder(number, from, joined);
+            }
             Caller::Status(number) => {
                 let report = match answered {
                     Some(Answered::Report(report)) => Some(report),

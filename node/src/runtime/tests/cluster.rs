@@ -3,7 +3,7 @@
 use super::harness::{World, eventually, http, is_private, is_ready};
 use crate::runtime::Node;
 use starling::transport::Role;
-use starling::wire::{FailureKind, Kind, Request, Response, State, Status};
+use starling::wire::{FailureKind, Kind, Outcome, Request, Response, State, Status};
 
 fn value(response: &Response) -> Option<&[u8]> {
     let Response::Read(read) = response else {
@@ -36,7 +36,7 @@ fn what_one_node_takes_every_node_reads() {
     ));
     assert!(matches!(first.put("k", b"v", 3), Response::Written(_)));
     for client in [&first, &second, &third] {
-        // The bucket is on its way when its creation is answered.
+        // A majority has the bucket when its creation is answered; it is on its way to the rest.
         eventually("the value is read", || {
             value(&client.get("k", 2, false)) == Some(b"v")
         });
@@ -94,6 +94,42 @@ fn a_quorum_serves_while_one_node_is_down_and_the_node_catches_up() {
         value(&client.get("k", 1, true)) == Some(b"v")
     });
     assert!(matches!(client.put("k2", b"v", 3), Response::Written(_)));
+}
+
+#[test]
+fn a_new_bucket_is_known_to_a_majority_or_the_answer_says_that_it_may_exist() {
+    let world = World::new();
+    let mut nodes = world.cluster(3);
+    let client = world.client(&nodes[0].1);
+    let created = client.create_bucket("b", Kind::Value);
+    assert!(matches!(created, Response::Bucket(_)), "{created:?}");
+    let mut others = nodes[1..].iter();
+    assert!(others.any(|(_, node)| knows(&world, node, "b")));
+
+    let (config, node) = nodes.pop().expect("three nodes");
+    node.shutdown().expect("an orderly end");
+    let (_, node) = nodes.pop().expect("two nodes");
+    node.shutdown().expect("an orderly end");
+    let Response::Failed(failure) = client.create_bucket("c", Kind::Value) else {
+        panic!("one node is no majority of three")
+    };
+    assert_eq!(failure.kind, FailureKind::QuorumNotReached);
+    assert_eq!(failure.outcome, Outcome::MaybeApplied);
+    assert!(failure.message.contains("it may exist"), "{failure:?}");
+
+    let node = Node::start(config).expect("the node again");
+    eventually("the bucket is acknowledged", || {
+        matches!(client.create_bucket("c", Kind::Value), Response::Bucket(_))
+    });
+    assert!(knows(&world, &node, "c"));
+}
+
+/// Whether a node knows a bucket at this moment.
+fn knows(world: &World, node: &Node, bucket: &str) -> bool {
+    match world.client(node).ask(&Request::Topology) {
+        Response::Topology(topology) => topology.buckets.iter().any(|known| known.name == bucket),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -24,6 +24,32 @@ pub(super) fn of_bucket(error: &BucketError) -> Failure {
     refused(kind, error.to_string())
 }
 
+/// Too few members are known to have a new bucket.
+pub(super) fn bucket_below_majority(name: &str, holders: usize, required: usize) -> Failure {
+    Failure {
+        kind: FailureKind::QuorumNotReached,
+        outcome: Outcome::MaybeApplied,
+        message: format!(
+            "{holders} nodes are known to have bucket {name} and {required} must be; it may exist, \
+             and then it reaches all of them: create it again, which does no harm, when more nodes \
+             can be reached"
+        ),
+        retry_after_ms: 0,
+    }
+}
+
+/// Too many buckets are being made.
+pub(super) fn too_many_creations() -> Failure {
+    Failure {
+        retry_after_ms: OVERLOAD_PASSES_MS,
+        ..refused(
+            FailureKind::Overloaded,
+            "too many buckets are being made here; this one was not: try again in a while"
+                .to_owned(),
+        )
+    }
+}
+
 /// Something is too large, or is no key or element at all.
 pub(super) fn of_limit(error: &LimitError) -> Failure {
     let kind = match error {

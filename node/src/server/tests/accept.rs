@@ -10,9 +10,7 @@ use super::{
     accept, actions, cluster, context_of, desk, desk_of, dot, encoded, kind_of, now, ordered, put,
     read, refused, write,
 };
-use crate::protocol::cluster::{
-    Alarm, BucketError, BucketProperties, BucketRecord, BucketStamp, Creation,
-};
+use crate::protocol::cluster::{Alarm, BucketError, BucketProperties, BucketRecord, BucketStamp};
 use crate::protocol::coordinator::Order;
 use crate::protocol::messages::Selection;
 use crate::protocol::vnode::Action;
@@ -285,7 +283,7 @@ fn a_bucket_is_asked_for_with_a_valid_name_and_n() {
     }
     let state = cluster(3);
     let known: BucketRecord = state.buckets.of_name("sets").unwrap().clone();
-    let made = desk().bucket_created(Ok((Creation::Exists, known.clone())));
+    let made = desk().bucket_created(Ok(known.clone()));
     assert!(matches!(made, Response::Bucket(bucket) if bucket.name == "sets" && bucket.w == 2));
     let taken = desk().bucket_created(Err(BucketError::Conflict { known }));
     assert!(matches!(taken, Response::Failed(failure) if failure.kind == FailureKind::WrongKind));
