@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::protocol::room::Room;
 use crate::runtime::{Published, Statistics};
 
 /// How far the node is in its life.
@@ -17,6 +18,8 @@ pub(crate) enum Stage {
         vnodes: u64,
         /// Those that do not count for reads.
         catching_up: u64,
+        /// How much room the disk has.
+        room: Room,
         /// Why the store failed, if it did: vnodes that could not be recovered serve no more.
         failure: Option<String>,
     },
@@ -78,11 +81,13 @@ impl Health {
             let Statistics {
                 vnodes,
                 catching_up,
+                room,
                 ..
             } = *statistics;
             Stage::Serving {
                 vnodes,
                 catching_up,
+                room,
                 failure: statistics.failure.clone(),
             }
         } else {
@@ -93,15 +98,18 @@ impl Health {
 
 impl Stage {
     /// Whether clients should be sent here. A few vnodes that are catching up do not stand against
-    /// it: the other owners are asked in their place.
+    /// it: the other owners are asked in their place. Nor does a disk that is nearly full, for
+    /// reads and deletes go on.
     pub(crate) fn is_ready(&self) -> bool {
         match self {
             Self::Serving {
                 vnodes,
                 catching_up,
+                room,
                 failure,
             } => {
-                *vnodes > 0 && catching_up.saturating_mul(TOLERATED) <= *vnodes && failure.is_none()
+                let caught_up = catching_up.saturating_mul(TOLERATED) <= *vnodes;
+                *vnodes > 0 && caught_up && failure.is_none() && room.takes_writes()
             }
             Self::WaitingForInit | Self::Duplicate | Self::Draining => false,
         }
@@ -121,18 +129,32 @@ impl fmt::Display for Stage {
             } => {
                 write!(f, "not ready: the store failed: {failure}")
             }
+            Self::Serving {
+                room: Room::Spent, ..
+            } => f.write_str(
+                "not ready: the disk is full; all writes are refused, reads go on. Free space, and \
+                 writes go on by themselves",
+            ),
             Self::Serving { vnodes: 0, .. } => {
                 f.write_str("not ready: this node owns no part of the ring, or is about to begin")
             }
             Self::Serving {
                 vnodes,
                 catching_up,
+                room,
                 ..
             } if self.is_ready() => {
                 write!(
                     f,
                     "ready: {vnodes} vnodes, {catching_up} of them catching up"
-                )
+                )?;
+                if !room.takes_growth() {
+                    f.write_str(
+                        "; the disk is nearly full: writes that grow the store are refused until \
+                         there is space, reads and deletes go on",
+                    )?;
+                }
+                Ok(())
             }
             Self::Serving {
                 vnodes,
@@ -157,13 +179,24 @@ const TOLERATED: u64 = 10;
 
 #[cfg(test)]
 mod tests {
-    use super::Stage;
+    use super::{Room, Stage};
 
     fn serving(vnodes: u64, catching_up: u64, failure: Option<&str>) -> Stage {
         Stage::Serving {
             vnodes,
             catching_up,
+            room: Room::Ample,
             failure: failure.map(str::to_owned),
+        }
+    }
+
+    /// A node that serves with this much room.
+    fn with(room: Room) -> Stage {
+        Stage::Serving {
+            vnodes: 64,
+            catching_up: 0,
+            room,
+            failure: None,
         }
     }
 
@@ -178,6 +211,14 @@ mod tests {
     }
 
     #[test]
+    fn a_disk_that_is_nearly_full_is_told_and_a_full_one_is_not_ready() {
+        let scarce = with(Room::Scarce);
+        assert!(scarce.is_ready() && scarce.to_string().contains("nearly full"));
+        assert!(!with(Room::Spent).is_ready());
+        assert!(!with(Room::Ample).to_string().contains("disk"));
+    }
+
+    #[test]
     fn what_is_not_ready_says_why() {
         for (stage, why) in [
             (serving(64, 60, None), "60 of 64 vnodes are catching up"),
@@ -185,6 +226,7 @@ mod tests {
             (Stage::WaitingForInit, "starling init"),
             (Stage::Draining, "stopping"),
             (Stage::Duplicate, "certificate"),
+            (with(Room::Spent), "the disk is full"),
         ] {
             let text = stage.to_string();
             assert!(

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::disk::DiskGauges;
 use crate::runtime::Statistics;
 use starling::wire::{FailureKind, Response};
 
@@ -31,6 +32,7 @@ pub(crate) struct Metrics {
     missing_here: Gauge,
     missing_there: Gauge,
     stamps_ahead: Gauge,
+    disk: DiskGauges,
     /// Batches that came to nothing because the store failed.
     pub(crate) failed_commits: Counter,
     /// Damaged rows or files that were met.
@@ -98,6 +100,7 @@ impl Metrics {
             missing_here: Gauge::default(),
             missing_there: Gauge::default(),
             stamps_ahead: Gauge::default(),
+            disk: DiskGauges::default(),
             pulled_but_equal: Counter::default(),
             trimmed: Counter::default(),
             failed_commits: Counter::default(),
@@ -115,6 +118,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("starling");
         metrics.register_clients(&mut registry);
         metrics.register_store(&mut registry);
+        metrics.disk.register(&mut registry);
         metrics.register_replicas(&mut registry);
         *metrics
             .registry
@@ -310,6 +314,7 @@ impl Metrics {
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.disk.show(statistics);
     }
 
     /// The text of `/metrics`.

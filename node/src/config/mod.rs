@@ -97,6 +97,8 @@ pub struct StorageSection {
     pub cache: Size,
     /// Newest rows kept in memory before they go to a file.
     pub write_buffer: Size,
+    /// Space of the disk that shall stay free.
+    pub reserve: Size,
 }
 
 /// An engine.
@@ -243,6 +245,7 @@ impl Default for StorageSection {
             engine: EngineKind::default(),
             cache: Size::mebibytes(32),
             write_buffer: Size::mebibytes(8),
+            reserve: Size::mebibytes(256),
         }
     }
 }

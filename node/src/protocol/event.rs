@@ -55,6 +55,14 @@ impl Event {
         self.row.leaf() == Leaf::Share || self.operation.is_some_and(is_put)
     }
 
+    /// Did it make the store larger? A removal does not, nor what no client asked for, which cleans
+    /// up.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        let writes = |operation: Operation| operation.effect != Effect::Removal;
+        self.operation.is_some_and(writes)
+    }
+
     /// The dotlog's value: all but the dot, which is the key.
     ///
     /// ```text

@@ -20,6 +20,7 @@ pub mod event;
 pub mod keys;
 pub mod messages;
 pub mod replica;
+pub mod room;
 pub mod stage;
 pub mod time;
 pub mod vnode;

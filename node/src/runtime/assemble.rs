@@ -9,20 +9,20 @@ use tokio::task::JoinHandle;
 
 use super::accept::{Closing, accept_all};
 use super::clock::Clock;
-use super::committer::{Committer, CommitterParts, Published};
+use super::committer::{Committer, CommitterParts, Probe, Published};
 use super::event::Event;
 use super::peers::{Dialler, Peers};
 use super::shell::{STATE_FILE, Shell, Turn, particular};
 use super::start::{Opened, StartError};
 use super::view::Views;
 use crate::admin::{self, Health, Metrics};
-use crate::config::Config;
+use crate::config::{Config, EngineKind};
 use crate::protocol::cluster::{Exchange, ExchangeConfig, StateError};
 use crate::protocol::coordinator::{Coordinator, CoordinatorConfig};
 use crate::protocol::replica::{Replica, ReplicaConfig};
 use crate::protocol::vnode::Limits;
 use crate::server::Desk;
-use crate::store::DataDirectory;
+use crate::store::{DataDirectory, free_bytes};
 use crdt::Hlc;
 use ring::Address;
 use starling::transport::Endpoint;
@@ -124,10 +124,12 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
         limits: limits.clone(),
         ..ReplicaConfig::default()
     };
+    let store = opened.store;
     let behind = opened.last.may_have_lost_wal();
     let parts = CommitterParts {
         replica: Replica::new(here.node, config, behind, seed, floor),
-        engine: Arc::clone(&opened.engine),
+        store: store.clone(),
+        disk: disk(&opened.config),
         views: Arc::clone(&views),
         clock,
         metrics: Arc::clone(&wiring.metrics),
@@ -153,7 +155,7 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
         coordinator: Coordinator::new(here.node, coordinator(&opened.config)),
         desk: Desk::new(here.node),
         peers: Peers::new(dialler),
-        engine: opened.engine,
+        store,
         config: Arc::new(opened.config),
         turn: Turn::default(),
         limits,
@@ -201,6 +203,14 @@ fn coordinator(config: &Config) -> CoordinatorConfig {
         orders,
         ..CoordinatorConfig::default()
     }
+}
+
+/// How to look at the disk, unless the store is in memory.
+fn disk(config: &Config) -> Option<(Probe, u64)> {
+    let directory = config.node.data_dir.clone();
+    let probe: Probe = Box::new(move || free_bytes(&directory));
+    let reserve = u64::try_from(config.storage.reserve.bytes()).unwrap_or(u64::MAX);
+    (config.storage.engine == EngineKind::Rocksdb).then_some((probe, reserve))
 }
 
 /// What the configuration says of the vnodes' limits.

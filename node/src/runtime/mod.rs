@@ -27,6 +27,7 @@ mod peers;
 mod shell;
 pub mod source;
 mod start;
+mod store;
 #[cfg(test)]
 mod tests;
 mod view;

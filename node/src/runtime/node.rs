@@ -211,10 +211,10 @@ fn drive(runtime: &Runtime, network: Network) -> Result<(), StopError> {
         shell
     });
     let Shell {
-        committer, engine, ..
+        committer, store, ..
     } = shell;
     committer.stop().map_err(StopError::Store)?;
-    drop(engine);
+    drop(store);
     directory.mark_clean().map_err(StopError::Directory)?;
     tracing::info!("stopped in order");
     Ok(())

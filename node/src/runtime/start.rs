@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::committer::last_stamp;
 use super::shell::STATE_FILE;
 use super::source::{StoreSource, fill};
+use super::store::Store;
 use crate::config::{self, Config, EngineKind};
 use crate::protocol::cluster::{ClusterState, Hello, MAX_STATE, StateError};
 use crate::protocol::vnode::mark_all_behind;
@@ -128,7 +129,7 @@ pub(super) struct Opened {
     pub(super) endpoint: EndpointConfig,
     pub(super) directory: DataDirectory,
     pub(super) last: LastShutdown,
-    pub(super) engine: Arc<dyn Engine>,
+    pub(super) store: Store,
     pub(super) state: Option<ClusterState>,
     /// The greatest stamp that an earlier life may have given.
     pub(super) floor: crdt::Hlc,
@@ -160,7 +161,8 @@ impl Opened {
         };
         let opened = DataDirectory::open(&config.node.data_dir, owner);
         let (directory, last) = opened.map_err(StartError::Directory)?;
-        let engine = open_engine(&config, &directory)?;
+        let store = open_store(&config, &directory, last)?;
+        let engine = store.borrow();
         // What recovery finds it takes for durable.
         engine.barrier(Barrier::Synced).map_err(StartError::Store)?;
         let floor = last_stamp(&*engine).map_err(StartError::Store)?;
@@ -168,15 +170,16 @@ impl Opened {
         let seed = random()?;
         if last.may_have_lost_wal() {
             mark_behind(&*engine)?;
-            directory.mark_begun().map_err(StartError::Directory)?;
         }
+        directory.mark_begun().map_err(StartError::Directory)?;
+        drop(engine);
         Ok(Self {
             config,
             here,
             endpoint,
             directory,
             last,
-            engine,
+            store,
             state,
             floor,
             seed,
@@ -215,27 +218,51 @@ pub(super) fn endpoint(config: &Config) -> Result<EndpointConfig, StartError> {
     })
 }
 
-fn open_engine(config: &Config, directory: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
+fn open_store(
+    config: &Config,
+    directory: &DataDirectory,
+    last: LastShutdown,
+) -> Result<Store, StartError> {
     match config.storage.engine {
-        EngineKind::Memory => Ok(Arc::new(MemoryEngine::new())),
-        EngineKind::Rocksdb => open_rocksdb(config, directory),
+        EngineKind::Memory => Ok(Store::fixed(Arc::new(MemoryEngine::new()))),
+        EngineKind::Rocksdb => open_rocksdb(config, directory, last),
     }
 }
 
 #[cfg(feature = "rocksdb")]
-fn open_rocksdb(config: &Config, directory: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
-    use crate::store::{RocksConfig, RocksEngine};
+fn open_rocksdb(
+    config: &Config,
+    directory: &DataDirectory,
+    last: LastShutdown,
+) -> Result<Store, StartError> {
+    use crate::store::{LogRecovery, RocksConfig, RocksEngine};
 
-    let rocks = RocksConfig {
-        cache_bytes: config.storage.cache.bytes(),
-        write_buffer_bytes: config.storage.write_buffer.bytes(),
+    let database = directory.database();
+    let (cache_bytes, write_buffer_bytes) = (
+        config.storage.cache.bytes(),
+        config.storage.write_buffer.bytes(),
+    );
+    let open = move |recovery| -> Result<Arc<dyn Engine>, StoreError> {
+        let rocks = RocksConfig {
+            cache_bytes,
+            write_buffer_bytes,
+            recovery,
+        };
+        Ok(Arc::new(RocksEngine::open(&database, rocks)?))
     };
-    let engine = RocksEngine::open(&directory.database(), rocks).map_err(StartError::Store)?;
-    Ok(Arc::new(engine))
+    let engine = open(match last {
+        LastShutdown::Fresh | LastShutdown::Clean => LogRecovery::Whole,
+        LastShutdown::ProcessCrash => LogRecovery::Interrupted,
+        LastShutdown::MachineCrash => LogRecovery::Beginning,
+    });
+    let engine = engine.map_err(StartError::Store)?;
+    // A log that met a full disk ends with a record that is cut short.
+    let again = Arc::new(move || open(LogRecovery::Interrupted));
+    Ok(Store::new(engine, again))
 }
 
 #[cfg(not(feature = "rocksdb"))]
-fn open_rocksdb(_: &Config, _: &DataDirectory) -> Result<Arc<dyn Engine>, StartError> {
+fn open_rocksdb(_: &Config, _: &DataDirectory, _: LastShutdown) -> Result<Store, StartError> {
     Err(StartError::NoSuchEngine { engine: "rocksdb" })
 }
 

@@ -50,11 +50,12 @@ pub enum StoreError {
     },
 
     /// There is no space left for what was to be written. RocksDB writes no more after a log that
-    /// it could not write, even once there is space: it has to be opened again.
+    /// it could not write, even once there is space: it has to be opened again, which a running
+    /// node does by itself.
     #[error(
         "the disk under {database} is full. Nothing of this write was acknowledged; rows can \
-         still be read. Free some space or attach a larger disk, then start this node again \
-         ({detail})"
+         still be read. Free some space or attach a larger disk: a node that runs goes on by \
+         itself, one that did not start is to be started again ({detail})"
     )]
     DiskFull {
         /// The directory of the database.

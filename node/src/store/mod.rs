@@ -26,7 +26,8 @@ pub use self::error::StoreError;
 pub use self::memory::{Fault, MemoryCounters, MemoryEngine};
 pub use self::range::{KeyRange, prefix_end};
 #[cfg(feature = "rocksdb")]
-pub use self::rocks::{RocksConfig, RocksEngine};
+pub use self::rocks::{LogRecovery, RocksConfig, RocksEngine};
+pub use self::space::free_bytes;
 pub use self::table::Table;
 
 mod batch;
@@ -37,6 +38,7 @@ mod memory;
 mod range;
 #[cfg(feature = "rocksdb")]
 mod rocks;
+mod space;
 mod table;
 
 #[cfg(test)]

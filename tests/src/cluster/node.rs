@@ -197,6 +197,17 @@ impl Node {
         fs::remove_dir_all(self.data_directory()).context("the data directory")
     }
 
+    /// Whether the process that was started has ended by itself.
+    ///
+    /// # Errors
+    /// If the operating system does not say.
+    pub fn has_ended(&mut self) -> anyhow::Result<bool> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// Whether a process was started and not ended by us.
     pub fn is_started(&self) -> bool {
         self.child.is_some()

@@ -37,9 +37,18 @@ impl Disk {
     /// # Errors
     /// If it cannot be made smaller, because its use grows as fast as it is measured.
     pub fn fill(&self) -> anyhow::Result<()> {
+        self.leave(0)
+    }
+
+    /// Takes away all room but so many kilobytes.
+    ///
+    /// # Errors
+    /// As for [`Disk::fill`].
+    pub fn leave(&self, kilobytes: u64) -> anyhow::Result<()> {
         let mut outcome = Ok(());
         for _ in 0..ATTEMPTS {
-            outcome = self.resize(&format!("size={}k", self.used()?));
+            let size = self.used()? + kilobytes;
+            outcome = self.resize(&format!("size={size}k"));
             if outcome.is_ok() {
                 break;
             }

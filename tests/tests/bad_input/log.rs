@@ -1,41 +1,70 @@
-//! The log of a node that was killed is damaged before it starts again. The node by itself then
-//! holds a beginning of what it had been told, in the order in which it was told, and never
-//! anything else; with the others it has all of it again.
+//! The log of a node is damaged before it starts again. What was acknowledged must be in it after
+//! an orderly stop and after a crash of the process alone, so damage there is refused, with the
+//! command that repairs it. After a crash of the machine a log may end anywhere: then the node by
+//! itself holds a beginning of what it had been told, in the order in which it was told, and never
+//! anything else, and it does not count for reads until it has met the others.
 //!
-//! The node does not notice that something is missing, for a log that ends early looks as one that
-//! was being written when the process ended. Until it has met the others again it answers for what
-//! it lost as for what it never had.
+//! What no start can notice after a crash of the process is a log that was cut off, for it looks as
+//! one that was being written when the process ended.
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 
+use crate::startup::{contains, refusal};
 use starling::{Client, Kind};
 use starling_tests::cluster::{Cluster, Options, read_local, until};
 use starling_tests::history::{Observed, Subject};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn garbage_behind_the_log_costs_nothing() -> anyhow::Result<()> {
+async fn a_damaged_log_is_refused_and_the_advice_repairs_it() -> anyhow::Result<()> {
+    for (damage, name) in DAMAGES {
+        let mut case = Case::make().await?;
+        case.kill_all()?;
+        case.damage(*damage)?;
+        case.refuse_and_repair().await.context(*name)?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_was_begun_behind_the_log_costs_nothing() -> anyhow::Result<()> {
     let mut case = Case::make().await?;
-    let log = case.kill_all()?;
-    let mut bytes = fs::read(&log)?;
-    let mut random = fastrand::Rng::with_seed(5);
-    bytes.extend((0..10_000).map(|_| random.u8(..)));
-    fs::write(&log, bytes)?;
+    case.kill_all()?;
+    case.damage(|log| log.extend([0xFF; 100]))?;
     let kept = case.start_alone().await?;
     ensure!(kept == KEYS, "{kept} of {KEYS} are left");
     case.heal().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_torn_or_flipped_loses_its_tail_only() -> anyhow::Result<()> {
+async fn after_an_orderly_stop_not_one_byte_may_be_missing() -> anyhow::Result<()> {
+    let mut case = Case::make().await?;
+    case.cluster.node(VICTIM).stop().await?;
+    case.kill_all()?;
+    case.damage(|log| log.truncate(log.len() - 7))?;
+    case.refuse_and_repair().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_being_written_loses_its_tail_only() -> anyhow::Result<()> {
+    let mut case = Case::make().await?;
+    case.kill_all()?;
+    case.damage(|log| log.truncate(log.len() * 3 / 4))?;
+    let kept = case.start_alone().await?;
+    ensure!(kept < KEYS, "nothing was damaged");
+    case.heal().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_crash_of_the_machine_a_log_may_end_anywhere() -> anyhow::Result<()> {
     for (damage, name) in DAMAGES {
         let mut case = Case::make().await?;
-        let log = case.kill_all()?;
-        let mut bytes = fs::read(&log)?;
-        damage(&mut bytes);
-        fs::write(&log, bytes)?;
+        case.kill_all()?;
+        case.damage(*damage)?;
+        case.pretend_that_the_machine_went_down()?;
         let kept = case.start_alone().await.context(*name)?;
         ensure!(kept < KEYS, "{name}: nothing was damaged");
         case.heal().await.context(*name)?;
@@ -46,9 +75,8 @@ async fn a_log_that_is_torn_or_flipped_loses_its_tail_only() -> anyhow::Result<(
 /// Something that happens to a file.
 type Damage = fn(&mut Vec<u8>);
 
-/// In the second half of the log, and far from its end. The keys are in both halves.
+/// In the second half of the log, and far from its end; the keys are in both halves.
 const DAMAGES: &[(Damage, &str)] = &[
-    (|log| log.truncate(log.len() * 3 / 4), "cut"),
     (
         |log| {
             let at = log.len() * 3 / 4;
@@ -93,12 +121,43 @@ impl Case {
         Ok(Self { cluster, client })
     }
 
-    /// Kills all nodes, and gives the log of the last.
-    fn kill_all(&mut self) -> anyhow::Result<PathBuf> {
+    /// Kills all nodes that still run.
+    fn kill_all(&mut self) -> anyhow::Result<()> {
         for at in 0..self.cluster.nodes().len() {
             self.cluster.node(at).kill()?;
         }
-        newest_log(&self.cluster.node(VICTIM).data_directory().join("db"))
+        Ok(())
+    }
+
+    /// Damages the log of the last node.
+    fn damage(&mut self, damage: Damage) -> anyhow::Result<()> {
+        let log = newest_log(&self.cluster.node(VICTIM).data_directory().join("db"))?;
+        let mut bytes = fs::read(&log)?;
+        damage(&mut bytes);
+        fs::write(&log, bytes)?;
+        Ok(())
+    }
+
+    /// Lets the last node find that another kernel runs now.
+    fn pretend_that_the_machine_went_down(&mut self) -> anyhow::Result<()> {
+        let record = self.cluster.node(VICTIM).data_directory().join("boot.toml");
+        fs::write(record, "boot = \"another\"\nclean = false\n").context("the record")
+    }
+
+    /// Sees the last node refuse to start, more than once, and does what it says.
+    async fn refuse_and_repair(mut self) -> anyhow::Result<()> {
+        let config = self.cluster.node(VICTIM).config().clone();
+        let mut said = String::new();
+        for _ in 0..2 {
+            said = refusal(self.cluster.node(VICTIM), &config).await?;
+            contains(&said, &["is damaged", "other owners still have their rows"])?;
+        }
+        let command = said.split('`').find(|part| part.starts_with("mv "));
+        let command = command.context("there is no command to run")?;
+        let status = Command::new("sh").args(["-c", command]).status()?;
+        ensure!(status.success(), "{command}");
+        self.cluster.node(VICTIM).start()?;
+        self.heal().await
     }
 
     /// Starts the last node without the others, and gives how many keys it holds. They must be the

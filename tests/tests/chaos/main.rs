@@ -14,6 +14,7 @@
 #![cfg(feature = "rocksdb")]
 
 mod ballast;
+mod full;
 mod nemesis;
 mod plan;
 mod real;

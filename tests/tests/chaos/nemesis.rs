@@ -97,12 +97,22 @@ impl Nemesis {
         Ok(())
     }
 
-    /// Ends all faults, and starts anew whom a full disk has left without a log.
+    /// Leaves every disk so many kilobytes, or with `None` all of its room.
+    pub fn leave(&self, kilobytes: Option<u64>) -> anyhow::Result<()> {
+        let mut disks = self.disks.iter();
+        disks.try_for_each(|disk| kilobytes.map_or_else(|| disk.empty(), |room| disk.leave(room)))
+    }
+
+    /// Ends all faults, and starts anew who could not start on a full disk. Who ran meanwhile goes
+    /// on by itself.
     pub async fn heal(&mut self, filled: &BTreeSet<usize>) -> anyhow::Result<()> {
         self.enact(&[])?;
         for at in filled {
-            self.cluster.node(*at).kill()?;
-            self.cluster.node(*at).start()?;
+            let node = self.cluster.node(*at);
+            if node.has_ended()? {
+                node.kill()?;
+                node.start()?;
+            }
         }
         self.cluster.wait_ready().await?;
         self.clocks.as_ref().map_or(Ok(()), Clocks::sweep)

@@ -92,7 +92,7 @@ impl Replica {
         let sync = self
             .unsynced
             .then(|| self.last_sync.after(self.config.sync_every));
-        let pulls = self.vnodes.values().any(Vnode::is_missing_dots);
+        let pulls = self.takes_growth() && self.vnodes.values().any(Vnode::is_missing_dots);
         let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
         compares.chain(calls).chain(sync).chain(pulls).min()
     }
@@ -116,8 +116,14 @@ impl Replica {
         self.tend(batch)?;
         if self.unsynced && now >= self.last_sync.after(self.config.sync_every) {
             batch.barrier = Durability::Synced;
+            // Asked for, whatever comes of it: a store that cannot is not asked in a loop.
+            self.last_sync = now;
         }
         Ok(())
+    }
+
+    fn takes_growth(&self) -> bool {
+        self.config.limits.room.takes_growth()
     }
 
     /// Asks the peers whose turn has come.
@@ -156,6 +162,9 @@ impl Replica {
 
     /// Starts the pulls that are due, as many as may be under way.
     fn pull(&mut self, batch: &mut Batch<'_>) {
+        if !self.takes_growth() {
+            return;
+        }
         let mut busy: Vec<VnodeId> = self.calls.values().filter_map(Call::occupied).collect();
         let ids: Vec<VnodeId> = self.vnodes.keys().copied().collect();
         for id in ids {
@@ -217,6 +226,10 @@ impl Replica {
             return Ok(());
         };
         let now = batch.now.time;
+        if !self.takes_growth() && call.purpose.brings_rows() {
+            self.handle_failed_call(&call, now);
+            return Ok(());
+        }
         match (call.purpose, reply) {
             (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
                 self.handle_differences(now, from, differences);
@@ -339,6 +352,15 @@ impl Replica {
             self.vnodes
                 .values_mut()
                 .for_each(|vnode| vnode.handle_unreachable(peer));
+        }
+    }
+}
+
+impl Purpose {
+    fn brings_rows(self) -> bool {
+        match self {
+            Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
+            Self::Compare | Self::Spread => false,
         }
     }
 }

@@ -17,6 +17,7 @@ mod tending;
 use std::collections::BTreeMap;
 
 use super::messages::{Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
 use super::vnode::{Beginning, Command, Vnode, Written};
@@ -191,6 +192,12 @@ impl Replica {
                 },
             });
         failed.collect()
+    }
+
+    /// From now on the disk has this much room. With less than ample room what grows the store is
+    /// refused and nothing is pulled; with none every write is, and no housekeeping is done.
+    pub fn set_room(&mut self, room: Room) {
+        self.config.limits.room = room;
     }
 
     /// When to hand in [`Input::Tick`].

@@ -2,6 +2,7 @@
 
 use super::anti_entropy::Purpose;
 use super::{Batch, Replica};
+use crate::protocol::event::Event;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
     Absorb, Bundle, Change, Differences, Fingerprint, PeerReply, PeerRequest, PullKey, Refusal,
@@ -75,6 +76,12 @@ impl Replica {
         replicate: &Replicate,
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
+        if self.has_no_room(
+            replicate.vnode,
+            &mut replicate.changes.iter().map(|c| &c.event),
+        ) {
+            return Ok(PeerReply::Refused(Refusal::DiskFull));
+        }
         let hlc = self.take_stamps(replicate.changes.iter().map(|c| c.event.hlc), batch);
         let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
@@ -92,8 +99,19 @@ impl Replica {
         if !self.vnodes.contains_key(&absorb.vnode) {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
         }
+        if self.has_no_room(absorb.vnode, &mut absorb.bundle.events.iter()) {
+            return Ok(PeerReply::Refused(Refusal::DiskFull));
+        }
         self.absorb_bundle(absorb.vnode, &absorb.bundle, absorb.durability, batch)?;
         Ok(PeerReply::Acked)
+    }
+
+    /// Is there too little room for these events? Those that are here already take none.
+    fn has_no_room(&self, id: VnodeId, events: &mut dyn Iterator<Item = &Event>) -> bool {
+        let room = self.config.limits.room;
+        let vnode = self.vnodes.get(&id);
+        let is_new = |event: &&Event| vnode.is_none_or(|vnode| !vnode.clock().contains(event.dot));
+        !room.takes(events.filter(is_new).any(Event::grows))
     }
 
     pub(super) fn absorb_bundle(

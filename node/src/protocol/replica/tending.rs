@@ -12,7 +12,7 @@ use starling::wire::Durability;
 impl Replica {
     /// Trims dotlogs, makes void what counts twice, and removes what has expired.
     pub(super) fn tend(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
-        if batch.now.time < self.next_tending {
+        if batch.now.time < self.next_tending || !self.config.limits.room.takes_writes() {
             return Ok(());
         }
         self.next_tending = batch.now.time.after(TEND_EVERY);

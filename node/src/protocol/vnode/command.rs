@@ -110,6 +110,26 @@ impl Action {
             | Self::Clear(_) => 0,
         }
     }
+
+    fn grows(&self) -> bool {
+        match self {
+            Self::Put(_)
+            | Self::Increment(_)
+            | Self::Add(..)
+            | Self::Remove(SetLeaf::RemoveWins, _)
+            | Self::Assign(_)
+            | Self::Raise(_)
+            | Self::Lower(_)
+            | Self::Enable(_)
+            | Self::Disable(Wins::Disable)
+            | Self::Observe(_)
+            | Self::Insert(_) => true,
+            Self::Remove(SetLeaf::AddWins | SetLeaf::GrowOnly, _)
+            | Self::Disable(Wins::Enable)
+            | Self::Erase(_)
+            | Self::Clear(_) => false,
+        }
+    }
 }
 
 impl SetLeaf {
@@ -146,6 +166,14 @@ impl Command {
             age_ms: 0,
             ttl_ms: None,
         }
+    }
+
+    /// Does it write versions, so that the store becomes larger? Removals do not, except that of an
+    /// element of a remove-wins set and the turning off of a flag that prefers that.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        let mut edits = self.targets.iter().flat_map(|target| &target.edits);
+        edits.any(|edit| edit.action.grows())
     }
 
     /// The rows whose versions will carry the operation's name.
@@ -252,4 +280,6 @@ pub enum Rejected {
     },
     /// The key shows something here that the context does not cover.
     NotCurrent,
+    /// The disk has no room for it: see [`Room`](crate::protocol::room::Room).
+    DiskFull,
 }

@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use super::event::Event;
 use super::keys::{self, RowKey};
 use super::messages::Change;
+use super::room::Room;
 use super::stage::{Family, Source, SourceError, Stage};
 use catch_up::CatchUp;
 pub use catch_up::{PeerView, mark_all_behind};
@@ -62,6 +63,8 @@ pub struct Limits {
     /// Operation records of one vnode; beyond it writes are refused until the oldest expire.
     /// Default 4,194,304.
     pub records: u64,
+    /// How much room the disk has: what of a write is taken. Default [`Room::Ample`].
+    pub room: Room,
 }
 
 impl Default for Limits {
@@ -74,6 +77,7 @@ impl Default for Limits {
             events_per_trim: 4_096,
             retry_window_ms: 15 * 60 * 1_000,
             records: 4_194_304,
+            room: Room::Ample,
         }
     }
 }

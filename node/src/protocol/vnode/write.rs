@@ -28,8 +28,12 @@ impl Vnode {
                 window_ms: limits.retry_window_ms,
             }));
         }
+        if !limits.room.takes_writes() {
+            return Ok(Err(Rejected::DiskFull));
+        }
         match self.earlier_dots(command, stage)? {
-            Ok(dots) if dots.is_empty() => {}
+            Ok(dots) if dots.is_empty() && limits.room.takes(command.grows()) => {}
+            Ok(dots) if dots.is_empty() => return Ok(Err(Rejected::DiskFull)),
             Ok(dots) => return self.repeat(command, &dots, limits, stage).map(Ok),
             Err(rejected) => return Ok(Err(rejected)),
         }

@@ -23,6 +23,7 @@ use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use super::clock::Clock;
+use super::store::Store;
 use super::view::Views;
 use crate::admin::Metrics;
 use crate::protocol::messages::{PeerReply, Refusal};
@@ -31,6 +32,7 @@ use crate::store::{Engine, StoreError, Table};
 use worker::Worker;
 
 pub(crate) use statistics::{Published, Statistics};
+pub(in crate::runtime) use worker::Probe;
 
 /// An input on its way to the committer, and about how many bytes it holds.
 #[derive(Debug)]
@@ -46,7 +48,9 @@ pub(crate) struct CommitterParts {
     /// The machine.
     pub(crate) replica: Replica,
     /// The store, synced to the disk.
-    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Store,
+    /// How to find out what is free of the disk under it, and the bytes of it that shall stay so.
+    pub(crate) disk: Option<(Probe, u64)>,
     /// Where readers find rows' clocks.
     pub(crate) views: Arc<Views>,
     /// The node's clocks.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::protocol::replica::{Lag, Replica};
+use crate::protocol::room::Room;
 use crate::protocol::vnode::Vnode;
 use crate::store::{EngineStatistics, Table};
 use ring::NodeId;
@@ -27,6 +28,10 @@ pub(crate) struct Statistics {
     pub(crate) disk_bytes: u64,
     /// Stamps of peers that lay too far ahead.
     pub(crate) stamps_ahead: u64,
+    /// How much room the disk has.
+    pub(crate) room: Room,
+    /// Bytes of it that are free; `None` if the store is not on a disk.
+    pub(crate) free_bytes: Option<u64>,
     /// Why the last batch failed that did.
     pub(crate) failure: Option<String>,
 }
@@ -49,6 +54,8 @@ impl Statistics {
             events: engine.rows_of(Table::Dotlog),
             disk_bytes: engine.disk_bytes,
             stamps_ahead: replica.stamps_ahead(),
+            room: Room::Ample,
+            free_bytes: None,
             failure: None,
         }
     }

@@ -30,6 +30,7 @@ use super::clock::Clock;
 use super::committer::{Committer, Queued};
 use super::event::Event;
 use super::peers::Peers;
+use super::store::Store;
 use super::view::Views;
 use crate::admin::{Health, Metrics};
 use crate::config::Config;
@@ -38,7 +39,6 @@ use crate::protocol::coordinator::{Coordinator, Effect};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Limits;
 use crate::server::Desk;
-use crate::store::Engine;
 use buckets::Creating;
 use clients::Waiting;
 use ring::Address;
@@ -62,7 +62,7 @@ pub(crate) struct Shell {
     /// The stamp of this start, above those of earlier lives.
     pub(crate) boot: u64,
     pub(crate) limits: Limits,
-    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) store: Store,
     pub(crate) views: Arc<Views>,
     pub(crate) committer: Committer,
     pub(crate) coordinator: Coordinator,

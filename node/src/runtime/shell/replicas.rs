@@ -7,6 +7,7 @@ use crate::protocol::cluster::{ClusterRefusal, ClusterReply, ClusterRequest};
 use crate::protocol::messages::codec::MessageError;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::{Input, Output};
+use crate::protocol::stage::SourceError;
 use crate::protocol::vnode::{Command, Target};
 use crate::runtime::committer::Queued;
 use crate::runtime::envelope::{Answered, Asked};
@@ -170,14 +171,17 @@ impl Shell {
 
     /// Reads without the committer, if the vnode's view allows it.
     fn read_inline(&self, read: &ReadRows) -> Option<Result<RowsRead, Refusal>> {
-        let source = StoreSource::new(&*self.engine);
+        let engine = self.store.borrow();
+        let source = StoreSource::new(&*engine);
         match self.views.read(read, &self.limits, &source)? {
             Ok(rows) => {
                 self.metrics.inline_reads.inc();
                 Some(rows)
             }
             Err(error) => {
-                self.metrics.corruptions.inc();
+                if let SourceError::Corrupt { .. } = error {
+                    self.metrics.corruptions.inc();
+                }
                 tracing::error!(%error, "a row could not be read; the other owners are asked");
                 Some(Err(Refusal::Storage))
             }

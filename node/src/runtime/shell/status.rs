@@ -134,7 +134,7 @@ impl Shell {
         } = self.report();
         let stage = self.health.stage();
         let note = match &stage {
-            Stage::Serving { .. } if stage.is_ready() => String::new(),
+            Stage::Serving { room, .. } if stage.is_ready() && room.takes_growth() => String::new(),
             Stage::WaitingForInit | Stage::Serving { .. } | Stage::Duplicate | Stage::Draining => {
                 stage.to_string()
             }

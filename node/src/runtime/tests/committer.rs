@@ -13,6 +13,7 @@ use crate::protocol::replica::{Input, Output, Replica, ReplicaConfig, WriteError
 use crate::protocol::vnode::{Action, Command};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Committer, CommitterParts, Published, Queued, last_stamp};
+use crate::runtime::store::Store;
 use crate::runtime::view::Views;
 use crate::store::{Fault, MemoryEngine};
 use crdt::{Context, Hlc, OpId};
@@ -23,6 +24,11 @@ use ring::{
 use starling::wire::Durability;
 
 const NODE: NodeId = NodeId(1);
+/// A vnode of it.
+pub(super) const VNODE: VnodeId = VnodeId {
+    n: ReplicaCount::DEFAULT,
+    partition: PartitionId(0),
+};
 
 /// A committer of one node, and its views.
 pub(super) fn committer(
@@ -32,7 +38,8 @@ pub(super) fn committer(
     let views = Arc::new(Views::default());
     let parts = CommitterParts {
         replica: Replica::new(NODE, ReplicaConfig::default(), false, 7, Hlc::default()),
-        engine,
+        store: Store::fixed(engine),
+        disk: None,
         views: Arc::clone(&views),
         clock: Clock::start(),
         metrics: Arc::new(Metrics::new()),
@@ -72,13 +79,9 @@ fn put(ticket: u64) -> Queued {
         sequence: ticket,
     };
     let command = Command::single(prefix, action, Context::default(), operation);
-    let vnode = VnodeId {
-        n: ReplicaCount::DEFAULT,
-        partition: PartitionId(0),
-    };
     let input = Input::Write {
         ticket,
-        vnode,
+        vnode: VNODE,
         command,
         durability: Durability::Wal,
     };

@@ -4,6 +4,7 @@
 mod bad_input;
 mod cluster;
 mod committer;
+mod disk;
 mod harness;
 mod start;
 mod views;

@@ -116,6 +116,12 @@ fn of_rejected(rejected: Rejected) -> Failure {
              it, and decide again"
                 .to_owned(),
         ),
+        Rejected::DiskFull => refused(
+            FailureKind::DiskFull,
+            "the node's disk has no room; nothing was written, and reads and deletes go on: ask \
+             another owner, delete something, or add space, and it takes writes again by itself"
+                .to_owned(),
+        ),
         Rejected::TooManyRecords { limit } => Failure {
             retry_after_ms: RECORDS_EXPIRE_MS,
             ..refused(
@@ -145,8 +151,9 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
                 Work::Read => Outcome::NotApplied,
                 Work::Write => Outcome::MaybeApplied,
             },
-            message: "the node's disk is full; reads go on, and a write may be found in its log \
-                      later: add space, then restart the node"
+            message: "the node's disk became full while it wrote; reads go on, and the write may \
+                      be found in its log later: try again with the same operation id, and add \
+                      space, with which the node goes on by itself"
                 .to_owned(),
             retry_after_ms: 0,
         },

@@ -158,6 +158,7 @@ fn only_a_write_that_may_be_there_says_so() {
         (Rejected::OperationReused, FailureKind::BadOperation),
         (Rejected::CounterOverflow, FailureKind::BadRequest),
         (Rejected::NotCurrent, FailureKind::NotCurrent),
+        (Rejected::DiskFull, FailureKind::DiskFull),
         (
             Rejected::TooManyRecords { limit: 9 },
             FailureKind::Overloaded,

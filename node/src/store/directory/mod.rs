@@ -72,7 +72,7 @@ impl DataDirectory {
     /// newer version, its files are damaged, or the operating system refuses. In each case
     /// nothing in it was changed.
     ///
-    /// After a crash of the machine the next opening says so again, until
+    /// After a crash of the machine, or an end in order, the next opening says so again, until
     /// [`mark_begun`](Self::mark_begun).
     pub fn open(path: &Path, identity: Identity) -> Result<(Self, LastShutdown), DirectoryError> {
         Self::open_in(path, identity, BootId::of_this_kernel())
@@ -87,8 +87,10 @@ impl DataDirectory {
         identity::read(path)
     }
 
-    /// Notes under which kernel this start is. To be called when the store itself says, on the
-    /// disk, what a crash of the machine asks for: only then may the crash be forgotten.
+    /// Notes under which kernel this start is. To be called when the store is open and before
+    /// anything is acknowledged, and after a crash of the machine when the store itself says, on
+    /// the disk, what that asks for. Only then may it be forgotten how the last process ended: a
+    /// store that does not open is looked at as strictly the next time.
     ///
     /// # Errors
     /// The note could not be written. The next start then takes this for a crash of the machine.
@@ -167,7 +169,7 @@ impl DataDirectory {
             boot,
             _lock: lock,
         };
-        if !last.may_have_lost_wal() {
+        if last == LastShutdown::Fresh {
             directory.mark_begun()?;
         }
         Ok((directory, last))

@@ -40,15 +40,20 @@ fn new_directories_are_fresh_and_private() {
 }
 
 #[test]
-fn clean_shutdowns_are_remembered_once() {
+fn clean_shutdowns_are_remembered_until_the_store_is_open() {
     let parent = directory();
     open(parent.path(), "kernel")
         .0
         .mark_clean()
         .expect("a mark");
-    let (_opened, last) = open(parent.path(), "another kernel");
-    assert_eq!(last, LastShutdown::Clean);
-    drop(_opened);
+    // A store that did not open is opened as strictly the next time.
+    for _ in 0..2 {
+        let (_opened, last) = open(parent.path(), "another kernel");
+        assert_eq!(last, LastShutdown::Clean);
+    }
+    let (opened, _) = open(parent.path(), "another kernel");
+    opened.mark_begun().expect("a mark");
+    drop(opened);
     assert_eq!(
         open(parent.path(), "another kernel").1,
         LastShutdown::ProcessCrash

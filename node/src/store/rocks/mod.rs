@@ -7,9 +7,9 @@
 //! ```
 //!
 //! One log serves all families, so its order is the order of batches, and a start that finds it
-//! torn keeps everything before the tear (point-in-time recovery). When one family is flushed
-//! ahead of the others, RocksDB first syncs the logs that the file was made from; so a table
-//! never holds a batch whose other half is lost. Facts about the binding: `algorithms.md`, R.
+//! torn keeps everything before the tear, where a tear is legal ([`LogRecovery`]). When one family
+//! is flushed ahead of the others, RocksDB first syncs the logs that the file was made from; so a
+//! table never holds a batch whose other half is lost. Facts about the binding: `algorithms.md`, R.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ use rocksdb::properties::ESTIMATE_NUM_KEYS;
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions, WriteBatch};
 
 use self::errors::Failure;
-pub use self::options::RocksConfig;
+pub use self::options::{LogRecovery, RocksConfig};
 use super::batch::{Batch, Change};
 use super::engine::{Barrier, Direction, Engine, EngineStatistics, View, Visit};
 use super::error::StoreError;

@@ -2,7 +2,7 @@
 //!
 //! The families differ as their use does (`algorithms.md`, K.1): `data` is large and read at
 //! random, `dotlog` is appended, read soon after and dropped from the front, the others are
-//! small. Recovery is point-in-time, as [`Engine`](crate::store::Engine) promises.
+//! small. What a log may lack at its end depends on how the last process ended ([`LogRecovery`]).
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 
@@ -18,6 +18,34 @@ pub struct RocksConfig {
     /// default. All tables together hold at most four times as much. More means fewer, larger
     /// files, and a longer start after a crash.
     pub write_buffer_bytes: usize,
+    /// What is forgiven of the log that is found; by default all that a crash of the machine can
+    /// have done to it.
+    pub recovery: LogRecovery,
+}
+
+/// How whole the log of a database must be to be opened. What is forgiven is left out, together
+/// with everything after it; what is not is [`StoreError::Corruption`](crate::store::StoreError).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogRecovery {
+    /// To the last byte: the last process ended in order.
+    Whole,
+    /// The last record may be cut short, for the last process was ended while it wrote it. What was
+    /// acknowledged lies before it.
+    Interrupted,
+    /// Everything before the first damage is kept: the machine went down, and the disk has what it
+    /// has.
+    #[default]
+    Beginning,
+}
+
+impl LogRecovery {
+    fn mode(self) -> DBRecoveryMode {
+        match self {
+            Self::Whole => DBRecoveryMode::AbsoluteConsistency,
+            Self::Interrupted => DBRecoveryMode::TolerateCorruptedTailRecords,
+            Self::Beginning => DBRecoveryMode::PointInTime,
+        }
+    }
 }
 
 impl Default for RocksConfig {
@@ -25,6 +53,7 @@ impl Default for RocksConfig {
         Self {
             cache_bytes: 32 << 20,
             write_buffer_bytes: 8 << 20,
+            recovery: LogRecovery::default(),
         }
     }
 }
@@ -75,7 +104,7 @@ impl RocksConfig {
 
     fn set_durability(self, options: &mut Options) {
         options.set_manual_wal_flush(true);
-        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_wal_recovery_mode(self.recovery.mode());
         options.set_track_and_verify_wals_in_manifest(true);
         options.set_paranoid_checks(true);
         // Bounds the log, and with it the time a start takes after a crash.

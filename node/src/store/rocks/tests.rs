@@ -19,6 +19,7 @@ fn open(path: &Path) -> Result<RocksEngine, StoreError> {
         RocksConfig {
             cache_bytes: 0,
             write_buffer_bytes: 0,
+            ..RocksConfig::default()
         },
     )
 }

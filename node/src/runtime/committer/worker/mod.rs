@@ -1,5 +1,7 @@
 //! The committer thread: gather, commit, let out.
 
+mod disk;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,6 +16,8 @@ use crate::protocol::stage::{Family, SourceError};
 use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
 use crate::store::{Barrier, Batch, StoreError, Table};
+use disk::Disk;
+pub(in crate::runtime) use disk::Probe;
 use starling::wire::Durability;
 
 /// The thread's state.
@@ -31,16 +35,20 @@ pub(super) struct Worker<F> {
     /// A failed batch has left vnodes that cannot be recovered.
     damaged: bool,
     published: Option<Time>,
+    /// None if the store is not on a disk.
+    disk: Option<Disk>,
 }
 
 impl<F: FnMut(Vec<Output>)> Worker<F> {
     pub(super) fn new(
-        parts: CommitterParts,
+        mut parts: CommitterParts,
         inputs: Receiver<Vec<Queued>>,
         waiting: Arc<AtomicUsize>,
         outputs: F,
     ) -> Self {
+        let disk = parts.disk.take();
         Self {
+            disk: disk.map(|(probe, reserve)| Disk::new(probe, reserve)),
             parts,
             outputs,
             inputs,
@@ -56,22 +64,27 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
 
     /// Runs until nobody can hand in anything any more, then syncs the store to the disk.
     pub(super) fn run(mut self) -> Result<(), StoreError> {
+        self.check_disk();
         while self.gather() {
-            let inputs = self.take();
+            self.check_disk();
+            let mut inputs = self.take();
+            self.hold_topology(&mut inputs);
             let outputs = self.commit(inputs);
             if !outputs.is_empty() {
                 (self.outputs)(outputs);
             }
             self.publish_statistics();
         }
-        self.parts.engine.barrier(Barrier::Synced)
+        self.parts.store.borrow().barrier(Barrier::Synced)
     }
 
     /// Waits for the first input and takes all that wait. Without one until the machine's timeout,
     /// that becomes the input. False when the node stops.
     fn gather(&mut self) -> bool {
         if self.queue.is_empty() {
-            let wait = match self.parts.replica.poll_timeout() {
+            let check = self.disk.as_ref().and_then(Disk::next_check);
+            let timeouts = [self.parts.replica.poll_timeout(), check];
+            let wait = match timeouts.into_iter().flatten().min() {
                 Some(time) => self.parts.clock.until(time),
                 None => LONGEST_SLEEP,
             };
@@ -124,21 +137,32 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             .any(|input| matches!(input, Input::Topology { .. }));
         self.count_known(&inputs);
         let now = self.parts.clock.now();
-        let engine = Arc::clone(&self.parts.engine);
-        let source = StoreSource::new(&*engine);
-        let commit = match self.parts.replica.handle_batch(now, inputs, &source) {
+        let store = self.parts.store.clone();
+        let handled = {
+            let engine = store.borrow();
+            let source = StoreSource::new(&*engine);
+            self.parts.replica.handle_batch(now, inputs, &source)
+        };
+        let mut commit = match handled {
             Ok(commit) => commit,
             Err(error) => {
                 let corrupt = matches!(error, SourceError::Corrupt { .. });
                 return self.fail(&Failure::new(&error, corrupt, reshapes), Refusal::Storage);
             }
         };
+        if self.disk.as_ref().is_some_and(Disk::is_stalled) {
+            // Every write was refused, so nobody is promised anything.
+            commit.barrier = Durability::Memory;
+        }
         match self.write(&commit) {
             Ok(()) => {
                 self.succeed(count, &commit);
                 commit.outputs
             }
             Err(error) if error.must_abort() => abort(&error),
+            Err(error) if error.is_disk_full() && self.disk.is_some() => {
+                self.stall(&error, Refusal::DiskFull)
+            }
             Err(error) => {
                 let full = error.is_disk_full();
                 let refusal = if full {
@@ -157,6 +181,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
     fn succeed(&mut self, inputs: usize, commit: &Commit) {
         let now = self.parts.clock.time();
         self.parts.replica.handle_committed(now, commit.barrier);
+        self.release_topology();
         self.refresh_views();
         if !commit.changes.is_empty() {
             self.parts.metrics.committed(inputs, self.batch.bytes());
@@ -169,11 +194,12 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
 
     fn write(&mut self, commit: &Commit) -> Result<(), StoreError> {
         let CommitterParts {
-            engine,
+            store,
             views,
             replica,
             ..
         } = &self.parts;
+        let engine = store.borrow();
         self.batch.clear();
         if !commit.changes.is_empty() {
             fill(&mut self.batch, &commit.changes);
@@ -201,21 +227,19 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         if failure.corrupt {
             self.parts.metrics.corruptions.inc();
         }
-        let engine = Arc::clone(&self.parts.engine);
-        if let Err(error) = engine.barrier(Barrier::Synced) {
+        let synced = self.parts.store.borrow().barrier(Barrier::Synced);
+        if let Err(error) = synced {
             if error.must_abort() {
                 abort(&error);
             }
+            if error.is_disk_full() && self.disk.is_some() {
+                return self.stall(&error, refusal);
+            }
             tracing::error!(%error, "the store could not be synced after a failure");
         }
-        let before = self.parts.replica.vnodes().count();
-        let source = StoreSource::new(&*engine);
-        let outputs = self.parts.replica.handle_failure(refusal, &source);
-        self.parts.views.replace(&self.parts.replica);
-        self.damaged |= failure.reshapes || self.parts.replica.vnodes().count() < before;
+        let outputs = self.begin_anew(refusal);
+        self.damaged |= failure.reshapes;
         self.failure = Some(failure.reason.clone());
-        self.catching_up = true;
-        self.published = None;
         outputs
     }
 
@@ -273,8 +297,13 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             return;
         }
         self.published = Some(now);
-        let mut statistics = Statistics::of(&self.parts.replica, self.parts.engine.statistics());
+        let engine = self.parts.store.borrow().statistics();
+        let mut statistics = Statistics::of(&self.parts.replica, engine);
         statistics.failure.clone_from(&self.failure);
+        if let Some(disk) = &self.disk {
+            statistics.room = disk.room();
+            statistics.free_bytes = disk.free();
+        }
         self.parts.metrics.show(&statistics);
         self.parts.statistics.show(statistics);
     }
@@ -318,5 +347,7 @@ const MOST_INPUTS: usize = 512;
 /// Bytes of inputs in one batch, exceeded by the last one at most.
 const MOST_BYTES: usize = 4 << 20;
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
+/// Between two looks at the free space of the disk.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 const SOON: Duration = Duration::from_millis(100);
