@@ -37,4 +37,4 @@ pub use context::Context;
 pub use dot::Dot;
 pub use hlc::Hlc;
 pub use operation::OpId;
-pub use row::{Row, Version};
+pub use row::{Row, Version, Versions};

@@ -20,7 +20,7 @@
 //! it.
 //! Sources: as in the crate's root, and the delta form checked by the model in `tests/`.
 
-use std::collections::BTreeMap;
+mod versions;
 
 use bytes::Bytes;
 
@@ -30,6 +30,7 @@ use crate::context::Context;
 use crate::dot::Dot;
 use crate::hlc::Hlc;
 use crate::operation::OpId;
+pub use versions::{Iter, Versions};
 
 /// What one event left in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl Version {
 /// The versions of one `(key, part)` that nothing known here has overwritten.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Row {
-    versions: BTreeMap<Dot, Version>,
+    versions: Versions,
     context: Context,
 }
 
@@ -76,7 +77,7 @@ impl Row {
     #[must_use]
     pub fn write(dot: Dot, version: Version, context: Context) -> Self {
         Self {
-            versions: BTreeMap::from([(dot, version)]),
+            versions: Versions::one(dot, version),
             context,
         }
     }
@@ -85,7 +86,7 @@ impl Row {
     #[must_use]
     pub fn delete(context: Context) -> Self {
         Self {
-            versions: BTreeMap::new(),
+            versions: Versions::default(),
             context,
         }
     }
@@ -104,11 +105,19 @@ impl Row {
     /// assert_eq!(joined, new);
     /// ```
     pub fn join(&mut self, other: &Self) {
+        self.join_filled(&Context::default(), other, &Context::default());
+    }
+
+    /// Joins two rows of which each speaks for a whole vnode, as if both were filled: each goes
+    /// with what its vnode's bases cover. What comes of it goes with what either covers, and keeps
+    /// a context of its own that is no larger for it.
+    pub fn join_filled(&mut self, here: &Context, other: &Self, there: &Context) {
+        let seen_there = |dot| other.context.contains(dot) || there.contains(dot);
         self.versions
-            .retain(|dot, _| other.versions.contains_key(dot) || !other.context.contains(*dot));
+            .retain(|dot, _| other.versions.contains_key(&dot) || !seen_there(dot));
         for (&dot, version) in &other.versions {
-            if !self.context.contains(dot) {
-                self.versions.entry(dot).or_insert_with(|| version.clone());
+            if !self.context.contains(dot) && !here.contains(dot) {
+                self.versions.insert_missing(dot, version.clone());
             }
         }
         self.context.join(&other.context);
@@ -151,7 +160,7 @@ impl Row {
     pub fn remove_expired(&mut self, now_ms: u64) -> bool {
         let before = self.versions.len();
         let context = &mut self.context;
-        self.versions.retain(|&dot, version| {
+        self.versions.retain(|dot, version| {
             let is_over = version.is_expired(now_ms);
             if is_over {
                 context.insert(dot);
@@ -178,7 +187,7 @@ impl Row {
 
     /// The versions by their dots.
     #[must_use]
-    pub fn versions(&self) -> &BTreeMap<Dot, Version> {
+    pub fn versions(&self) -> &Versions {
         &self.versions
     }
 
@@ -252,18 +261,14 @@ impl Row {
             }
         }
         let count = decoder.count("versions of a row")?;
-        let mut versions = BTreeMap::new();
+        let mut versions = Versions::with_room_for(count);
         for _ in 0..count {
             let (dot, version) = decode_version(&mut decoder)?;
-            if versions
-                .last_key_value()
-                .is_some_and(|(&last, _)| last >= dot)
-            {
+            if !versions.push(dot, version) {
                 return Err(DecodeError::Invalid {
                     field: "order of versions",
                 });
             }
-            versions.insert(dot, version);
         }
         let context = Context::decode(&mut decoder)?;
         decoder.finish()?;

@@ -130,12 +130,30 @@ proptest! {
     }
 
     #[test]
+    fn a_join_as_if_filled_shows_what_a_join_of_filled_rows_does(
+        a in row(), b in row(), here in dots(), there in dots()
+    ) {
+        let (here, there) = (clock(&here), clock(&there));
+        let bases = |clock: &Clock| Context::of(clock.dots().bases());
+        let (mut filled, mut other) = (a.clone(), b.clone());
+        filled.fill(&here);
+        other.fill(&there);
+        filled.join(&other);
+        let mut lazy = a;
+        lazy.join_filled(&bases(&here), &b, &bases(&there));
+        prop_assert_eq!(&lazy.versions, &filled.versions);
+        lazy.fill(&here);
+        lazy.fill(&there);
+        prop_assert_eq!(lazy, filled);
+    }
+
+    #[test]
     fn a_write_is_the_join_of_its_delta(a in row(), n in 6_u64..9, over in dots()) {
         let fresh = dot(1, n);
         let sum = joined([&a, &delta(Some(fresh), &over)]);
         let mut expected = a.versions.clone();
-        expected.retain(|dot, _| !over.contains(dot));
-        expected.insert(fresh, version(fresh));
+        expected.retain(|dot, _| !over.contains(&dot));
+        expected.insert_missing(fresh, version(fresh));
         prop_assert_eq!(sum.versions, expected);
     }
 
