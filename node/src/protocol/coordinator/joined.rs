@@ -3,58 +3,61 @@
 use std::collections::BTreeMap;
 
 use crate::protocol::keys::RowKey;
-use crate::protocol::messages::RowsRead;
+use crate::protocol::messages::{KeyedRow, RowsRead};
 use crdt::kinds::Leaf;
 use crdt::{Context, Row};
 
 /// The join of whole replicas, as far as a selection shows them. Each replica's rows are filled
 /// with the clock that belongs to them; a row that a replica does not have is, there, an empty row
 /// so filled: what its clock has seen of the row is gone.
+///
+/// All rows are filled with the same, which is kept once and not in each of them.
 #[derive(Debug, Default)]
 pub(super) struct Joined {
+    /// The rows, not filled.
     rows: BTreeMap<RowKey, Row>,
-    /// What a row is at all replicas so far that do not have it.
-    absent: Row,
+    /// What the clocks of the replicas so far have seen: what fills the rows, those that no replica
+    /// has among them.
+    seen: Context,
 }
 
 impl Joined {
-    /// Joins one more replica's answer.
-    pub(super) fn add(&mut self, reply: &RowsRead) {
-        let mut absent_there = Row::default();
-        absent_there.fill(&reply.clock);
-        for keyed in &reply.rows {
-            let mut theirs = keyed.row.clone();
-            theirs.fill(&reply.clock);
-            let row = self
-                .rows
-                .entry(keyed.key.clone())
-                .or_insert_with(|| self.absent.clone());
-            row.join(&theirs);
-        }
-        if self.rows.len() > reply.rows.len() {
-            for (key, row) in &mut self.rows {
-                let is_theirs = reply
-                    .rows
-                    .binary_search_by(|keyed| keyed.key.cmp(key))
-                    .is_ok();
-                if !is_theirs {
-                    row.join(&absent_there);
-                }
+    /// Joins one more replica's answer, whose rows are in the order of their keys.
+    pub(super) fn add(&mut self, reply: RowsRead) {
+        let there = Context::of(reply.clock.dots().bases());
+        let mut theirs = reply.rows.into_iter().peekable();
+        let mut new = Vec::new();
+        for (key, row) in &mut self.rows {
+            while let Some(keyed) = theirs.next_if(|keyed| keyed.key < *key) {
+                new.push(keyed);
             }
+            let same = theirs.next_if(|keyed| keyed.key == *key);
+            let same = same.map_or_else(Row::default, |keyed| keyed.row);
+            row.join_filled(&self.seen, &same, &there);
         }
-        self.absent.join(&absent_there);
+        new.extend(theirs);
+        let seen = &self.seen;
+        let new = new.into_iter().map(|KeyedRow { key, mut row }| {
+            row.join_filled(&there, &Row::default(), seen);
+            (key, row)
+        });
+        if self.rows.is_empty() {
+            self.rows = new.collect();
+        } else {
+            self.rows.extend(new);
+        }
+        self.seen.join(&there);
     }
 
-    /// The joined rows, filled.
+    /// The joined rows, not filled.
     pub(super) fn rows(&self) -> &BTreeMap<RowKey, Row> {
         &self.rows
     }
 
     /// The rows that show a version, what a reader of no row has seen, and what a reader of all of
-    /// them has.
+    /// them has. The first goes with every row: it fills them.
     pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context, Context) {
-        let bases = self.absent.seen();
-        let mut context = bases.clone();
+        let mut context = self.seen.clone();
         for (key, row) in &self.rows {
             // A row's own context may hold what a peer had seen of other rows when it sent this
             // one: it speaks for this row alone. The one row of a value is all of its key.
@@ -64,6 +67,6 @@ impl Joined {
             row.versions().keys().for_each(|&dot| context.insert(dot));
         }
         self.rows.retain(|_, row| !row.versions().is_empty());
-        (self.rows, bases, context)
+        (self.rows, self.seen, context)
     }
 }

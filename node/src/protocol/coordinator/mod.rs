@@ -288,10 +288,10 @@ impl Coordinator {
                 while let Some(to) = read.poll_transmit() {
                     self.ask_rows(ticket, to, read.request());
                 }
-                let event = read.poll_event();
-                if let Some(Ok(_)) = &event {
+                if read.is_answered() {
                     self.repair(now, read);
                 }
+                let event = read.poll_event();
                 (event.map(Outcome::Read), read.poll_timeout())
             }
             Running::Write(write) => {

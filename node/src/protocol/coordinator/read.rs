@@ -121,11 +121,16 @@ impl Read {
         self.asking.pop_front()
     }
 
-    /// The answer, when enough owners have replied or can no longer.
+    /// Have enough owners replied?
+    pub(super) fn is_answered(&self) -> bool {
+        self.counted() >= self.order.r
+    }
+
+    /// The answer, when enough owners have replied or can no longer. It takes the replies with it.
     pub(super) fn poll_event(&mut self) -> Option<Result<ReadDone, OrderFailed>> {
         let answered = self.counted();
         let required = self.order.r;
-        if answered >= required {
+        if self.is_answered() {
             return Some(Ok(self.joined(answered)));
         }
         let hopeless = self.outstanding.is_empty() && self.asking.is_empty();
@@ -156,9 +161,12 @@ impl Read {
         };
         let mut repairs = Vec::new();
         for (&peer, theirs) in self.replies.iter().filter(|(node, _)| **node != here) {
+            if dots(mine).eq(dots(theirs)) {
+                continue;
+            }
             let mut both = Joined::default();
-            both.add(mine);
-            both.add(theirs);
+            both.add(mine.clone());
+            both.add(theirs.clone());
             let newest = both.rows().values().flat_map(|row| row.versions().values());
             if newest
                 .map(|version| version.hlc.milliseconds())
@@ -168,11 +176,11 @@ impl Read {
             {
                 continue;
             }
-            let shown = dots(both.rows().iter());
-            if dots(mine.rows.iter().map(|keyed| (&keyed.key, &keyed.row))) != shown {
+            let shown = both.rows().iter().flat_map(dots_of);
+            if !dots(mine).eq(shown.clone()) {
                 repairs.push((peer, Stale::Here));
             }
-            if dots(theirs.rows.iter().map(|keyed| (&keyed.key, &keyed.row))) != shown {
+            if !dots(theirs).eq(shown) {
                 repairs.push((peer, Stale::There));
             }
         }
@@ -201,23 +209,21 @@ impl Read {
         u8::try_from(counted.count()).unwrap_or(u8::MAX)
     }
 
-    fn joined(&self, answered: u8) -> ReadDone {
-        let mut joined = Joined::default();
-        self.replies.values().for_each(|reply| joined.add(reply));
+    fn joined(&mut self, answered: u8) -> ReadDone {
         let (reverse, is_listing) = match &self.order.selection {
             Selection::Range(range) => (range.reverse, false),
             Selection::Keys { .. } => (false, true),
             Selection::Key(_) | Selection::Row(_) => (false, false),
         };
-        let until = self
-            .replies
-            .values()
-            .filter_map(|reply| reply.until.clone());
+        let replies = std::mem::take(&mut self.replies);
+        let until = replies.values().filter_map(|reply| reply.until.clone());
         let until = if reverse { until.max() } else { until.min() };
+        let replies = replies.into_values();
         let (mut rows, bases, context) = if is_listing {
-            let rows = union(&self.replies);
-            (rows, Context::default(), Context::default())
+            (union(replies), Context::default(), Context::default())
         } else {
+            let mut joined = Joined::default();
+            replies.for_each(|reply| joined.add(reply));
             joined.finish()
         };
         if let Some(until) = &until {
@@ -239,14 +245,20 @@ impl Read {
 
 /// The rows that any replica shows. A listing has but one row of each key, and not the same one
 /// from every replica, so rows that are missing say nothing.
-fn union(replies: &BTreeMap<NodeId, RowsRead>) -> BTreeMap<RowKey, Row> {
-    let rows = replies.values().flat_map(|reply| &reply.rows);
-    rows.map(|keyed| (keyed.key.clone(), keyed.row.clone()))
-        .collect()
+fn union(replies: impl Iterator<Item = RowsRead>) -> BTreeMap<RowKey, Row> {
+    let rows = replies.flat_map(|reply| reply.rows);
+    rows.map(|keyed| (keyed.key, keyed.row)).collect()
 }
 
-/// Which versions rows show.
-fn dots<'a>(rows: impl Iterator<Item = (&'a RowKey, &'a Row)>) -> BTreeSet<(&'a RowKey, Dot)> {
-    rows.flat_map(|(key, row)| row.versions().keys().map(move |&dot| (key, dot)))
-        .collect()
+/// Which versions a replica shows, in the order of their rows.
+fn dots(reply: &RowsRead) -> impl Iterator<Item = (&RowKey, Dot)> {
+    let rows = reply.rows.iter();
+    rows.flat_map(|keyed| dots_of((&keyed.key, &keyed.row)))
+}
+
+/// Which versions a row shows.
+fn dots_of<'a>(
+    (key, row): (&'a RowKey, &'a Row),
+) -> impl Iterator<Item = (&'a RowKey, Dot)> + Clone {
+    row.versions().keys().map(move |&dot| (key, dot))
 }

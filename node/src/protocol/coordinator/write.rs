@@ -152,7 +152,7 @@ impl Write {
             && let Ok(rows) = rows
         {
             let mut joined = Joined::default();
-            joined.add(&rows);
+            joined.add(rows);
             self.read_back = ReadBack::Done(joined.finish().0);
         }
     }
