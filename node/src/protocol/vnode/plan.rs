@@ -8,6 +8,7 @@
 //! ([`crdt::Applications`]).
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
@@ -17,7 +18,7 @@ use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Effect;
 use crate::protocol::keys::RowKey;
-use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
 use crdt::codec::DecodeError;
 use crdt::dots::DotSet;
 use crdt::kinds::counter::Share;
@@ -31,6 +32,8 @@ use starling::wire::Siblings;
 pub(super) struct Plan {
     pub(super) target: usize,
     pub(super) row: RowKey,
+    /// The row as it is here before the write.
+    pub(super) before: Row,
     pub(super) body: Body,
     pub(super) context: Context,
 }
@@ -188,7 +191,7 @@ impl<'a> Planner<'a> {
             claimed.insert_range(self.vnode.actor, 1, last);
             context.join(&Context::of(claimed));
         }
-        self.push(key, Body::Bytes(value.clone()), context);
+        self.push((key, current), Body::Bytes(value.clone()), context);
         Ok(Ok(()))
     }
 
@@ -208,7 +211,8 @@ impl<'a> Planner<'a> {
         if total.and_then(|total| i64::try_from(total).ok()).is_none() {
             return Ok(Err(Rejected::CounterOverflow));
         }
-        self.push(key, Body::Added(share, amount), versions_of(&current));
+        let context = versions_of(&current);
+        self.push((key, current), Body::Added(share, amount), context);
         Ok(Ok(()))
     }
 
@@ -233,16 +237,12 @@ impl<'a> Planner<'a> {
             let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
             let erased = map::erase(key.leaf(), &row);
             let erased = erased.map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
-            match erased {
-                None => {}
-                Some(Edit {
-                    body: Some(reset),
-                    context,
-                }) => self.push(key, Body::Reset(reset), context),
-                Some(Edit {
-                    body: None,
-                    context,
-                }) => self.push(key, Body::None, target.covering(context)),
+            if let Some(Edit { body, context }) = erased {
+                let (body, context) = match body {
+                    Some(reset) => (Body::Reset(reset), context),
+                    None => (Body::None, target.covering(context)),
+                };
+                self.push((key, row), body, context);
             }
         }
         Ok(Ok(()))
@@ -257,7 +257,7 @@ impl<'a> Planner<'a> {
         let row = self.row(&key)?;
         let made = make(&row).map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
         if let Some(Edit { body, context }) = made {
-            self.push(key, body.map_or(Body::None, Body::Bytes), context);
+            self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
         }
         Ok(())
     }
@@ -294,8 +294,9 @@ impl<'a> Planner<'a> {
         Ok(row)
     }
 
-    /// Plans a row; over an earlier plan of the same row it covers what that one covers too.
-    fn push(&mut self, row: RowKey, body: Body, context: Context) {
+    /// Plans a row, given as it is; over an earlier plan of the same row it covers what that one
+    /// covers too.
+    fn push(&mut self, (row, before): (RowKey, Row), body: Body, context: Context) {
         let target = self.target;
         if let Some(&place) = self.places.get(&row) {
             let plan = &mut self.plans[place];
@@ -310,6 +311,7 @@ impl<'a> Planner<'a> {
         self.plans.push(Plan {
             target,
             row,
+            before,
             body,
             context,
         });
@@ -318,14 +320,21 @@ impl<'a> Planner<'a> {
     /// Does the context cover all that the key shows here?
     fn is_current(&self, now_ms: u64, target: &Target) -> Result<bool, SourceError> {
         let (from, to) = target.prefix.field_range(&Path::root());
-        let mut is_current = true;
-        for (key, stored) in self.stage.range(Family::Data, &from, &to, usize::MAX)? {
-            let mut row = decode_row(&key, &stored)?;
-            row.hide_expired(now_ms);
-            let mut shown = row.versions().keys();
-            is_current &= shown.all(|&dot| target.context.contains(dot));
-        }
-        Ok(is_current)
+        let mut found = Ok(true);
+        let mut visit = |key: &[u8], stored: &[u8]| {
+            found = decode_row(key, stored).map(|mut row| {
+                row.hide_expired(now_ms);
+                row.versions()
+                    .keys()
+                    .all(|&dot| target.context.contains(dot))
+            });
+            if found == Ok(true) {
+                return ControlFlow::Continue(());
+            }
+            ControlFlow::Break(())
+        };
+        self.stage.scan(Family::Data, &from, &to, &mut visit)?;
+        found
     }
 
     fn too_many_rows(&self) -> Rejected {

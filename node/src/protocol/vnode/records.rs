@@ -156,29 +156,39 @@ impl Vnode {
 
     /// Enters an event's operation in its record.
     pub(super) fn note(&mut self, event: &Event, stage: &mut Stage<'_>) -> Result<(), SourceError> {
-        let Some(Operation { id, digest, effect }) = event.operation else {
+        let Some(Operation { id, effect, .. }) = event.operation else {
             return Ok(());
+        };
+        // A span comes whole, so its first event has entered it for those that follow.
+        let is_noted = self.noted == Some(span_of(id, event));
+        if is_noted && !matches!(effect, Effect::Increment(_)) {
+            return Ok(());
+        }
+        let record = self.record(id, stage)?;
+        self.note_in(record, event, stage);
+        Ok(())
+    }
+
+    /// As [`Vnode::note`], where it is known that there is no record of the operation.
+    pub(super) fn note_first(&mut self, event: &Event, stage: &mut Stage<'_>) {
+        self.note_in(None, event, stage);
+    }
+
+    fn note_in(&mut self, record: Option<Record>, event: &Event, stage: &mut Stage<'_>) {
+        let Some(Operation { id, digest, effect }) = event.operation else {
+            return;
         };
         if mutants::is_active(Mutant::RecordOutsideBatch) {
             // The bug: the record is not in the batch of the effect, and a crash parts them.
-            return Ok(());
+            return;
         }
-        // A span comes whole, so its first event has entered it for those that follow.
-        let span = (id, Dot::new(event.dot.actor, event.first));
-        if self.noted == Some(span) && !matches!(effect, Effect::Increment(_)) {
-            return Ok(());
-        }
-        self.noted = Some(span);
-        let mut record = match self.record(id, stage)? {
-            Some(record) => record,
-            None => {
-                self.records += 1;
-                Record::new(event, digest)
-            }
-        };
+        self.noted = Some(span_of(id, event));
+        let mut record = record.unwrap_or_else(|| {
+            self.records += 1;
+            Record::new(event, digest)
+        });
         record.enter(event, effect);
         self.put_record(id, &record, stage);
-        Ok(())
     }
 
     /// Takes over records that another owner sent. One that makes no sense to this version is left
@@ -263,6 +273,11 @@ impl Vnode {
         }
         Ok(gone)
     }
+}
+
+/// The span of dots that an event of an operation belongs to.
+fn span_of(id: OpId, event: &Event) -> (OpId, Dot) {
+    (id, Dot::new(event.dot.actor, event.first))
 }
 
 /// The operation in a record's key.

@@ -31,30 +31,40 @@ impl Vnode {
         if !limits.room.takes_writes() {
             return Ok(Err(Rejected::DiskFull));
         }
-        match self.earlier_dots(command, stage)? {
-            Ok(dots) if dots.is_empty() && limits.room.takes(command.grows()) => {}
-            Ok(dots) if dots.is_empty() => return Ok(Err(Rejected::DiskFull)),
-            Ok(dots) => return self.repeat(command, &dots, limits, stage).map(Ok),
+        let is_recorded = match self.earlier(command, stage)? {
+            Ok(earlier) if !earlier.dots.is_empty() => {
+                return self.repeat(command, &earlier.dots, limits, stage).map(Ok);
+            }
+            Ok(_) if !limits.room.takes(command.grows()) => return Ok(Err(Rejected::DiskFull)),
+            Ok(earlier) => earlier.is_recorded,
             Err(rejected) => return Ok(Err(rejected)),
-        }
+        };
         if self.records >= limits.records {
             return Ok(Err(Rejected::TooManyRecords {
                 limit: limits.records,
             }));
         }
         match Planner::new(self, limits, stage).plan(hlc.milliseconds(), command)? {
-            Ok(plans) => self.carry_out(hlc, command, plans, stage).map(Ok),
+            Ok(plans) => {
+                let written = self.carry_out(hlc, command, (plans, is_recorded), stage);
+                written.map(Ok)
+            }
             Err(rejected) => Ok(Err(rejected)),
         }
     }
 
-    /// The dots under which this vnode already knows the operation.
-    fn earlier_dots(
+    /// What this vnode already knows of the operation.
+    fn earlier(
         &self,
         command: &Command,
         stage: &Stage<'_>,
-    ) -> Result<Result<Vec<Dot>, Rejected>, SourceError> {
-        if let Some(record) = self.record(command.operation, stage)? {
+    ) -> Result<Result<Earlier, Rejected>, SourceError> {
+        let record = self.record(command.operation, stage)?;
+        let mut earlier = Earlier {
+            dots: Vec::new(),
+            is_recorded: record.is_some(),
+        };
+        if let Some(record) = record {
             if record.digest != command.digest {
                 return Ok(Err(Rejected::OperationReused));
             }
@@ -63,20 +73,20 @@ impl Vnode {
                 .applied
                 .dots()
                 .filter(|&dot| self.clock.contains(dot));
-            let here: Vec<Dot> = here.collect();
-            if !here.is_empty() {
-                return Ok(Ok(here));
+            earlier.dots.extend(here);
+            if !earlier.dots.is_empty() {
+                return Ok(Ok(earlier));
             }
         }
         // Whoever lost its records with its disk still sees whose versions it holds.
-        let mut dots = Vec::new();
         if command.age_ms > 0 {
             for row in command.carrying_rows() {
                 let row = stage.row(&row)?;
-                dots.extend(row.version_of(command.operation).map(|(dot, _)| dot));
+                let dot = row.version_of(command.operation).map(|(dot, _)| dot);
+                earlier.dots.extend(dot);
             }
         }
-        Ok(Ok(dots))
+        Ok(Ok(earlier))
     }
 
     /// Answers a retry: what was entered under `dots` goes out again, and waits for its acks again.
@@ -115,12 +125,13 @@ impl Vnode {
         })
     }
 
-    /// Gives the plans consecutive dots and enters them.
+    /// Gives the plans consecutive dots and enters them, knowing whether there is a record of the
+    /// operation.
     fn carry_out(
         &mut self,
         hlc: Hlc,
         command: &Command,
-        plans: Vec<Plan>,
+        (plans, is_recorded): (Vec<Plan>, bool),
         stage: &mut Stage<'_>,
     ) -> Result<Written, SourceError> {
         let targets = command.targets.iter();
@@ -148,10 +159,13 @@ impl Vnode {
                 context.insert(dot);
             }
             let delta = delta(plan.body, &event, plan.context, command.ttl_ms);
-            self.note(&event, stage)?;
-            let before = stage.row(&event.row)?;
-            self.apply(&event, before.clone(), &delta, stage);
-            answers.push((event.row.clone(), before));
+            if changes.is_empty() && !is_recorded {
+                self.note_first(&event, stage);
+            } else {
+                self.note(&event, stage)?;
+            }
+            self.apply(&event, plan.before.clone(), &delta, stage);
+            answers.push((event.row.clone(), plan.before));
             changes.push(Change { event, delta });
         }
         // Only now: what is made in answer takes further dots of this vnode.
@@ -169,6 +183,14 @@ impl Vnode {
             repeated: false,
         })
     }
+}
+
+/// What a vnode knows of an operation before it enters it.
+struct Earlier {
+    /// Under which dots it was entered and is here.
+    dots: Vec<Dot>,
+    /// There is a record of it.
+    is_recorded: bool,
 }
 
 /// The delta of an event, which ends `ttl_ms` after its stamp.
