@@ -135,9 +135,9 @@ pub mod wire;
 pub use bucket::{
     Adding, Batch, BatchEdits, BatchItem, Batched, Bucket, Bulk, BulkReport, Conflict, Count,
     Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits, Found, Gap,
-    GrowSet, Items, Keys, List, ListEdits, ListItem, Map, MapEdits, MapState, Members, MultiGet,
-    NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan, Set, SetEdits,
-    Sketch, SketchEdits, Value, ValueEdits, Write, Written,
+    GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapState, Members,
+    MultiGet, NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan, Set,
+    SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
 };
 pub use client::{Ask, Client, ClientBuilder, NewBucket, Profile, Tls};
 pub use context::{BadContextToken, Context};

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::answers::{Gap, Items, ListItem, Position, Written};
 use super::edits::insertion;
 use super::write::{Plain, Write};
-use super::{Query, Scan, Target};
+use super::{Length, Query, Scan, Target};
 use crate::error::Error;
 use crate::wire::{Kind, Mutation, Page, Part};
 
@@ -42,6 +42,11 @@ impl List {
     /// Reads the items by pages, in order; ranges are of [positions](Position::as_bytes).
     pub fn scan(&self) -> Scan<ListItem> {
         Scan::of_items(self.target.clone())
+    }
+
+    /// Counts the items, without reading them: see [`Length`].
+    pub fn len(&self) -> Length {
+        Length::new(self.target.clone(), Kind::List)
     }
 
     /// Puts items into a gap, in this order.

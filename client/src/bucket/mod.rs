@@ -6,6 +6,7 @@ mod bulk;
 mod edits;
 mod keys;
 mod kinds;
+mod length;
 mod list;
 mod many;
 mod map;
@@ -41,6 +42,7 @@ pub use edits::{
 };
 pub use keys::Keys;
 pub use kinds::{Counter, Extreme, Flag, Register, Sketch, Value};
+pub use length::Length;
 pub use list::List;
 pub use many::MultiGet;
 pub use map::{Map, MapEdits};

@@ -92,7 +92,7 @@ impl<T: 'static> IntoFuture for Query<T> {
             match &part {
                 Part::Whole => {}
                 Part::Element(element) => wire::check_element(element)?,
-                Part::Page(page) => page.check()?,
+                Part::Page(page) | Part::Count(page) => page.check()?,
             }
             let request = Request::Read(ReadRequest {
                 bucket: target.bucket.clone(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::answers::{Answer, Members};
 use super::write::{Adding, Elements, Plain, Write, buffer, buffers};
-use super::{Query, Scan, Target};
+use super::{Length, Query, Scan, Target};
 use crate::wire::{Kind, Mutation, Part};
 
 /// A set of byte strings. An element that is added and removed at the same time stays, or goes if
@@ -67,6 +67,11 @@ impl Set {
         Scan::of_elements(self.target.clone(), self.kind)
     }
 
+    /// Counts the elements, without reading them: see [`Length`].
+    pub fn len(&self) -> Length {
+        Length::new(self.target.clone(), self.kind)
+    }
+
     /// Reads whether an element is in the set, without reading the others.
     pub fn contains(&self, element: impl Into<Bytes>) -> Query<bool> {
         let part = Part::Element(buffer(element));
@@ -105,6 +110,11 @@ impl GrowSet {
     /// Reads the elements by pages, in byte order.
     pub fn scan(&self) -> Scan<Bytes> {
         self.set.scan()
+    }
+
+    /// Counts the elements, without reading them: see [`Length`].
+    pub fn len(&self) -> Length {
+        self.set.len()
     }
 
     /// Reads whether an element is in the set, without reading the others.

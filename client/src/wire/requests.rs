@@ -86,6 +86,8 @@ pub enum Part {
     Element(ByteBuf),
     /// A page of a set's elements or a list's items.
     Page(Page),
+    /// How many a page of a set's elements or a list's items has, without them.
+    Count(Page),
 }
 
 /// A stretch of something ordered.

@@ -52,7 +52,8 @@ pub enum State {
     Set(Vec<ByteBuf>),
     /// What the register was assigned last.
     Register(Option<ByteBuf>),
-    /// A maximum or minimum; none if nothing was offered.
+    /// A maximum or minimum, none if nothing was offered; or to [`Part::Count`](super::Part::Count)
+    /// how many there are.
     Number(Option<i64>),
     /// Is the flag on?
     Flag(bool),

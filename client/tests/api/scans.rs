@@ -63,11 +63,13 @@ fn cluster() -> Fake {
     Fake::start(3, |_, request| match request {
         Request::Scan(scan) => scanned(&scan.page),
         Request::Read(asked) => {
-            let Part::Page(wanted) = &asked.part else {
+            let (Part::Page(wanted) | Part::Count(wanted)) = &asked.part else {
                 return Action::Silence;
             };
             let (found, next) = cut(&sorts(), wanted);
-            let state = if asked.kind == starling::Kind::List {
+            let state = if let Part::Count(_) = &asked.part {
+                State::Number(i64::try_from(found.len()).ok())
+            } else if asked.kind == starling::Kind::List {
                 let items = found.into_iter().map(|position| Item {
                     item: ByteBuf::from(b"item"),
                     position,
@@ -101,6 +103,18 @@ async fn a_scan_gives_everything_once_and_in_order_whatever_the_page() {
             texts(orders.scan("c-7").page_size(size).reverse()).await,
             reversed
         );
+    }
+}
+
+#[tokio::test]
+async fn sets_and_lists_are_counted_by_pages_without_what_is_in_them() {
+    let fake = cluster();
+    let client = fake.client().await;
+    for size in [1, 7, 20, 60, 10_000] {
+        let set = client.bucket("sets").set("s").len().page_size(size);
+        assert_eq!(set.await.unwrap(), 60);
+        let list = client.bucket("lists").list("l").len().page_size(size);
+        assert_eq!(list.await.unwrap(), 60);
     }
 }
 

@@ -91,7 +91,7 @@ impl Desk {
         let scope = match &read.part {
             Part::Element(element) => Some(place.scope(&read.key, &path, Some(element))),
             Part::Whole => Some(place.scope(&read.key, &path, None)),
-            Part::Page(_) => None,
+            Part::Page(_) | Part::Count(_) => None,
         };
         let order = ReadOrder {
             vnode: place.vnode,
@@ -109,6 +109,7 @@ impl Desk {
             kind: read.kind,
             siblings: place.record.siblings,
             depth: path.names().len(),
+            counts: matches!(read.part, Part::Count(_)),
             now_ms: now.wall_ms,
         };
         Ok(Accepted::Order {
@@ -139,6 +140,7 @@ impl Desk {
             kind: scan.kind,
             siblings: place.record.siblings,
             depth: 0,
+            counts: false,
             now_ms: now.wall_ms,
         };
         let scanned = Scanned {

@@ -61,6 +61,7 @@ impl Desk {
             kind: place.record.kind,
             siblings: place.record.siblings,
             depth: 0,
+            counts: false,
             now_ms: now.wall_ms,
         };
         let whole = Field {

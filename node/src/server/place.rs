@@ -150,14 +150,17 @@ impl Field<'_> {
                     .map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Row(key.row_at(self.path, leaf, element)))
             }
-            (Part::Page(page), Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
+            (
+                Part::Page(page) | Part::Count(page),
+                Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List,
+            ) => {
                 page.check().map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Range(self.page(key, leaf, page)))
             }
             (Part::Element(_), _) => Err(failure::bad_request(
                 &"only a set has elements; nothing was read",
             )),
-            (Part::Page(_), _) => Err(failure::bad_request(
+            (Part::Page(_) | Part::Count(_), _) => Err(failure::bad_request(
                 &"only sets and lists are read by pages; nothing was read",
             )),
         }

@@ -1,5 +1,6 @@
 //! A key's state by kind, from its joined rows.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_bytes::ByteBuf;
@@ -24,12 +25,17 @@ pub(super) struct Shown {
     pub(super) siblings: Siblings,
     /// How many steps lead to the field.
     pub(super) depth: usize,
+    /// Only how many elements or items there are.
+    pub(super) counts: bool,
     /// Milliseconds since the Unix epoch when the request came: what was over then is hidden.
     pub(super) now_ms: u64,
 }
 
 /// Rows by their keys, in order.
-type Rows<'a> = Vec<(&'a RowKey, Row)>;
+type Rows<'a> = Vec<Shows<'a>>;
+
+/// A row with its key, as far as it is not over.
+type Shows<'a> = (&'a RowKey, Cow<'a, Row>);
 
 /// What a client sees of a key or field. Rows of another kind, which only a displaced bucket leaves
 /// behind, are not shown.
@@ -37,24 +43,45 @@ type Rows<'a> = Vec<(&'a RowKey, Row)>;
 /// # Errors
 /// When a counter's value leaves 64 bits, or a stored body is damaged.
 pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State, Failure> {
+    let is_over = |row: &Row| {
+        let mut versions = row.versions().values();
+        versions.any(|version| version.is_expired(shown.now_ms))
+    };
     let visible = rows.iter().map(|(key, row)| {
-        let mut row = row.clone();
-        row.hide_expired(shown.now_ms);
+        let mut row = Cow::Borrowed(row);
+        if is_over(&row) {
+            row.to_mut().hide_expired(shown.now_ms);
+        }
         (key, row)
     });
     let visible: Rows<'_> = visible
         .filter(|(_, row)| !row.versions().is_empty())
         .collect();
-    if shown.kind == Kind::Map {
+    if shown.counts {
+        Ok(State::Number(Some(count(shown.kind, &visible))))
+    } else if shown.kind == Kind::Map {
         fields(shown, &visible).map(State::Map)
     } else {
         of_leaf(shown, &visible)
     }
 }
 
+/// How many elements or items the rows of a set or a list show.
+fn count(kind: Kind, rows: &[Shows<'_>]) -> i64 {
+    let leaf = leaf(kind);
+    let is_in = |row: &Row| match kind {
+        Kind::RemoveSet => remove_wins::contains(row),
+        Kind::List => list::item(row).is_some(),
+        _ => set::contains(row),
+    };
+    let present = rows.iter();
+    let present = present.filter(|(key, row)| key.leaf() == leaf && is_in(row));
+    i64::try_from(present.count()).unwrap_or(i64::MAX)
+}
+
 /// The fields of a map, as many steps down as `shown` says, in byte order of their names, then by
 /// kind.
-fn fields(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<Vec<Field>, Failure> {
+fn fields(shown: Shown, rows: &[Shows<'_>]) -> Result<Vec<Field>, Failure> {
     let mut groups: BTreeMap<(Vec<u8>, Kind), Rows<'_>> = BTreeMap::new();
     for (key, row) in rows {
         let path = key.path();
@@ -95,7 +122,7 @@ fn fields(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<Vec<Field>, Failure> 
 
 /// Does a field hold anything? A counter that was removed leaves shares behind, which say that all
 /// of it was reset.
-fn is_there(state: &State, rows: &[(&RowKey, Row)]) -> Result<bool, Failure> {
+fn is_there(state: &State, rows: &[Shows<'_>]) -> Result<bool, Failure> {
     let State::Counter(_) = state else {
         return Ok(is_something(state));
     };
@@ -120,10 +147,10 @@ pub(super) fn is_something(state: &State) -> bool {
     }
 }
 
-fn of_leaf(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<State, Failure> {
+fn of_leaf(shown: Shown, rows: &[Shows<'_>]) -> Result<State, Failure> {
     let leaf = leaf(shown.kind);
     let rows = || rows.iter().filter(move |(key, _)| key.leaf() == leaf);
-    let single = || rows().map(|(_, row)| row).next();
+    let single = || rows().map(|(_, row)| &**row).next();
     let elements = |is_in: fn(&Row) -> bool| {
         let present = rows().filter(|(_, row)| is_in(row));
         State::Set(present.map(|(key, _)| ByteBuf::from(key.part())).collect())
@@ -138,7 +165,7 @@ fn of_leaf(shown: Shown, rows: &[(&RowKey, Row)]) -> Result<State, Failure> {
             State::Value(siblings.map(|one| ByteBuf::from(one.value)).collect())
         }
         Kind::Counter => {
-            let value = counter::value(rows().map(|(_, row)| row)).map_err(damaged)?;
+            let value = counter::value(rows().map(|(_, row)| &**row)).map_err(damaged)?;
             let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
             State::Counter(value)
         }

@@ -48,6 +48,10 @@ impl Position {
         &self.0
     }
 
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        self.0.clone()
+    }
+
     pub(crate) fn to_wire(&self) -> ByteBuf {
         ByteBuf::from(self.0.to_vec())
     }

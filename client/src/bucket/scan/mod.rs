@@ -18,6 +18,7 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
 use super::Target;
@@ -53,7 +54,7 @@ pub struct Scan<T> {
     timeout: Option<Duration>,
     resume: Option<String>,
     /// What was read and not given yet, each with what orders it.
-    buffer: VecDeque<(ByteBuf, T)>,
+    buffer: VecDeque<(Bytes, T)>,
     /// Where to go on after what was given.
     here: Place,
     /// Where to go on after what was read.
@@ -76,14 +77,14 @@ type Ask = Box<dyn Fn(Page, Option<u8>) -> Request + Send + Sync>;
 /// Takes the answer apart.
 type Open<T> = Box<dyn Fn(NodeId, Response) -> Result<Opened<T>, Error> + Send + Sync>;
 /// What a page holds, each with what orders it, and where to go on.
-type Opened<T> = (Vec<(ByteBuf, T)>, Option<ByteBuf>);
+type Opened<T> = (Vec<(Bytes, T)>, Option<ByteBuf>);
 
 /// A place in a scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Beginning,
     /// Behind what this orders.
-    Behind(ByteBuf),
+    Behind(Bytes),
     /// Where a node said.
     At(ByteBuf),
     End,
@@ -225,7 +226,7 @@ impl<T> Scan<T> {
         let mut page = self.page.clone();
         match &self.here {
             Place::At(cursor) => page.cursor = Some(cursor.clone()),
-            Place::Behind(last) if page.reverse => page.to = Some(last.clone()),
+            Place::Behind(last) if page.reverse => page.to = Some(ByteBuf::from(&last[..])),
             Place::Behind(last) => page.from = Some(ByteBuf::from([&last[..], &[0]].concat())),
             Place::Beginning | Place::End => {}
         }
@@ -256,11 +257,10 @@ impl<T> Scan<T> {
         if u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]) != self.binding() {
             return Err(bad(FOREIGN_CURSOR));
         }
-        let rest = ByteBuf::from(rest);
         self.here = match tag {
             BEGINNING => Place::Beginning,
-            BEHIND => Place::Behind(rest),
-            AT => Place::At(rest),
+            BEHIND => Place::Behind(Bytes::copy_from_slice(rest)),
+            AT => Place::At(ByteBuf::from(rest)),
             _ => return Err(bad(BAD_CURSOR)),
         };
         self.resume = None;

@@ -7,7 +7,7 @@ use crate::bucket::Target;
 use crate::bucket::answers::{Answer, ListItem, owned};
 use crate::error::Error;
 use crate::wire::{
-    Kind, Outcome, Part, ReadRequest, ReadResponse, Request, Response, ScanRequest, State,
+    Kind, Outcome, Page, Part, ReadRequest, ReadResponse, Request, Response, ScanRequest, State,
 };
 
 impl<T: 'static> Scan<Entry<T>> {
@@ -38,6 +38,7 @@ impl<T: 'static> Scan<Entry<T>> {
                 let mut target = of.clone();
                 target.key.sort = scanned.sort.clone();
                 let key = target.key.clone();
+                let sort = owned(scanned.sort);
                 let response = ReadResponse {
                     state: scanned.state,
                     context: scanned.context,
@@ -49,7 +50,7 @@ impl<T: 'static> Scan<Entry<T>> {
                     node,
                     response,
                 })?;
-                entries.push((scanned.sort, Entry { key, read }));
+                entries.push((sort, Entry { key, read }));
             }
             Ok((entries, response.next))
         });
@@ -60,15 +61,15 @@ impl<T: 'static> Scan<Entry<T>> {
 impl Scan<Bytes> {
     /// A scan of the elements of a set.
     pub(in crate::bucket) fn of_elements(target: Target, kind: Kind) -> Self {
-        let ask = ask_part(&target, kind);
+        let ask = ask_part(&target, kind, Part::Page);
         let open: Open<Bytes> = Box::new(|node, response| match response {
             Response::Read(ReadResponse {
                 state: State::Set(elements),
                 next,
                 ..
             }) => {
-                let elements = elements.into_iter();
-                let items = elements.map(|element| (element.clone(), owned(element)));
+                let elements = elements.into_iter().map(owned);
+                let items = elements.map(|element| (element.clone(), element));
                 Ok((items.collect(), next))
             }
             _ => Err(Error::unexpected(node, Outcome::NotApplied)),
@@ -80,15 +81,15 @@ impl Scan<Bytes> {
 impl Scan<ListItem> {
     /// A scan of the items of a list.
     pub(in crate::bucket) fn of_items(target: Target) -> Self {
-        let ask = ask_part(&target, Kind::List);
+        let ask = ask_part(&target, Kind::List, Part::Page);
         let open: Open<ListItem> = Box::new(|node, response| match response {
             Response::Read(ReadResponse {
                 state: State::List(items),
                 next,
                 ..
             }) => {
-                let items = items.into_iter();
-                let items = items.map(|item| (item.position.clone(), ListItem::new(item)));
+                let items = items.into_iter().map(ListItem::new);
+                let items = items.map(|item| (item.position.to_bytes(), item));
                 Ok((items.collect(), next))
             }
             _ => Err(Error::unexpected(node, Outcome::NotApplied)),
@@ -97,7 +98,23 @@ impl Scan<ListItem> {
     }
 }
 
-fn ask_part(target: &Target, kind: Kind) -> Ask {
+impl Scan<u64> {
+    /// How many elements or items each page has, without them.
+    pub(in crate::bucket) fn of_lengths(target: Target, kind: Kind) -> Self {
+        let ask = ask_part(&target, kind, Part::Count);
+        let open: Open<u64> = Box::new(|node, response| match response {
+            Response::Read(ReadResponse {
+                state: State::Number(Some(count)),
+                next,
+                ..
+            }) if count >= 0 => Ok((vec![(Bytes::new(), count.unsigned_abs())], next)),
+            _ => Err(Error::unexpected(node, Outcome::NotApplied)),
+        });
+        Self::new(target, ask, open)
+    }
+}
+
+fn ask_part(target: &Target, kind: Kind, part: fn(Page) -> Part) -> Ask {
     let (bucket, key, path) = (
         target.bucket.clone(),
         target.key.clone(),
@@ -109,7 +126,7 @@ fn ask_part(target: &Target, kind: Kind) -> Ask {
             key: key.clone(),
             path: path.clone(),
             kind,
-            part: Part::Page(page),
+            part: part(page),
             r,
             local: false,
             timeout_ms: 0,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_bytes::ByteBuf;
 
-use super::{desk, dot, ordered, read, row, write};
+use super::{desk, dot, ordered, read, refused, row, write};
 use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Refusal;
@@ -16,8 +16,8 @@ use crdt::kinds::map::Path;
 use crdt::{Context, Row};
 use ring::{BucketId, NodeId, Token};
 use starling::wire::{
-    self, Failure, FailureKind, Kind, MAX_MESSAGE, Mutation, Outcome as Applied, ReadResponse,
-    Request, Response, State, WriteResponse,
+    self, Failure, FailureKind, Kind, MAX_MESSAGE, Mutation, Outcome as Applied, Page, Part,
+    ReadRequest, ReadResponse, Request, Response, State, WriteResponse,
 };
 
 fn key(leaf: Leaf, part: &[u8]) -> RowKey {
@@ -36,7 +36,11 @@ fn share(node: u64, amount: i64) -> (RowKey, Row) {
 }
 
 fn answer(bucket: &str, kind: Kind, rows: impl IntoIterator<Item = (RowKey, Row)>) -> Response {
-    let (_, shape) = ordered(&desk(), &Request::Read(read(bucket, kind)));
+    answer_to(read(bucket, kind), rows)
+}
+
+fn answer_to(read: ReadRequest, rows: impl IntoIterator<Item = (RowKey, Row)>) -> Response {
+    let (_, shape) = ordered(&desk(), &Request::Read(read));
     let rows: BTreeMap<_, _> = rows.into_iter().collect();
     let done = ReadDone {
         rows,
@@ -76,6 +80,28 @@ fn each_kind_is_shown_as_what_it_is() {
         state(set),
         State::Set(vec![ByteBuf::from(b"a"), ByteBuf::from(b"b")])
     );
+}
+
+#[test]
+fn a_count_is_of_what_a_page_would_show() {
+    let element = |name: &[u8]| (key(Leaf::Element, name), row(dot(1, 1), ""));
+    let gone = (key(Leaf::Element, b"gone"), Row::default());
+    let stray = (key(Leaf::Value, b""), row(dot(3, 1), "stray"));
+    let counting = |page| ReadRequest {
+        part: Part::Count(page),
+        ..read("sets", Kind::Set)
+    };
+    let page = Page {
+        limit: 10,
+        ..Page::default()
+    };
+    let rows = [element(b"a"), element(b"b"), gone, stray];
+    assert_eq!(
+        state(answer_to(counting(page), rows)),
+        State::Number(Some(2))
+    );
+    let none = refused(&desk(), &Request::Read(counting(Page::default())));
+    assert_eq!(none.kind, FailureKind::BadRequest);
 }
 
 #[test]
