@@ -205,6 +205,7 @@ mod tests {
             "init -c a.toml --member name=n1,id=00000000000000ff,addr=127.0.0.1:7401,zone=a",
             "import a.csv --bucket b --key-template {a}:{b} --value-field c --kind value",
             "bench --workload put --value-size 1KiB --keys 10 --concurrency 1 --pids 1,2",
+            "bench --workload members --elements 1000 --page-size 500 -r 1",
             "demo --nodes 3 --no-shell --job none",
             "cert client shop --admin --directory certs",
             "server -c a.toml --exit-with-parent",

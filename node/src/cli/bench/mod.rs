@@ -2,15 +2,19 @@
 //!
 //! A closed loop: so many workers, each with one operation under way, so latencies are those of a
 //! cluster that is kept busy and not those at a chosen rate. Every worker has keys of its own, and
-//! a put carries the context of the put before it, so no siblings arise. Processor time is what
+//! a put carries the context of the put before it, so no siblings arise; sets, maps and partition
+//! keys are filled first and used by all. Processor time is what
 //! the kernel accounts to the processes: nodes and client are told apart, and nobody is asked to
 //! measure himself.
 //!
-//! Files: `work` the workers · `cpu` processes and their accounts · `report` the result.
+//! Files: `workload` which operations there are · `act` the operations · `work` the workers ·
+//! `cpu` processes and their accounts · `report` the result.
 
+mod act;
 mod cpu;
 mod report;
 mod work;
+mod workload;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +22,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bytesize::ByteSize;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinSet;
 
@@ -30,6 +34,7 @@ use cpu::Accounts;
 use report::Report;
 use starling::{Client, Kind};
 use work::{Contexts, Job, Tally};
+use workload::Workload;
 
 /// What to measure.
 #[derive(Debug, Clone, Args)]
@@ -51,14 +56,24 @@ pub(crate) struct BenchOptions {
     /// Bytes of a value.
     #[arg(long, default_value = "100B", value_name = "SIZE")]
     value_size: ByteSize,
-    /// How many keys.
-    #[arg(long, default_value_t = 100_000, value_name = "COUNT",
+    /// How many keys: 100,000 if not given, and 1 where keys have --elements.
+    #[arg(long, value_name = "COUNT",
           value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
-    keys: u64,
-    /// Operations under way at one time.
-    #[arg(long, default_value_t = 64, value_name = "COUNT",
+    keys: Option<u64>,
+    /// How many elements, fields or sort keys each set, map or partition key has, which are written
+    /// first.
+    #[arg(long, value_name = "COUNT",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    elements: Option<u64>,
+    /// In `scan`, `members` and `length`: how many elements to ask for at a time.
+    #[arg(long, default_value_t = 1_000, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    page_size: u32,
+    /// Operations under way at one time: 64 if not given, and 1 in `members` and
+    /// `length`.
+    #[arg(long, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=8192))]
-    concurrency: u16,
+    concurrency: Option<u16>,
     /// How many replicas must answer a read.
     #[arg(short, long, value_name = "COUNT")]
     r: Option<u8>,
@@ -85,19 +100,20 @@ pub(crate) struct BenchOptions {
     pids: Vec<u32>,
 }
 
-/// Which operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Workload {
-    /// Writes of values.
-    Put,
-    /// Reads of values.
-    Get,
-    /// Both.
-    Mixed,
-    /// Increments.
-    Counter,
-    /// Additions of one of 1,000 elements.
-    Set,
+impl BenchOptions {
+    fn keys(&self) -> u64 {
+        let elements = self.workload.elements(self.elements);
+        let usual = if elements.is_filled { 1 } else { KEYS };
+        self.keys.unwrap_or(usual)
+    }
+
+    fn concurrency(&self) -> u16 {
+        let usual = match self.workload {
+            Workload::Members | Workload::Length => 1,
+            _ => CONCURRENCY,
+        };
+        self.concurrency.unwrap_or(usual)
+    }
 }
 
 /// Measures and reports.
@@ -117,9 +133,9 @@ pub(crate) async fn run(
     }
     make.await?;
     let accounts = Accounts::open(&options.pids, client);
-    let mut contexts = vec![Contexts::new(); usize::from(options.concurrency)];
-    if !options.no_load && options.workload.reads() {
-        load(client, &options, &bucket, &mut contexts, output).await?;
+    let mut contexts = vec![Contexts::new(); usize::from(options.concurrency())];
+    if !options.no_load {
+        prepare(client, &options, &bucket, &mut contexts, output).await?;
     }
     let job = Arc::new(Job::new(&options, bucket.clone()));
     let before = accounts.read();
@@ -136,8 +152,9 @@ pub(crate) async fn run(
     })
 }
 
-/// Writes every key once, so that gets find something and puts have something to replace.
-async fn load(
+/// Writes every key once, so that gets find something and puts have something to replace; or all
+/// parts of every key.
+async fn prepare(
     client: &Client,
     options: &BenchOptions,
     bucket: &str,
@@ -145,13 +162,26 @@ async fn load(
     output: Output,
 ) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
-    let job = Arc::new(Job::loading(options, bucket.to_owned()));
-    let tally = measure(client, &job, contexts).await?;
+    let (tally, count, what) = if options.workload.loads_keys() {
+        let job = Arc::new(Job::loading(options, bucket.to_owned()));
+        let tally = measure(client, &job, contexts).await?;
+        let count = tally.operations();
+        (tally, count, "keys")
+    } else if options.workload.elements(options.elements).is_filled {
+        let job = Arc::new(Job::filling(options, bucket.to_owned()));
+        // Large writes: a few at a time keep the cluster busy.
+        let mut none = vec![Contexts::new(); FILLERS];
+        let tally = measure(client, &job, &mut none).await?;
+        let count = tally.elements;
+        (tally, count, "elements")
+    } else {
+        return Ok(());
+    };
     let seconds = super::text::seconds(watch.elapsed());
-    let count = super::text::grouped(tally.operations());
-    output.note(format_args!("loaded {count} keys in {seconds}"));
+    let count = super::text::grouped(count);
+    output.note(format_args!("loaded {count} {what} in {seconds}"));
     match tally.errors.first_key_value() {
-        Some((message, _)) => anyhow::bail!("the keys could not be loaded: {message}"),
+        Some((message, _)) => anyhow::bail!("the {what} could not be loaded: {message}"),
         None => Ok(()),
     }
 }
@@ -194,7 +224,11 @@ async fn measure(
 fn progress_bar(job: &Job) -> ProgressBar {
     let target = ProgressDrawTarget::stderr();
     let bar = ProgressBar::with_draw_target(job.count(), target);
-    let style = ProgressStyle::with_template("{elapsed} {human_pos} operations, {per_sec}");
+    let template = match job.count() {
+        Some(_) => "{elapsed} {wide_bar} {human_pos} of {human_len}, {per_sec}",
+        None => "{elapsed} {human_pos} operations, {per_sec}",
+    };
+    let style = ProgressStyle::with_template(template);
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
@@ -202,26 +236,7 @@ fn default_bucket(kind: Kind) -> String {
     format!("bench-{kind}")
 }
 
-impl Workload {
-    fn kind(self) -> Kind {
-        match self {
-            Self::Put | Self::Get | Self::Mixed => Kind::Value,
-            Self::Counter => Kind::Counter,
-            Self::Set => Kind::Set,
-        }
-    }
-
-    fn reads(self) -> bool {
-        matches!(self, Self::Get | Self::Mixed)
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Put => "put",
-            Self::Get => "get",
-            Self::Mixed => "mixed",
-            Self::Counter => "counter",
-            Self::Set => "set",
-        }
-    }
-}
+const KEYS: u64 = 100_000;
+const CONCURRENCY: u16 = 64;
+/// Large writes under way before the beginning.
+const FILLERS: usize = 8;

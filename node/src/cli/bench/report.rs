@@ -40,35 +40,62 @@ impl<'a> Report<'a> {
             output.json(&self.to_json())?;
             return Ok(());
         }
-        let BenchOptions {
-            workload,
-            keys,
-            value_size,
-            concurrency,
-            ..
-        } = self.options;
+        let options = self.options;
         output.line(format_args!(
-            "{}   {} operations in {}   {} keys, {value_size} values, concurrency {concurrency}",
-            workload.name(),
+            "{}   {} operations in {}   {} keys{}, {} values, concurrency {}",
+            options.workload.name(),
             grouped(self.tally.operations()),
             seconds(self.elapsed),
-            grouped(*keys)
+            grouped(options.keys()),
+            self.parts(),
+            options.value_size,
+            options.concurrency()
         ))?;
+        let verbs = options.workload.verbs();
         let mut rows = Vec::new();
         for (name, latencies) in [
-            ("get", &self.tally.reads),
-            (self.write_name(), &self.tally.writes),
+            (verbs.read, &self.tally.reads),
+            (verbs.write, &self.tally.writes),
         ] {
             if !latencies.is_empty() {
                 rows.push(self.row(name, latencies));
             }
         }
         output.table(&["", "a second", "p50", "p95", "p99", "p99.9", "max"], rows)?;
+        self.print_elements(output)?;
         self.print_processor(output)?;
         for (message, count) in &self.tally.errors {
             let error = format_args!("{count} operations failed: {message}").to_string();
             output.note(output.paint(Paint::Bad, error));
         }
+        Ok(())
+    }
+
+    /// How many parts the keys have, if they have any.
+    fn parts(&self) -> String {
+        match self.options.workload.elements(self.options.elements).names {
+            0 => String::new(),
+            names => format!(" of {} elements", grouped(names)),
+        }
+    }
+
+    fn print_elements(&self, output: Output) -> anyhow::Result<()> {
+        if self.tally.elements == 0 {
+            return Ok(());
+        }
+        let micros = |used: Option<Duration>| {
+            self.per_thousand_elements(used)
+                .map_or_else(|| "unknown".to_owned(), |micros| format!("{micros:.0}"))
+        };
+        output.line(format_args!(
+            "elements {}   a second {}   CPU-µs per 1,000 elements   nodes {}   client {}   \
+             together {}",
+            grouped(self.tally.elements),
+            self.rate(self.tally.elements),
+            micros(self.used.nodes),
+            micros(self.used.client),
+            micros(self.together())
+        ))?;
         Ok(())
     }
 
@@ -120,10 +147,12 @@ impl<'a> Report<'a> {
 
     /// Microseconds of processor time for each operation that succeeded.
     fn per_operation(&self, used: Option<Duration>) -> Option<f64> {
-        let operations = u32::try_from(self.tally.operations())
-            .ok()
-            .filter(|count| *count > 0)?;
-        Some(used?.as_secs_f64() * 1e6 / f64::from(operations))
+        micros_per(used, self.tally.operations())
+    }
+
+    /// Microseconds of processor time for a thousand elements that were read.
+    fn per_thousand_elements(&self, used: Option<Duration>) -> Option<f64> {
+        micros_per(used, self.tally.elements).map(|micros| micros * 1000.0)
     }
 
     fn to_json(&self) -> Value {
@@ -140,9 +169,10 @@ impl<'a> Report<'a> {
         json!({
             "v": 1,
             "workload": self.options.workload.name(),
-            "keys": self.options.keys,
+            "keys": self.options.keys(),
+            "elements": self.options.workload.elements(self.options.elements).names,
             "value_size": self.options.value_size.as_u64(),
-            "concurrency": self.options.concurrency,
+            "concurrency": self.options.concurrency(),
             "r": self.options.r,
             "w": self.options.w,
             "seconds": self.elapsed.as_secs_f64(),
@@ -155,17 +185,20 @@ impl<'a> Report<'a> {
                 "client": self.per_operation(self.used.client),
                 "together": self.per_operation(self.together()),
             },
+            "elements_read": self.tally.elements,
+            "cpu_us_per_thousand_elements": {
+                "nodes": self.per_thousand_elements(self.used.nodes),
+                "client": self.per_thousand_elements(self.used.client),
+                "together": self.per_thousand_elements(self.together()),
+            },
             "nodes_memory_bytes": self.used.nodes_memory,
         })
     }
+}
 
-    fn write_name(&self) -> &'static str {
-        match self.options.workload {
-            super::Workload::Counter => "incr",
-            super::Workload::Set => "sadd",
-            super::Workload::Put | super::Workload::Get | super::Workload::Mixed => "put",
-        }
-    }
+fn micros_per(used: Option<Duration>, count: u64) -> Option<f64> {
+    let count = u32::try_from(count).ok().filter(|count| *count > 0)?;
+    Some(used?.as_secs_f64() * 1e6 / f64::from(count))
 }
 
 fn latency(micros: u64) -> String {

@@ -1,4 +1,7 @@
-//! The workers: each has its own keys, one operation under way, and its own histogram.
+//! The workers: each has one operation under way, and its own histogram.
+//!
+//! Keys that hold one thing are divided among them, so that no two write the same one. Keys with
+//! parts are everybody's: what is measured is that many write into one of them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,28 +12,34 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use hdrhistogram::Histogram;
 
-use super::{BenchOptions, Workload};
+use super::BenchOptions;
+use super::act::{Actor, Done, PARTS_AT_ONCE};
+use super::workload::{Elements, Workload};
 use crate::cli::clock::Stopwatch;
 use starling::{Bucket, Client, Context, Durability, Error};
 
 /// What all workers share.
 #[derive(Debug)]
 pub(super) struct Job {
-    workload: Workload,
+    pub(super) workload: Workload,
+    /// The parts of each key.
+    pub(super) elements: Elements,
+    /// How many elements a page has.
+    pub(super) page: u32,
+    pub(super) value: Bytes,
+    pub(super) r: Option<u8>,
+    pub(super) w: Option<u8>,
+    pub(super) durability: Option<Durability>,
     bucket: String,
     prefix: String,
     keys: u64,
     reads: u8,
-    value: Bytes,
-    r: Option<u8>,
-    w: Option<u8>,
-    durability: Option<Durability>,
     until: Until,
     watch: Stopwatch,
     stopped: AtomicBool,
     /// Operations begun, for `Until::Count`.
     begun: AtomicU64,
-    /// Operations ended, for the eye.
+    /// Operations ended, or elements filled in, for the eye.
     pub(super) done: AtomicU64,
 }
 
@@ -41,6 +50,8 @@ enum Until {
     Count(u64),
     /// Each key was written once.
     Loaded,
+    /// All parts of each key were written.
+    Filled,
 }
 
 /// What came of the operations.
@@ -52,6 +63,8 @@ pub(super) struct Tally {
     pub(super) writes: Histogram<u64>,
     /// Messages of failed operations, with how often they came; at most [`MAX_MESSAGES`].
     pub(super) errors: BTreeMap<String, u64>,
+    /// How many elements were read.
+    pub(super) elements: u64,
 }
 
 /// What a worker leaves: the tally, and the contexts for the worker that goes on with its keys.
@@ -86,23 +99,30 @@ impl Job {
         Self::with(options, bucket, Workload::Put, Until::Loaded)
     }
 
+    /// The parts of every key are written.
+    pub(super) fn filling(options: &BenchOptions, bucket: String) -> Self {
+        Self::with(options, bucket, options.workload, Until::Filled)
+    }
+
     fn with(options: &BenchOptions, bucket: String, workload: Workload, until: Until) -> Self {
         let size = usize::try_from(options.value_size.as_u64()).unwrap_or(usize::MAX);
         let mut random = fastrand::Rng::with_seed(1);
         let value = std::iter::repeat_with(|| random.alphanumeric()).take(size.min(MAX_VALUE));
         Self {
             workload,
+            elements: workload.elements(options.elements),
+            page: options.page_size,
+            value: value.collect::<String>().into(),
+            r: options.r,
+            w: options.w,
+            durability: options.durability.map(Into::into),
             bucket,
             prefix: options
                 .prefix
                 .clone()
                 .unwrap_or_else(|| random_prefix().to_owned()),
-            keys: options.keys,
+            keys: options.keys(),
             reads: options.reads,
-            value: value.collect::<String>().into(),
-            r: options.r,
-            w: options.w,
-            durability: options.durability.map(Into::into),
             until,
             watch: Stopwatch::start(),
             stopped: AtomicBool::new(false),
@@ -111,12 +131,13 @@ impl Job {
         }
     }
 
-    /// How many operations there will be, if that is known.
+    /// How much there will be to do, if that is known.
     pub(super) fn count(&self) -> Option<u64> {
         match self.until {
             Until::Elapsed(_) => None,
             Until::Count(count) => Some(count),
             Until::Loaded => Some(self.keys),
+            Until::Filled => Some(self.keys.saturating_mul(self.elements.names)),
         }
     }
 
@@ -132,9 +153,17 @@ impl Job {
         (first, step): (u64, u64),
         mut contexts: Contexts,
     ) -> anyhow::Result<Left> {
-        let own_keys = self.keys.saturating_sub(first).div_ceil(step);
-        let slots = usize::try_from(own_keys).context("too many keys")?;
-        contexts.resize(slots, None);
+        let seed = first;
+        let (all, (first, step)) = match self.until {
+            Until::Filled => (self.keys * self.pieces(), (first, step)),
+            _ if self.workload.shares_keys() => (self.keys, (0, 1)),
+            Until::Elapsed(_) | Until::Count(_) | Until::Loaded => (self.keys, (first, step)),
+        };
+        let own_keys = all.saturating_sub(first).div_ceil(step);
+        if !self.workload.shares_keys() {
+            let slots = usize::try_from(own_keys).context("too many keys")?;
+            contexts.resize(slots, None);
+        }
         let worker = Worker {
             bucket: client.bucket(&self.bucket),
             job: self,
@@ -142,7 +171,7 @@ impl Job {
             step,
             own_keys,
             contexts,
-            random: fastrand::Rng::with_seed(first),
+            random: fastrand::Rng::with_seed(seed),
             tally: Tally::new()?,
         };
         // With fewer keys than workers, some have nothing to do.
@@ -153,14 +182,23 @@ impl Job {
         }
     }
 
+    /// In how many pieces the parts of a key are written before the beginning.
+    fn pieces(&self) -> u64 {
+        self.elements.names.div_ceil(PARTS_AT_ONCE)
+    }
+
     /// Whether operation number `at` of a worker is to begin.
     fn begins(&self, at: u64, own_keys: u64) -> bool {
         let is_wanted = match self.until {
             Until::Elapsed(duration) => self.watch.elapsed() < duration,
             Until::Count(count) => self.begun.fetch_add(1, Ordering::Relaxed) < count,
-            Until::Loaded => at < own_keys,
+            Until::Loaded | Until::Filled => at < own_keys,
         };
         is_wanted && !self.stopped.load(Ordering::Relaxed)
+    }
+
+    fn key(&self, number: u64) -> String {
+        format!("{}-{number:08}", self.prefix)
     }
 }
 
@@ -169,99 +207,70 @@ impl Worker {
         let mut at = 0;
         while self.job.begins(at, self.own_keys) {
             let own = match self.job.until {
-                Until::Loaded => at,
+                Until::Loaded | Until::Filled => at,
                 Until::Elapsed(_) | Until::Count(_) => self.random.u64(..self.own_keys),
             };
             at += 1;
-            let reads = match self.job.workload {
-                Workload::Get => true,
-                Workload::Mixed => self.random.u8(..100) < self.job.reads,
-                Workload::Put | Workload::Counter | Workload::Set => false,
-            };
+            let chance = self.random.u8(..100);
+            let fills = matches!(self.job.until, Until::Filled);
+            let reads = !fills && self.job.workload.is_read(chance, self.job.reads);
             let watch = Stopwatch::start();
-            let done = if reads {
-                self.read(own).await
-            } else {
-                self.write(own).await
-            };
+            let done = self.act(own, reads).await;
             let micros = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
             let latencies = if reads {
                 &mut self.tally.reads
             } else {
                 &mut self.tally.writes
             };
+            let mut units = 1;
             match done {
-                Ok(()) => latencies.saturating_record(micros),
+                Ok(done) => {
+                    latencies.saturating_record(micros);
+                    self.tally.elements += done.elements;
+                    if fills {
+                        units = done.elements;
+                    }
+                    self.remember(own, done.context);
+                }
                 Err(error) => {
                     self.tally.note(&error);
                     // A cluster that refuses at once must not be asked in a spin.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
-            self.job.done.fetch_add(1, Ordering::Relaxed);
+            self.job.done.fetch_add(units, Ordering::Relaxed);
         }
         (self.tally, self.contexts)
     }
 
-    async fn read(&mut self, own: u64) -> Result<(), Error> {
-        let mut query = self.bucket.get(self.key(own));
-        if let Some(r) = self.job.r {
-            query = query.r(r);
-        }
-        let read = query.await?;
-        self.remember(own, read.context());
-        Ok(())
-    }
-
-    async fn write(&mut self, own: u64) -> Result<(), Error> {
-        let key = self.key(own);
-        let written = match self.job.workload {
-            Workload::Put | Workload::Get | Workload::Mixed => {
-                let mut write = self.bucket.put(key, self.job.value.clone());
-                let context = usize::try_from(own)
-                    .ok()
-                    .and_then(|own| self.contexts.get(own));
-                if let Some(Some(context)) = context {
-                    write = write.context(context);
-                }
-                self.with_options(write).await?
-            }
-            Workload::Counter => self.with_options(self.bucket.counter(key).add(1)).await?,
-            Workload::Set => {
-                let element = format!("element-{}", self.random.u64(..ELEMENTS));
-                self.with_options(self.bucket.set(key).add(element)).await?
-            }
+    async fn act(&mut self, own: u64, reads: bool) -> Result<Done, Error> {
+        let job = Arc::clone(&self.job);
+        let number = self.first + own * self.step;
+        let slot = usize::try_from(own).ok();
+        let context = slot.and_then(|own| self.contexts.get(own)?.as_ref());
+        let mut actor = Actor {
+            job: &job,
+            bucket: &self.bucket,
+            random: &mut self.random,
         };
-        if matches!(
-            self.job.workload,
-            Workload::Put | Workload::Get | Workload::Mixed
-        ) {
-            self.remember(own, written.context());
+        if let Until::Filled = job.until {
+            let pieces = job.pieces();
+            let from = number % pieces * PARTS_AT_ONCE;
+            return actor.fill(job.key(number / pieces), from).await;
         }
-        Ok(())
-    }
-
-    fn with_options<M>(&self, mut write: starling::Write<M>) -> starling::Write<M> {
-        if let Some(w) = self.job.w {
-            write = write.w(w);
-        }
-        match self.job.durability {
-            Some(durability) => write.durability(durability),
-            None => write,
+        if reads {
+            actor.read(job.key(number)).await
+        } else {
+            actor.write(job.key(number), context).await
         }
     }
 
-    fn remember(&mut self, own: u64, context: &Context) {
-        if let Some(slot) = usize::try_from(own)
-            .ok()
-            .and_then(|own| self.contexts.get_mut(own))
-        {
-            *slot = Some(context.clone());
+    fn remember(&mut self, own: u64, context: Option<Context>) {
+        let own = usize::try_from(own).ok();
+        let slot = own.and_then(|own| self.contexts.get_mut(own));
+        if let (Some(slot), Some(context)) = (slot, context) {
+            *slot = Some(context);
         }
-    }
-
-    fn key(&self, own: u64) -> String {
-        format!("{}-{:08}", self.job.prefix, self.first + own * self.step)
     }
 }
 
@@ -272,12 +281,14 @@ impl Tally {
             reads: histogram()?,
             writes: histogram()?,
             errors: BTreeMap::new(),
+            elements: 0,
         })
     }
 
     pub(super) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.reads.add(&other.reads).context("adding latencies")?;
         self.writes.add(&other.writes).context("adding latencies")?;
+        self.elements += other.elements;
         for (message, count) in &other.errors {
             self.count_error(message.clone(), *count);
         }
@@ -311,8 +322,6 @@ fn random_prefix() -> &'static str {
 }
 
 const MAX_VALUE: usize = starling::wire::MAX_VALUE;
-/// How many elements a set can have.
-const ELEMENTS: u64 = 1000;
 /// Latencies beyond a minute count as a minute, in microseconds.
 const LONGEST: u64 = 60_000_000;
 const MAX_MESSAGES: usize = 20;
