@@ -57,12 +57,10 @@ impl Workload {
     pub(super) fn verbs(self) -> Verbs {
         let (read, write) = match self {
             Self::Put | Self::Get | Self::Mixed => ("get", "put"),
-            Self::Counter => ("read", "incr"),
-            Self::SetAdd => ("contains", "sadd"),
+            Self::Counter | Self::MapIncrement => ("read", "incr"),
+            Self::SetAdd | Self::SetContains => ("contains", "sadd"),
             Self::SetRemove => ("contains", "srem"),
-            Self::SetContains => ("contains", "sadd"),
             Self::MapUpdate => ("read", "set"),
-            Self::MapIncrement => ("read", "incr"),
             Self::HllAdd => ("read", "add"),
             Self::ListPush => ("read", "push"),
             Self::Scan => ("page", "put"),
