@@ -121,6 +121,12 @@ impl Keys {
         Some(hex::encode(bytes))
     }
 
+    /// Whether all keys of the pages read so far were given: a list that goes on from here gives
+    /// none of them again.
+    pub fn is_between_pages(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// The next key; `None` when all partitions of the ring were listed. Given up while it waits,
     /// it loses nothing.
     ///

@@ -8,7 +8,7 @@ use super::edits::{
 use super::kinds::{Counter, Extreme, Flag, Register, Sketch, Value};
 use super::write::{Plain, Write};
 use super::{Draft, GrowSet, List, Query, Set, Target};
-use crate::wire::{Kind, Mutation};
+use crate::wire::{Kind, Mutation, State};
 
 /// A map: named fields of any kind. A field is there once something was written into it, and its
 /// name and kind together say which one it is.
@@ -72,6 +72,11 @@ impl Map {
     /// Removes all fields, as far as the context covers them or the coordinator sees them.
     pub fn clear(&self) -> Write<Plain> {
         self.target.write(Kind::Map, Mutation::Delete)
+    }
+
+    /// Reads a field of any kind: for tools that know the kind only when they run.
+    pub fn state(&self, name: impl AsRef<[u8]>, kind: Kind) -> Query<Found<State>> {
+        self.target.field(name).read(kind, Answer::any)
     }
 
     /// A value in the map.

@@ -261,6 +261,24 @@ impl Bucket {
         Scan::of_keys(target, kind, Answer::any)
     }
 
+    /// Reads a key of a bucket of any kind: for tools that know the kind only when they run.
+    pub fn state(&self, key: impl Into<Key>, kind: Kind) -> Query<Found<State>> {
+        self.target(key).read(kind, Answer::any)
+    }
+
+    /// Reads several keys of a bucket of any kind, as [`multi_get`](Bucket::multi_get).
+    pub fn multi_get_states<K: Into<Key> + 'static, I: IntoIterator<Item = K>>(
+        &self,
+        keys: I,
+        kind: Kind,
+    ) -> MultiGet<Found<State>>
+    where
+        I::IntoIter: Send + 'static,
+    {
+        let bucket = self.clone();
+        MultiGet::new(keys, move |key| bucket.state(key, kind))
+    }
+
     /// Lists the keys of the bucket, in no order that means anything.
     pub fn keys(&self) -> Keys {
         Keys::new(self.target(Key::new("", "")))

@@ -73,6 +73,15 @@ impl Client {
         ClientBuilder::new()
     }
 
+    /// The settings in a URL as [`connect_url`](Client::connect_url) takes it, to which others can
+    /// be added.
+    ///
+    /// # Errors
+    /// If the URL is unusable.
+    pub fn builder_of_url(url: &str) -> Result<ClientBuilder, Error> {
+        url::parse(url)
+    }
+
     /// Connects to the cluster that a URL names:
     /// `starling://host:port,host:port/?ca=FILE&cert=FILE&key=FILE`. The port is 7401 if there is
     /// none; `timeout_ms` and `app` are optional parameters; `%` escapes bytes.

@@ -261,7 +261,11 @@ pub struct ReplicaState {
 /// One row of a replica.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowState {
-    /// The part: empty, an element, or a counter's actor as text.
+    /// The names that lead to the field of a map that it is of, outermost first.
+    pub path: Vec<ByteBuf>,
+    /// What the row is, as `crdt` names it: `value`, `share`, `element` and so on.
+    pub leaf: String,
+    /// The part: empty, an element, an item's position; an actor or the number of a block as text.
     pub part: ByteBuf,
     /// The versions that are alive.
     pub versions: Vec<VersionState>,
@@ -278,6 +282,8 @@ pub struct VersionState {
     pub hlc_ms: u64,
     /// The operation that wrote it, as text; empty if none.
     pub operation: String,
-    /// The body: a value's bytes, or a counter's share as text.
+    /// When it ends: milliseconds since the Unix epoch; `None` if never.
+    pub expires_ms: Option<u64>,
+    /// The body: the bytes of a value, register or item; of everything else what it says, as text.
     pub body: ByteBuf,
 }

@@ -46,7 +46,7 @@ impl MapState {
         let mut fields: BTreeMap<Bytes, OfName> = BTreeMap::new();
         for Field { name, kind, state } in read {
             let named = fields.entry(owned(name)).or_default();
-            named.push((kind, FieldState::new(state)));
+            named.push((kind, FieldState::from(state)));
         }
         Self { fields }
     }
@@ -165,8 +165,9 @@ impl MapState {
     }
 }
 
-impl FieldState {
-    fn new(state: State) -> Self {
+/// What the wire has of a key or field of any kind.
+impl From<State> for FieldState {
+    fn from(state: State) -> Self {
         match state {
             State::Value(siblings) => Self::Value(bytes(siblings)),
             State::Counter(value) => Self::Counter(value),

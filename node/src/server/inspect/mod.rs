@@ -1,5 +1,7 @@
 //! What every owner holds of a key, for people: rows, dots, clocks, and who lacks what.
 
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_bytes::ByteBuf;
@@ -10,12 +12,8 @@ use super::shown::Inspected;
 use crate::protocol::coordinator::OrderFailed;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{KeyedRow, RowsRead};
-use crdt::codec::Decoder;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
-use crdt::kinds::counter::Share;
-use crdt::kinds::extremum;
-use crdt::kinds::hll::Block;
 use crdt::{Actor, Dot, Row, Version};
 use ring::NodeId;
 use starling::wire::{Failure, Inspection, ReplicaState, Response, RowState, VersionState};
@@ -220,44 +218,19 @@ fn absent(node: NodeId, name: String, failed: OrderFailed) -> ReplicaState {
 
 fn show_row(keyed: &KeyedRow, room: &mut usize, cut: &mut bool) -> RowState {
     let KeyedRow { key, row } = keyed;
-    let part = match key.leaf() {
-        Leaf::Share => actor_as_text(key.part()).into_bytes(),
-        Leaf::Value
-        | Leaf::Element
-        | Leaf::Register
-        | Leaf::Max
-        | Leaf::Min
-        | Leaf::Flag
-        | Leaf::DisableFlag
-        | Leaf::GrowElement
-        | Leaf::RemoveWinsElement
-        | Leaf::Sketch
-        | Leaf::Item
-        | Leaf::Rights => key.part().to_vec(),
-    };
+    let names = key.path().names().to_vec().into_iter();
     RowState {
-        part: ByteBuf::from(part),
+        path: names.map(|name| ByteBuf::from(Vec::from(name))).collect(),
+        leaf: key.leaf().name().to_owned(),
+        part: ByteBuf::from(text::part(key)),
         versions: show_versions(key.leaf(), row, room, cut),
         context: dots_as_text(row.context().dots()).join(" "),
     }
 }
 
 fn show_versions(leaf: Leaf, row: &Row, room: &mut usize, cut: &mut bool) -> Vec<VersionState> {
-    let shown = row.versions().iter().map(|(dot, version)| {
-        let mut body = match leaf {
-            Leaf::Share => share_as_text(&version.body).into_bytes(),
-            Leaf::Max | Leaf::Min => number_as_text(row).into_bytes(),
-            Leaf::Sketch => sketch_as_text(&version.body).into_bytes(),
-            Leaf::Value
-            | Leaf::Element
-            | Leaf::Register
-            | Leaf::Flag
-            | Leaf::DisableFlag
-            | Leaf::GrowElement
-            | Leaf::RemoveWinsElement
-            | Leaf::Item
-            | Leaf::Rights => version.body.to_vec(),
-        };
+    let shown = row.versions().iter().map(|(&dot, version)| {
+        let mut body = text::body(leaf, dot, version);
         *cut |= body.len() > *room;
         body.truncate(*room);
         *room -= body.len();
@@ -265,6 +238,7 @@ fn show_versions(leaf: Leaf, row: &Row, room: &mut usize, cut: &mut bool) -> Vec
             dot: dot.to_string(),
             hlc_ms: version.hlc.milliseconds(),
             operation: version.op.map(|op| op.to_string()).unwrap_or_default(),
+            expires_ms: version.expires_ms,
             body: ByteBuf::from(body),
         }
     });
@@ -283,49 +257,6 @@ fn dots_as_text(dots: &DotSet) -> Vec<String> {
         });
     }
     actors.into_values().collect()
-}
-
-fn actor_as_text(part: &[u8]) -> String {
-    let actor = Actor::decode(&mut Decoder::new(part));
-    actor.map_or_else(
-        |error| format!("damaged: {error}"),
-        |actor| actor.to_string(),
-    )
-}
-
-fn number_as_text(row: &Row) -> String {
-    match extremum::max(row) {
-        Ok(number) => number.unwrap_or_default().to_string(),
-        Err(error) => format!("damaged: {error}"),
-    }
-}
-
-fn sketch_as_text(body: &[u8]) -> String {
-    match Block::decode(body) {
-        Err(error) => format!("damaged: {error}"),
-        Ok(block) => {
-            let set = block.ranks().iter().filter(|&&rank| rank > 0).count();
-            format!("{set} of {} registers", block.ranks().len())
-        }
-    }
-}
-
-fn share_as_text(body: &[u8]) -> String {
-    match Share::decode(body) {
-        Err(error) => format!("damaged: {error}"),
-        Ok(share) => {
-            let (added, reset) = (share.added(), share.reset_part());
-            format!(
-                "{} (added {} up to {}, reset {} up to {}, {} void)",
-                share.value(),
-                added.total,
-                added.upto,
-                reset.total,
-                reset.upto,
-                share.voids()
-            )
-        }
-    }
 }
 
 /// Rows shown of one replica.
