@@ -76,7 +76,7 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
         return Ok(());
     }
     if buckets.is_empty() {
-        output.note("there is no bucket yet: starling bucket create NAME --kind value|counter|set");
+        output.note("there is no bucket yet: starling bucket create NAME --kind KIND");
         return Ok(());
     }
     let row = |bucket: &BucketProperties| -> Vec<Word> {

@@ -8,7 +8,7 @@ use anyhow::bail;
 use super::exit::UsageError;
 use super::output::{Color, Output};
 use ring::NodeId;
-use starling::{Client, Tls};
+use starling::{Client, ClientBuilder, Tls};
 
 /// What every command understands.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,19 +39,8 @@ pub(crate) struct Global {
         value_name = "FILE"
     )]
     pub(crate) key: Option<PathBuf>,
-    /// How long one operation may take, all attempts together.
-    #[arg(
-        long,
-        global = true,
-        env = "STARLING_TIMEOUT",
-        value_parser = humantime::parse_duration,
-        default_value = "5s",
-        value_name = "DURATION"
-    )]
-    pub(crate) timeout: Duration,
-    /// Answer in JSON.
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
     /// Colour on the terminal (the variable `NO_COLOR` counts too).
     #[arg(
         long,
@@ -63,10 +52,28 @@ pub(crate) struct Global {
     pub(crate) color: Color,
 }
 
+/// How to ask and answer, which a line of the shell understands too.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of all commands")]
+pub(crate) struct Asking {
+    /// How long one operation may take, all attempts together; 5s if nothing says otherwise.
+    #[arg(
+        long,
+        global = true,
+        env = "STARLING_TIMEOUT",
+        value_parser = humantime::parse_duration,
+        value_name = "DURATION"
+    )]
+    pub(crate) timeout: Option<Duration>,
+    /// Answer in JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
 impl Global {
     /// The way to print.
     pub(crate) fn output(&self) -> Output {
-        Output::new(self.json, self.color)
+        Output::new(self.asking.json, self.color)
     }
 
     /// A connected client.
@@ -89,7 +96,9 @@ impl Global {
             ));
         }
         match url.split_once('?') {
-            Some((_, query)) if !query.is_empty() => Ok(Client::connect_url(first).await?),
+            Some((_, query)) if !query.is_empty() => {
+                self.connect_by(Client::builder_of_url(first)?).await
+            }
             _ => {
                 let seeds = url.trim_end_matches(['/', '?']).split(',');
                 self.connect_to(seeds.map(str::to_owned).collect()).await
@@ -110,7 +119,15 @@ impl Global {
             .seeds(seeds)
             .tls(tls)
             .app_name("starling command");
-        Ok(builder.timeout(self.timeout).connect().await?)
+        self.connect_by(builder).await
+    }
+
+    async fn connect_by(&self, builder: ClientBuilder) -> anyhow::Result<Client> {
+        let builder = match self.asking.timeout {
+            Some(timeout) => builder.timeout(timeout),
+            None => builder,
+        };
+        Ok(builder.connect().await?)
     }
 }
 

@@ -32,7 +32,7 @@ impl Exit {
     pub(crate) fn of(error: &anyhow::Error) -> Self {
         for cause in error.chain() {
             if let Some(error) = cause.downcast_ref::<Error>() {
-                return Self::of_kind(error.kind());
+                return Self::of_error(error);
             }
             if cause.is::<UsageError>() {
                 return Self::Usage;
@@ -41,8 +41,9 @@ impl Exit {
         Self::Failed
     }
 
-    fn of_kind(kind: ErrorKind) -> Self {
-        match kind {
+    /// The code for an error of an operation.
+    pub(crate) fn of_error(error: &Error) -> Self {
+        match error.kind() {
             ErrorKind::Unreachable
             | ErrorKind::ConnectionLost
             | ErrorKind::Timeout

@@ -1,11 +1,13 @@
 //! `starling inspect`: every replica of a key, and who lacks what.
 
+use std::time::{Duration, SystemTime};
+
 use serde_json::{Value, json};
 
-use super::data::Target;
+use super::data::{Target, path_text};
 use super::exit::Exit;
 use super::output::{Output, Paint};
-use super::text::{bytes_json, excerpt};
+use super::text::{bytes_json, excerpt, hex};
 use starling::wire::{ReplicaState, RowState, VersionState};
 use starling::{Client, Inspection};
 
@@ -112,27 +114,65 @@ fn print_replica(place: usize, replica: &ReplicaState, output: Output) -> anyhow
 }
 
 fn print_row(row: &RowState, output: Output) -> anyhow::Result<()> {
-    let part = match row.part.as_slice() {
-        [] => String::new(),
-        part => format!("{}: ", excerpt(part, 40)),
-    };
-    for VersionState { dot, body, .. } in &row.versions {
-        // A counter's share names its actor itself.
-        let part = if body.starts_with(&row.part) {
+    let label = label(row);
+    for version in &row.versions {
+        let dot = output.paint(Paint::Good, &version.dot);
+        let body = excerpt(&version.body, 60);
+        let stamps = output.paint(Paint::Faint, stamps(&row.leaf, version));
+        // A counter's share mostly names its actor itself.
+        let is_named = row.leaf == SHARE && version.dot.as_bytes().starts_with(&row.part);
+        let label = if is_named && row.path.is_empty() {
             ""
         } else {
-            part.as_str()
+            label.as_str()
         };
-        let dot = output.paint(Paint::Good, dot);
-        output.line(format_args!("   {dot}   {part}{}", excerpt(body, 60)))?;
+        output.line(format_args!("   {dot}   {label}{body}{stamps}"))?;
     }
     if row.versions.is_empty() {
-        output.line(format_args!("   {part}no version alive"))?;
+        output.line(format_args!("   {label}no version alive"))?;
     }
     if !row.context.is_empty() {
         output.line(output.paint(Paint::Faint, format_args!("     context {}", row.context)))?;
     }
     Ok(())
+}
+
+/// Which row it is: the field and what it is of the field, if the key is a map, and the part.
+fn label(row: &RowState) -> String {
+    let mut label = String::new();
+    if !row.path.is_empty() {
+        label = format!("{} ({})  ", path_text(&row.path), row.leaf);
+    }
+    if row.part.is_empty() {
+        return label;
+    }
+    label
+        + &match row.leaf.as_str() {
+            // That of its dot, as the line shows.
+            SHARE if !row.path.is_empty() => String::new(),
+            "sketch" => format!("block {}: ", excerpt(&row.part, 40)),
+            ITEM => format!("{}: ", hex(&row.part)),
+            _ => format!("{}: ", excerpt(&row.part, 40)),
+        }
+}
+
+/// When a register was assigned, which decides which one counts, and when a version ends.
+fn stamps(leaf: &str, version: &VersionState) -> String {
+    let mut text = String::new();
+    if leaf == "register" {
+        text = format!("   assigned {}", time(version.hlc_ms));
+    }
+    if let Some(end) = version.expires_ms {
+        text = format!("{text}   until {}", time(end));
+    }
+    text
+}
+
+fn time(unix_ms: u64) -> String {
+    match SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(unix_ms)) {
+        Some(time) if unix_ms < LAST_MS => humantime::format_rfc3339_millis(time).to_string(),
+        _ => format!("{unix_ms} ms"),
+    }
 }
 
 fn to_json(inspection: &Inspection) -> Value {
@@ -141,12 +181,20 @@ fn to_json(inspection: &Inspection) -> Value {
             "dot": version.dot,
             "hlc_ms": version.hlc_ms,
             "operation": version.operation,
+            "expires_ms": version.expires_ms,
             "body": bytes_json(&version.body),
         })
     };
     let row = |row: &RowState| {
+        let part = match row.leaf.as_str() {
+            // As everywhere where a position can be passed back.
+            ITEM => json!(hex(&row.part)),
+            _ => bytes_json(&row.part),
+        };
         json!({
-            "part": bytes_json(&row.part),
+            "field": path_text(&row.path),
+            "leaf": row.leaf,
+            "part": part,
             "versions": row.versions.iter().map(version).collect::<Vec<_>>(),
             "context": row.context,
         })
@@ -177,3 +225,60 @@ fn to_json(inspection: &Inspection) -> Value {
 
 /// A large set has a row for each element; the screen shows the first of them.
 const MAX_ROWS: usize = 20;
+/// The leaves whose rows are shown in a way of their own.
+const SHARE: &str = "share";
+const ITEM: &str = "item";
+/// The end of the year 9999, behind which times have no text.
+const LAST_MS: u64 = 253_402_300_800_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_bytes::ByteBuf;
+
+    use super::{RowState, VersionState, label, stamps};
+
+    fn row(path: &[&str], leaf: &str, part: &[u8]) -> RowState {
+        RowState {
+            path: path
+                .iter()
+                .map(|name| ByteBuf::from(name.as_bytes()))
+                .collect(),
+            leaf: leaf.to_owned(),
+            part: ByteBuf::from(part),
+            versions: Vec::new(),
+            context: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_row_is_named_by_its_field_and_part() {
+        for (row, named) in [
+            (row(&[], "value", b""), ""),
+            (row(&[], "element", b"rust"), "rust: "),
+            (row(&[], "sketch", b"12"), "block 12: "),
+            (row(&[], "item", &[0, 0xff]), "00ff: "),
+            (row(&["a", "b.c"], "register", b""), "a.b\\.c (register)  "),
+            (row(&["logins"], "share", b"01.02"), "logins (share)  "),
+        ] {
+            assert_eq!(label(&row), named);
+        }
+    }
+
+    #[test]
+    fn a_register_says_when_it_was_assigned_and_everything_when_it_ends() {
+        let mut version = VersionState {
+            dot: String::new(),
+            hlc_ms: 1_500,
+            operation: String::new(),
+            expires_ms: None,
+            body: ByteBuf::new(),
+        };
+        assert_eq!(stamps("value", &version), "");
+        assert_eq!(
+            stamps("register", &version),
+            "   assigned 1970-01-01T00:00:01.500Z"
+        );
+        version.expires_ms = Some(u64::MAX);
+        assert_eq!(stamps("item", &version), "   until 18446744073709551615 ms");
+    }
+}

@@ -12,6 +12,7 @@ mod config;
 mod connect;
 mod data;
 mod demo;
+mod examples;
 mod exit;
 mod http;
 mod import;
@@ -24,14 +25,15 @@ mod status;
 mod text;
 mod version;
 
+use std::ffi::OsString;
 use std::future::Future;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use connect::Global;
-use data::{DataCommand, Target};
+use data::{DataCommand, Setting, Target};
 use exit::Exit;
 use output::{Output, Paint};
 use starling::Client;
@@ -88,10 +90,21 @@ enum Command {
     Version,
 }
 
+impl Cli {
+    /// Reads a command line; the help of a command ends with its example.
+    fn read<T: Into<OsString> + Clone>(
+        words: impl IntoIterator<Item = T>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = examples::add(Self::command());
+        let matches = command.try_get_matches_from_mut(words)?;
+        Self::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    }
+}
+
 /// Runs the command that the process was started with.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             // Help is an answer, not an error. If it cannot be printed there is nothing to add.
@@ -127,9 +140,14 @@ fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Bucket(command) => {
             connected(&global, async |client| command.run(&client, output).await)
         }
-        Command::Data(command) => {
-            connected(&global, async |client| command.run(&client, output).await)
-        }
+        Command::Data(command) => connected(&global, async |client| {
+            let setting = Setting {
+                client,
+                timeout: global.asking.timeout,
+                output,
+            };
+            command.run(&setting).await
+        }),
         Command::Inspect { target } => connected(&global, async |client| {
             inspect::run(&client, &target, output).await
         }),
@@ -175,46 +193,4 @@ fn report(error: &anyhow::Error, output: Output) {
 }
 
 #[cfg(test)]
-mod tests {
-    use clap::{CommandFactory, Parser};
-
-    use super::Cli;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn the_key_of_a_row_is_not_the_key_of_a_certificate() {
-        let line = ["starling", "--key", "our.key", "get", "users", "ada"];
-        let cli = Cli::try_parse_from(line).expect("both keys have a place");
-        assert_eq!(cli.global.key, Some("our.key".into()));
-    }
-
-    #[test]
-    fn options_of_all_commands_do_not_hide_arguments_of_one() {
-        for line in [
-            "get users ada --sort 1 -r 2 --local --node n1 --json",
-            "put users ada Ada -w 3 --durability synced --context 00 --timeout 1s --return-value",
-            "incr words the -5 --idempotency-key order-42 --key k.pem --cert c.pem --ca ca.pem",
-            "sadd tags post rust kv --seed 127.0.0.1:7401 -s 127.0.0.1:7402",
-            "inspect words the",
-            "ring owners words the",
-            "bucket create words --kind counter --n 3",
-            "init -c a.toml --member name=n1,id=00000000000000ff,addr=127.0.0.1:7401,zone=a",
-            "import a.csv --bucket b --key-template {a}:{b} --value-field c --kind value",
-            "bench --workload put --value-size 1KiB --keys 10 --concurrency 1 --pids 1,2",
-            "bench --workload members --elements 1000 --page-size 500 -r 1",
-            "demo --nodes 3 --no-shell --job none",
-            "cert client shop --admin --directory certs",
-            "server -c a.toml --exit-with-parent",
-            "status",
-        ] {
-            let words = ["starling"].into_iter().chain(line.split(' '));
-            if let Err(error) = Cli::try_parse_from(words) {
-                panic!("{line}: {error}");
-            }
-        }
-    }
-}
+mod tests;

@@ -58,6 +58,14 @@ impl Output {
         }
     }
 
+    /// The same way, for a program.
+    pub(crate) fn in_json(self) -> Self {
+        Self {
+            is_json: true,
+            ..self
+        }
+    }
+
     /// Whether the answer is for a program.
     pub(crate) fn is_json(self) -> bool {
         self.is_json

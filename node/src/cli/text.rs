@@ -41,6 +41,24 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Reads hexadecimal digits, two a byte; `None` for anything else.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+        return None;
+    };
+    let digit = |letter: u8| char::from(letter).to_digit(16);
+    let byte = |[high, low]: &[u8; 2]| u8::try_from(digit(*high)? * 16 + digit(*low)?).ok();
+    pairs.iter().map(byte).collect()
+}
+
+/// The bytes in one line, whole, what is not printable escaped.
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.chars().flat_map(printable).collect(),
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
+}
+
 /// At most `width` characters of the bytes in one line, what is not printable escaped.
 pub(crate) fn excerpt(bytes: &[u8], width: usize) -> String {
     let text = match std::str::from_utf8(bytes) {

@@ -1,161 +1,122 @@
-//! Reading and printing a key of any kind.
+//! Reading a key or field of any kind, and printing it.
 
 use serde_json::{Value, json};
 
-use super::{ReadOptions, Target};
-use crate::cli::connect::find_node;
+use super::options::ReadOptions;
+use super::place::{Home, Place};
+use super::show::{lines, state_json};
+use super::{Setting, kinds};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
-use crate::cli::text::bytes_json;
-use starling::{Bucket, Client, Context, Kind};
+use starling::{FieldState, Found, Kind};
 
-/// What was read, in the words that all kinds share.
-struct Answer {
-    state: Value,
-    lines: Vec<Vec<u8>>,
-    siblings: usize,
-    context: Context,
-    answered: u8,
-    node: ring::NodeId,
+/// Reads what is at a place, which is of one of these kinds, and prints it.
+pub(super) async fn run(
+    setting: &Setting,
+    place: &Place,
+    of: &[Kind],
+    options: &ReadOptions,
+) -> anyhow::Result<Exit> {
+    let kind = place.kind(setting, of).await?;
+    let query = options.apply(setting, place.home(setting).state(kind))?;
+    let found = query.await?;
+    let state = FieldState::from(found.value().clone());
+    show(setting, place, options, (kind, &state), &found)
 }
 
-/// Reads the key as what its bucket holds, and prints it.
-pub(super) async fn run(
-    client: &Client,
-    kind: Kind,
-    target: &Target,
+/// Reads whatever is at a place. Of a field whose kind nobody has said, the map around it is read,
+/// which knows.
+pub(super) async fn run_any(
+    setting: &Setting,
+    place: &Place,
     options: &ReadOptions,
-    output: Output,
 ) -> anyhow::Result<Exit> {
-    let bucket = client.bucket(&target.bucket);
-    let node = options
-        .node
-        .as_deref()
-        .map(|node| find_node(client, node))
-        .transpose()?;
-    let answer = match kind {
-        Kind::Value => value(&bucket, target, options, node).await?,
-        Kind::Counter => counter(&bucket, target, options, node).await?,
-        Kind::Set => set(&bucket, target, options, node).await?,
-        kind => anyhow::bail!("a {kind} is not read this way"),
+    let Home::Field(map, name) = place.home(setting) else {
+        return run(setting, place, &kinds(), options).await;
     };
+    if place.kind.is_some() {
+        return run(setting, place, &kinds(), options).await;
+    }
+    let found = options.apply(setting, map.read())?.await?;
+    let all: Vec<(Kind, &FieldState)> = found
+        .value()
+        .iter()
+        .filter(|(own, ..)| own.as_ref() == name)
+        .map(|(_, kind, state)| (kind, state))
+        .collect();
+    if all.is_empty() {
+        if setting.output.is_json() {
+            setting.output.json(&answer(place, None, &found))?;
+        }
+        setting.output.note("there is no such field");
+        return Ok(Exit::Failed);
+    }
+    let mut exit = Exit::Done;
+    for (kind, state) in &all {
+        if all.len() > 1 {
+            setting
+                .output
+                .note(format_args!("as a {kind} (--kind {kind} reads it alone):"));
+        }
+        exit = exit.max(show(setting, place, options, (*kind, state), &found)?);
+    }
+    Ok(exit)
+}
+
+fn show<T>(
+    setting: &Setting,
+    place: &Place,
+    options: &ReadOptions,
+    (kind, state): (Kind, &FieldState),
+    found: &Found<T>,
+) -> anyhow::Result<Exit> {
+    let output = setting.output;
     if output.is_json() {
-        output.json(&json!({
-            "v": 1,
-            "bucket": target.bucket,
-            "key": bytes_json(&target.key().partition),
-            "sort": bytes_json(&target.key().sort),
-            "kind": kind.name(),
-            "state": answer.state,
-            "context": answer.context.to_token(),
-            "answered": answer.answered,
-            "node": answer.node.to_string(),
-        }))?;
+        output.json(&answer(place, Some((kind, state)), found))?;
     } else {
-        for line in &answer.lines {
-            output.bytes(line)?;
+        for line in lines(state) {
+            output.bytes(&line)?;
         }
         if options.show_context {
-            output.note(format_args!("context: {}", answer.context.to_token()));
+            output.note(format_args!("context: {}", found.context().to_token()));
         }
     }
-    Ok(verdict(kind, &answer, output))
+    Ok(verdict(setting, state))
+}
+
+fn answer<T>(place: &Place, state: Option<(Kind, &FieldState)>, found: &Found<T>) -> Value {
+    let mut all = place.json();
+    all["kind"] = json!(state.map(|(kind, _)| kind.name()));
+    all["state"] = json!(state.map(|(_, state)| state_json(state)));
+    all["context"] = json!(found.context().to_token());
+    all["answered"] = json!(found.answered());
+    all["node"] = json!(found.node().to_string());
+    all
 }
 
 /// A missing value fails, so that a script notices; siblings are an exit code of their own.
-fn verdict(kind: Kind, answer: &Answer, output: Output) -> Exit {
-    match (kind, answer.siblings) {
-        (Kind::Value, 0) => {
-            output.note("there is no value");
-            Exit::Failed
-        }
-        (Kind::Value, siblings @ 2..) => {
-            output.note(format_args!(
-                "{siblings} siblings, written at the same time; all are kept. Merge them and put \
-                 the result with --context (get --show-context prints it)"
-            ));
-            Exit::Conflict
-        }
+fn verdict(setting: &Setting, state: &FieldState) -> Exit {
+    let exit = exit_of(state);
+    match state {
+        _ if exit == Exit::Failed => setting.output.note("there is no value"),
+        FieldState::Value(siblings) if exit == Exit::Conflict => setting.output.note(format_args!(
+            "{} siblings, written at the same time; all are kept. Merge them and put the result \
+             with --context (get --show-context prints it)",
+            siblings.len()
+        )),
+        _ => {}
+    }
+    exit
+}
+
+/// What a state means for the exit code of whoever asked for it.
+pub(super) fn exit_of(state: &FieldState) -> Exit {
+    match state {
+        FieldState::Value(siblings) => match siblings.len() {
+            0 => Exit::Failed,
+            1 => Exit::Done,
+            _ => Exit::Conflict,
+        },
+        FieldState::Register(None) | FieldState::Number(None) => Exit::Failed,
         _ => Exit::Done,
     }
-}
-
-/// Applies the options that all reads have.
-macro_rules! with_options {
-    ($query:expr, $options:expr, $node:expr) => {{
-        let mut query = $query;
-        if let Some(r) = $options.r {
-            query = query.r(r);
-        }
-        if $options.local {
-            query = query.local();
-        }
-        if let Some(node) = $node {
-            query = query.on_node(node);
-        }
-        query
-    }};
-}
-
-async fn value(
-    bucket: &Bucket,
-    target: &Target,
-    options: &ReadOptions,
-    node: Option<ring::NodeId>,
-) -> Result<Answer, starling::Error> {
-    let read = with_options!(bucket.get(target.key()), options, node).await?;
-    Ok(Answer {
-        state: read
-            .siblings()
-            .iter()
-            .map(|value| bytes_json(value))
-            .collect(),
-        lines: read.siblings().iter().map(|value| value.to_vec()).collect(),
-        siblings: read.siblings().len(),
-        context: read.context().clone(),
-        answered: read.answered(),
-        node: read.node(),
-    })
-}
-
-async fn counter(
-    bucket: &Bucket,
-    target: &Target,
-    options: &ReadOptions,
-    node: Option<ring::NodeId>,
-) -> Result<Answer, starling::Error> {
-    let count = with_options!(bucket.counter(target.key()).read(), options, node).await?;
-    Ok(Answer {
-        state: json!(count.value()),
-        lines: vec![count.value().to_string().into_bytes()],
-        siblings: 1,
-        context: count.context().clone(),
-        answered: count.answered(),
-        node: count.node(),
-    })
-}
-
-async fn set(
-    bucket: &Bucket,
-    target: &Target,
-    options: &ReadOptions,
-    node: Option<ring::NodeId>,
-) -> Result<Answer, starling::Error> {
-    let members = with_options!(bucket.set(target.key()).members(), options, node).await?;
-    Ok(Answer {
-        state: members
-            .elements()
-            .iter()
-            .map(|element| bytes_json(element))
-            .collect(),
-        lines: members
-            .elements()
-            .iter()
-            .map(|element| element.to_vec())
-            .collect(),
-        siblings: 1,
-        context: members.context().clone(),
-        answered: members.answered(),
-        node: members.node(),
-    })
 }

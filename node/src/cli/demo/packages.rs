@@ -71,6 +71,7 @@ pub(super) async fn import(
             replaces: false,
             w: None,
             durability: None,
+            ttl: None,
         };
         import_into(client, &file, plan, steps).await?;
     }

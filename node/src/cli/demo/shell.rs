@@ -5,24 +5,27 @@
 
 use std::sync::mpsc as std_mpsc;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use reedline::{DefaultPrompt, DefaultPromptSegment, Reedline, Signal};
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
 use crate::cli::bucket::BucketCommand;
-use crate::cli::data::{DataCommand, Target};
+use crate::cli::connect::Asking;
+use crate::cli::data::{DataCommand, Setting, Target};
 use crate::cli::exit::UsageError;
 use crate::cli::output::Output;
 use crate::cli::owners::RingCommand;
 use crate::cli::text::split_line;
-use crate::cli::{inspect, report, status};
+use crate::cli::{examples, inspect, report, status};
 use starling::Client;
 
 /// A line of the shell.
 #[derive(Debug, Parser)]
 #[command(multicall = true, disable_help_flag = true, max_term_width = 100)]
 struct Line {
+    #[command(flatten)]
+    asking: Asking,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,8 +100,8 @@ async fn execute(
     if words.is_empty() {
         return Ok(true);
     }
-    let command = match Line::try_parse_from(words) {
-        Ok(line) => line.command,
+    let Line { asking, command } = match Line::try_parse_from(words) {
+        Ok(line) => line,
         Err(error) if error.use_stderr() => {
             let text = error.to_string();
             let text = text.trim_start_matches("error: ").trim_end().to_owned();
@@ -109,9 +112,19 @@ async fn execute(
             return Ok(true);
         }
     };
+    let output = if asking.json {
+        output.in_json()
+    } else {
+        output
+    };
     match command {
         Command::Data(command) => {
-            command.run(client, output).await?;
+            let setting = Setting {
+                client: client.clone(),
+                timeout: asking.timeout,
+                output,
+            };
+            command.run(&setting).await?;
         }
         Command::Bucket(command) => {
             command.run(client, output).await?;
@@ -136,9 +149,14 @@ async fn execute(
             status::run(client, output).await?;
         }
         Command::Quit => return Ok(false),
-        Command::Help => output.line(HELP)?,
+        Command::Help => output.line(help(output))?,
     }
     Ok(true)
+}
+
+/// The commands by groups, each with an example.
+fn help(output: Output) -> String {
+    examples::list(&Line::command(), output) + HELP
 }
 
 /// A thread that reads a line whenever it is told to. It ends at the end of the input, or when
@@ -172,21 +190,18 @@ Try:  get packages bash:amd64   ·   get words the   ·   inspect words the   ·
       incr words the   ·   \start 2   ·   \status   ·   \help";
 
 const HELP: &str = r#"
-  bucket create NAME --kind value|counter|set      bucket list
-  put BUCKET KEY VALUE [--context TOKEN]           get BUCKET KEY [-r COUNT] [--local --node n1]
-  incr BUCKET KEY [AMOUNT]    reset BUCKET KEY     delete BUCKET KEY
-  sadd BUCKET KEY ELEMENT..   srem BUCKET KEY ..   smembers BUCKET KEY
-  inspect BUCKET KEY          ring owners BUCKET KEY
+Nodes
   \kill N   \start N   \status   \help   \quit
 
-  All options of the command line work here too: [-w COUNT] [--durability memory|wal|synced]
-  [--return-value] [--show-context]; 'quotes' and "quotes" hold words together."#;
+All options of the command line work here too; 'quotes' and "quotes" hold words together."#;
 
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Command, Line, Parser};
+    use super::{Command, Line, Parser, help};
+    use crate::cli::examples::GROUPS;
+    use crate::cli::output::{Color, Output};
     use crate::cli::text::split_line;
 
     #[test]
@@ -212,5 +227,18 @@ mod tests {
             Command::Inspect { .. }
         ));
         assert!(matches!(parse(r"\q"), Command::Quit));
+    }
+
+    #[test]
+    fn the_help_shows_lines_that_the_shell_takes_and_what_they_do() {
+        let help = help(Output::new(false, Color::Never));
+        for row in GROUPS.iter().flat_map(|group| group.rows) {
+            let (_, behind) = help.split_once(&format!("  {row}\n")).unwrap();
+            let about = behind.lines().next().unwrap();
+            assert!(about.trim().len() > 10, "{row}: {about:?}");
+            if let Err(error) = Line::try_parse_from(split_line(row).unwrap()) {
+                panic!("{row}: {error}");
+            }
+        }
     }
 }

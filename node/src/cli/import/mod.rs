@@ -47,11 +47,12 @@ pub(crate) struct ImportOptions {
     /// The key made of several fields, such as '{name}:{architecture}'.
     #[arg(long, value_name = "TEMPLATE", conflicts_with = "key_field")]
     key_template: Option<String>,
-    /// The field that is the value, the counter's amount or the set's element. Without it a value
-    /// is the whole record, and a counter counts records.
+    /// The field that is the value, amount, element, number, on or off, or thing to count.
+    /// Without it a value or register is the whole record, a counter counts records, and a flag
+    /// is turned on.
     #[arg(long, value_name = "FIELD")]
     value_field: Option<String>,
-    /// Read each key first and write over what is there, instead of beside it.
+    /// Read each key first and write over what is there, instead of beside it: for values.
     #[arg(long)]
     replace: bool,
     /// Writes under way at one time.
@@ -63,6 +64,9 @@ pub(crate) struct ImportOptions {
     /// How durable at each of them.
     #[arg(long, value_enum, value_name = "LEVEL")]
     durability: Option<DurabilityName>,
+    /// How long what is written lasts.
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    ttl: Option<Duration>,
     /// Stop after this many lines that cannot be imported.
     #[arg(long, default_value_t = 1000, value_name = "COUNT")]
     max_errors: usize,
@@ -113,19 +117,11 @@ impl ImportOptions {
             (None, Some(template)) => KeySpec::template(template)?,
             (None, None) => return Err(UsageError("--key-field is missing".to_owned()).into()),
         };
-        if !matches!(kind, Kind::Value | Kind::Counter | Kind::Set) {
-            let why = format!("a {kind} cannot be imported into: use a value, counter or set");
+        if self.replace && kind != Kind::Value {
+            let why = format!("--replace is for values; a {kind} keeps no siblings");
             return Err(UsageError(why).into());
         }
-        let value = match (kind, self.value_field) {
-            (_, Some(field)) => ValueSpec::Field(field),
-            (Kind::Counter, None) => ValueSpec::One,
-            (Kind::Set, None) => {
-                let why = "a set needs --value-field, the field that is the element";
-                return Err(UsageError(why.to_owned()).into());
-            }
-            (_, None) => ValueSpec::Record,
-        };
+        let value = value_spec(kind, self.value_field)?;
         let format = match self.format {
             Some(format) => format,
             None => Format::of(&self.file)?,
@@ -146,6 +142,7 @@ impl ImportOptions {
                 replaces: self.replace,
                 w: self.w,
                 durability: self.durability.map(Into::into),
+                ttl: self.ttl,
             },
             concurrency: usize::from(self.concurrency),
             progress: Some(progress),
@@ -153,6 +150,32 @@ impl ImportOptions {
             is_forced: self.force,
         };
         Ok((import, self.max_errors))
+    }
+}
+
+/// What of a record is written into a key of this kind.
+fn value_spec(kind: Kind, field: Option<String>) -> Result<ValueSpec, UsageError> {
+    match (kind, field) {
+        (Kind::List, _) => Err(UsageError(
+            "a list cannot be imported into, since lines arrive in any order; nothing was \
+             imported: use list push"
+                .to_owned(),
+        )),
+        (Kind::Map, _) => Err(UsageError(
+            "a map cannot be imported into, since a record does not say of what kind its fields \
+             are; nothing was imported: use map update, or a bucket of values"
+                .to_owned(),
+        )),
+        (_, Some(field)) => Ok(ValueSpec::Field(field)),
+        (Kind::Value | Kind::Register, None) => Ok(ValueSpec::Record),
+        (Kind::Counter | Kind::Flag | Kind::DisableFlag, None) => Ok(ValueSpec::One),
+        (
+            Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::Sketch | Kind::Max | Kind::Min,
+            None,
+        ) => {
+            let why = format!("a {kind} needs --value-field, the field that is written into it");
+            Err(UsageError(why))
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What becomes of a record: which key, which write, under which name.
 
 use std::num::ParseIntError;
+use std::time::Duration;
 
 use anyhow::bail;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) w: Option<u8>,
     /// How durable at each of them.
     pub(crate) durability: Option<Durability>,
+    /// How long what is written lasts.
+    pub(crate) ttl: Option<Duration>,
 }
 
 /// How a record's key is made: texts and fields in turn.
@@ -62,6 +65,10 @@ enum Change {
     Put(String),
     Increment(i64),
     Add(String),
+    Assign(String),
+    Offer(i64),
+    Switch(bool),
+    Count(String),
 }
 
 impl KeySpec {
@@ -124,14 +131,14 @@ impl Plan {
             ValueSpec::One => "1".to_owned(),
         };
         let change = match self.kind {
-            Kind::Set => Change::Add(value),
-            Kind::Counter => {
-                let amount = value.trim().parse();
-                let wrong = |error| format!("{value:?} is no whole number: {error}");
-                Change::Increment(amount.map_err(|error: ParseIntError| wrong(error))?)
-            }
-            // Only these three are accepted when a plan is made.
-            _ => Change::Put(value),
+            Kind::Counter => Change::Increment(number(&value)?),
+            Kind::Max | Kind::Min => Change::Offer(number(&value)?),
+            Kind::Set | Kind::GrowSet | Kind::RemoveSet => Change::Add(value),
+            Kind::Register => Change::Assign(value),
+            Kind::Flag | Kind::DisableFlag => Change::Switch(switch(&value)?),
+            Kind::Sketch => Change::Count(value),
+            // Lists and maps are refused when a plan is made.
+            Kind::Value | Kind::List | Kind::Map => Change::Put(value),
         };
         Ok(Step { key, change })
     }
@@ -155,25 +162,40 @@ impl Plan {
         operation: OperationId,
     ) -> Result<Written, Error> {
         let key = step.key.as_str();
-        match &step.change {
+        let write = match step.change.clone() {
             Change::Put(value) if self.replaces => {
                 let read = bucket.get(key).await?;
-                let write = bucket.put(key, value.clone()).context(read.context());
-                self.with_options(write, operation).await
+                bucket.put(key, value).context(read.context())
             }
-            Change::Put(value) => {
-                self.with_options(bucket.put(key, value.clone()), operation)
-                    .await
+            Change::Put(value) => bucket.put(key, value),
+            Change::Increment(amount) => bucket.counter(key).add(amount),
+            Change::Assign(value) => bucket.register(key).set(value),
+            Change::Offer(number) if self.kind == Kind::Min => bucket.min(key).offer(number),
+            Change::Offer(number) => bucket.max(key).offer(number),
+            Change::Switch(is_on) => {
+                let flag = match self.kind {
+                    Kind::DisableFlag => bucket.disable_flag(key),
+                    _ => bucket.flag(key),
+                };
+                if is_on { flag.enable() } else { flag.disable() }
             }
-            Change::Increment(amount) => {
-                self.with_options(bucket.counter(key).add(*amount), operation)
-                    .await
+            Change::Count(thing) => {
+                let write = bucket.hll(key).add(thing);
+                return self.with_options(write, operation).await;
+            }
+            Change::Add(element) if self.kind == Kind::GrowSet => {
+                let write = bucket.grow_set(key).add(element);
+                return self.with_options(write, operation).await;
             }
             Change::Add(element) => {
-                self.with_options(bucket.set(key).add(element.clone()), operation)
-                    .await
+                let set = match self.kind {
+                    Kind::RemoveSet => bucket.remove_set(key),
+                    _ => bucket.set(key),
+                };
+                return self.with_options(set.add(element), operation).await;
             }
-        }
+        };
+        self.with_options(write, operation).await
     }
 
     fn with_options<M>(&self, mut write: Write<M>, operation: OperationId) -> Write<M> {
@@ -183,7 +205,25 @@ impl Plan {
         if let Some(durability) = self.durability {
             write = write.durability(durability);
         }
+        if let Some(ttl) = self.ttl {
+            write = write.ttl(ttl);
+        }
         write.operation_id(operation)
+    }
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    let wrong = |error: ParseIntError| format!("{text:?} is no whole number: {error}");
+    text.trim().parse().map_err(wrong)
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "on" | "true" | "yes" | "1" => Ok(true),
+        "off" | "false" | "no" | "0" => Ok(false),
+        _ => Err(format!(
+            "{text:?} is no flag: on, true, yes, 1 or off, false, no, 0"
+        )),
     }
 }
 
@@ -216,6 +256,7 @@ mod tests {
             replaces: false,
             w: None,
             durability: None,
+            ttl: None,
         }
     }
 
@@ -250,6 +291,29 @@ mod tests {
         assert_eq!(step.change, Change::Increment(-7));
         let wrong = plan.step(&record(r#"{"name":"bash","size":1.5}"#));
         assert!(wrong.unwrap_err().contains("no whole number"));
+    }
+
+    #[test]
+    fn every_kind_takes_what_its_writes_take() {
+        let record = record(r#"{"k":"a","text":"Ada","number":7,"flag":true,"off":"OFF"}"#);
+        for (kind, name, change) in [
+            (
+                Kind::Register,
+                "text",
+                Some(Change::Assign("Ada".to_owned())),
+            ),
+            (Kind::Max, "number", Some(Change::Offer(7))),
+            (Kind::Min, "text", None),
+            (Kind::GrowSet, "text", Some(Change::Add("Ada".to_owned()))),
+            (Kind::Flag, "flag", Some(Change::Switch(true))),
+            (Kind::DisableFlag, "off", Some(Change::Switch(false))),
+            (Kind::Flag, "text", None),
+            (Kind::Sketch, "text", Some(Change::Count("Ada".to_owned()))),
+        ] {
+            let plan = plan(kind, "{k}", ValueSpec::Field(name.to_owned()));
+            let step = plan.step(&record).ok();
+            assert_eq!(step.map(|step| step.change), change, "{kind} of {name}");
+        }
     }
 
     #[test]

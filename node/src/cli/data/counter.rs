@@ -1,0 +1,46 @@
+//! `incr reset`: counters.
+
+use clap::Subcommand;
+
+use super::options::WriteOptions;
+use super::place::Place;
+use super::{Setting, write};
+use crate::cli::exit::Exit;
+use starling::Kind;
+
+/// Counters.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum CounterCommand {
+    /// Add to a counter; a negative amount subtracts.
+    Incr {
+        #[command(flatten)]
+        place: Place,
+        /// How much.
+        #[arg(default_value_t = 1, allow_negative_numbers = true)]
+        amount: i64,
+        #[command(flatten)]
+        options: WriteOptions,
+    },
+    /// Take a counter back to zero, as far as the coordinator sees it.
+    Reset {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        options: WriteOptions,
+    },
+}
+
+impl CounterCommand {
+    pub(super) async fn run(self, setting: &Setting) -> anyhow::Result<Exit> {
+        let (place, options) = match &self {
+            Self::Incr { place, options, .. } | Self::Reset { place, options } => (place, options),
+        };
+        place.kind(setting, &[Kind::Counter]).await?;
+        let counter = place.home(setting).counter();
+        let change = match &self {
+            Self::Incr { amount, .. } => counter.add(*amount),
+            Self::Reset { .. } => counter.reset(),
+        };
+        write::run(setting, place, options, change).await
+    }
+}
