@@ -18,17 +18,20 @@ use starling::wire::{MAX_DEPTH, MAX_FIELD_NAME};
 /// The names that lead to a field, outermost first; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldPath {
-    names: Vec<Vec<u8>>,
+    names: Vec<Name>,
 }
+
+/// A name is any bytes.
+type Name = Vec<u8>;
 
 impl FieldPath {
     /// The names, outermost first.
-    pub(crate) fn names(&self) -> &[Vec<u8>] {
+    pub(crate) fn names(&self) -> &[Name] {
         &self.names
     }
 
     /// The names of the maps around the field, and its own.
-    pub(crate) fn split(&self) -> (&[Vec<u8>], &[u8]) {
+    pub(crate) fn split(&self) -> (&[Name], &[u8]) {
         match self.names.split_last() {
             Some((name, maps)) => (maps, name),
             None => (&[], &[]),

@@ -33,7 +33,7 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     #[command(flatten)]
-    Data(DataCommand),
+    Data(Box<DataCommand>),
     /// Make and list buckets.
     #[command(subcommand)]
     Bucket(BucketCommand),
