@@ -230,7 +230,8 @@ fn positions(
         .collect())
 }
 
-/// Who makes the positions of one insertion: the operation, and which of its changes.
+/// Who makes the positions of one insertion: the operation, and which of its changes. A client's
+/// operations are counted from 0, the events of a maker from 1.
 fn maker(operation: OpId, index: usize) -> Dot {
     let halves = operation.client.to_be_bytes();
     let half = |at: usize| {
@@ -238,11 +239,13 @@ fn maker(operation: OpId, index: usize) -> Dot {
         bytes.copy_from_slice(&halves[at..at + 8]);
         u64::from_be_bytes(bytes)
     };
-    let actor = Actor {
-        node: half(0),
-        nonce: half(8).wrapping_add(index as u64),
+    let nonce = half(8).wrapping_add(index as u64);
+    let (nonce, counter) = match operation.sequence.checked_add(1) {
+        Some(counter) => (nonce, counter),
+        None => (!nonce, u64::MAX),
     };
-    Dot::new(actor, operation.sequence)
+    let node = half(0);
+    Dot::new(Actor { node, nonce }, counter)
 }
 
 fn check_ttl(ttl_ms: Option<u64>, edits: &[Edit]) -> Result<(), Failure> {
