@@ -22,7 +22,12 @@ use starling::Client;
 
 /// A line of the shell.
 #[derive(Debug, Parser)]
-#[command(multicall = true, disable_help_flag = true, max_term_width = 100)]
+#[command(
+    no_binary_name = true,
+    name = "",
+    disable_help_flag = true,
+    max_term_width = 100
+)]
 struct Line {
     #[command(flatten)]
     asking: Asking,
