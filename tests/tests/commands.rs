@@ -3,6 +3,7 @@
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
+
 use starling_tests::cluster::{Cluster, Engine, Options};
 
 /// A command line, its exit code and what it must print.

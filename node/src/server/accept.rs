@@ -110,6 +110,7 @@ impl Desk {
             siblings: place.record.siblings,
             depth: path.names().len(),
             counts: matches!(read.part, Part::Count(_)),
+            reverse: matches!(&read.part, Part::Page(page) if page.reverse),
             now_ms: now.wall_ms,
         };
         Ok(Accepted::Order {
@@ -141,6 +142,7 @@ impl Desk {
             siblings: place.record.siblings,
             depth: 0,
             counts: false,
+            reverse: false,
             now_ms: now.wall_ms,
         };
         let scanned = Scanned {

@@ -62,6 +62,7 @@ impl Desk {
             siblings: place.record.siblings,
             depth: 0,
             counts: false,
+            reverse: false,
             now_ms: now.wall_ms,
         };
         let whole = Field {

@@ -27,6 +27,8 @@ pub(super) struct Shown {
     pub(super) depth: usize,
     /// Only how many elements or items there are.
     pub(super) counts: bool,
+    /// Elements and items come last first.
+    pub(super) reverse: bool,
     /// Milliseconds since the Unix epoch when the request came: what was over then is hidden.
     pub(super) now_ms: u64,
 }
@@ -54,9 +56,12 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
         }
         (key, row)
     });
-    let visible: Rows<'_> = visible
+    let mut visible: Rows<'_> = visible
         .filter(|(_, row)| !row.versions().is_empty())
         .collect();
+    if shown.reverse {
+        visible.reverse();
+    }
     if shown.counts {
         Ok(State::Number(Some(count(shown.kind, &visible))))
     } else if shown.kind == Kind::Map {

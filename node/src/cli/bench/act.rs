@@ -1,9 +1,8 @@
 //! The operations of the workloads, each as a client's program would do it.
 
-use starling::{Bucket, Context, Error, Write};
-
 use super::work::Job;
 use super::workload::Workload;
+use starling::{Bucket, Context, Error, Write};
 
 /// Carries out operations.
 pub(super) struct Actor<'a> {

@@ -24,6 +24,7 @@ mod read;
 mod receive;
 mod records;
 mod recover;
+mod sketch;
 mod sync;
 mod trim;
 mod write;

@@ -13,6 +13,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use super::command::{Action, Command, FieldEdit, Rejected, SetLeaf, Target};
+use super::sketch::by_block;
 use super::write::share_of;
 use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
@@ -378,20 +379,6 @@ fn flag_leaf(wins: Wins) -> Leaf {
         Wins::Enable => Leaf::Flag,
         Wins::Disable => Leaf::DisableFlag,
     }
-}
-
-/// Registers of a sketch, an index and a rank each, by their blocks.
-type Registers = BTreeMap<u8, Vec<(u8, u8)>>;
-
-/// Registers of a sketch by their blocks.
-fn by_block(hashes: &[u64]) -> Registers {
-    let mut blocks = Registers::new();
-    for &hash in hashes {
-        let place = hll::place(hash);
-        let registers = blocks.entry(place.block).or_default();
-        registers.push((place.index, place.rank));
-    }
-    blocks
 }
 
 /// Stands for the dot that a plan does not have yet. No actor draws it: a node's number is random,

@@ -52,6 +52,20 @@ fn answer_to(read: ReadRequest, rows: impl IntoIterator<Item = (RowKey, Row)>) -
     desk().respond(&shape, Outcome::Read(Ok(done)))
 }
 
+#[test]
+fn a_page_that_goes_backwards_shows_the_last_first() {
+    let mut page = read("sets", Kind::Set);
+    page.part = Part::Page(Page {
+        reverse: true,
+        limit: 10,
+        ..Page::default()
+    });
+    let element = |name: &[u8]| (key(Leaf::Element, name), row(dot(1, 1), ""));
+    let shown = answer_to(page, [element(b"a"), element(b"b")]);
+    let names = ["b", "a"].map(ByteBuf::from).to_vec();
+    assert_eq!(state(shown), State::Set(names));
+}
+
 fn state(response: Response) -> State {
     match response {
         Response::Read(ReadResponse {

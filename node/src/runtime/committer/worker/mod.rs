@@ -17,8 +17,9 @@ use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
 use crate::store::{Barrier, Batch, StoreError, Table};
 use disk::Disk;
-pub(in crate::runtime) use disk::Probe;
 use starling::wire::Durability;
+
+pub(in crate::runtime) use disk::Probe;
 
 /// The thread's state.
 pub(super) struct Worker<F> {
