@@ -14,20 +14,38 @@ pub enum Mutant {
     ClockNewerThanRow,
     /// A version's own dot goes into the context as a version-vector entry.
     OwnDotAsVector,
-    /// The record of an increment is written outside of the batch of its effect.
+    /// Operations are not recorded: a retry is not known again.
+    NoRecord,
+    /// The record of an operation is written some time after the batch of its effect.
     RecordOutsideBatch,
+    /// An increment that was applied twice is never made void.
+    NotVoided,
+    /// Who finds an increment void already takes its amount out once more.
+    VoidedTwice,
+    /// A context that covers one alias of a version leaves the others alone.
+    AliasForgotten,
+    /// A join of registers keeps the version with the greatest stamp alone.
+    JoinChooses,
+    /// The walk over expired rows throws their contexts away.
+    ExpiryDropsContext,
     /// A vnode that is catching up counts towards r.
     CatchingUpCounts,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 12] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
         Self::OwnDotAsVector,
+        Self::NoRecord,
         Self::RecordOutsideBatch,
+        Self::NotVoided,
+        Self::VoidedTwice,
+        Self::AliasForgotten,
+        Self::JoinChooses,
+        Self::ExpiryDropsContext,
         Self::CatchingUpCounts,
     ];
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use super::records::Record;
 use super::write::share_of;
 use super::{Vnode, versions_of};
+use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
@@ -35,6 +36,11 @@ impl Vnode {
         hlc: Hlc,
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Change>, SourceError> {
+        #[cfg(feature = "mutants")]
+        self.write_late_records(stage);
+        if mutants::is_active(Mutant::NotVoided) {
+            return Ok(Vec::new());
+        }
         let open = self
             .doubled
             .iter()
@@ -74,7 +80,8 @@ impl Vnode {
                 let row = increment.share.share_of(loser.actor);
                 let current = stage.row(&row)?;
                 let mut share = share_of(&row, &current)?;
-                if share.is_settled(loser.counter) {
+                let is_settled = share.is_settled(loser.counter);
+                if is_settled && !mutants::is_active(Mutant::VoidedTwice) {
                     continue;
                 }
                 // A record may come before the increments that it is about.
@@ -82,7 +89,9 @@ impl Vnode {
                     is_done = false;
                     continue;
                 }
-                share.void(loser.counter, increment.amount);
+                // What is settled comes here with the bug alone, which takes it out once more.
+                let times = if is_settled { 2 } else { 1 };
+                share.void(loser.counter, increment.amount.saturating_mul(times));
                 let version = counter::version(&share, hlc, None);
                 let delta = Row::write(self.next_dot(), version, versions_of(&current));
                 voids.push(self.own_change(hlc, &row, delta, stage)?);
@@ -102,6 +111,9 @@ impl Vnode {
         stage: &mut Stage<'_>,
     ) -> Result<Option<Change>, SourceError> {
         if self.doubled.is_empty() || !has_aliases(row.leaf()) {
+            return Ok(None);
+        }
+        if mutants::is_active(Mutant::AliasForgotten) {
             return Ok(None);
         }
         let now = stage.row(row)?;

@@ -11,9 +11,10 @@
 //! whole walk met nothing that expires is left alone until something is written that does.
 
 use super::Vnode;
+use crate::mutants::{self, Mutant};
 use crate::protocol::keys::{RowKey, data_range};
 use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
-use crdt::{Hlc, Row};
+use crdt::{Context, Hlc, Row};
 
 /// How far the walk has come, and whether there is anything to look for.
 #[derive(Debug)]
@@ -70,6 +71,9 @@ impl Vnode {
             }
             // What an earlier walk left of a row goes when the clock explains it.
             row.strip(&self.clock);
+            if mutants::is_active(Mutant::ExpiryDropsContext) {
+                row.set_context(Context::default());
+            }
             self.expiring.is_met |= row.versions().is_empty() && !row.is_empty();
             if is_over || row.context().dots().len() < kills {
                 let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;

@@ -36,9 +36,11 @@ use super::keys::{self, RowKey};
 use super::messages::Change;
 use super::room::Room;
 use super::stage::{Family, Source, SourceError, Stage};
+use crate::mutants::{self, Mutant};
 use catch_up::CatchUp;
 pub use catch_up::{PeerView, mark_all_behind};
 pub use command::{Action, Command, FieldEdit, Rejected, Sending, SetLeaf, Target, Written};
+use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
 pub use read::{Selected, read_rows};
 pub use recover::Beginning;
@@ -103,6 +105,9 @@ pub struct Vnode {
     doubled: BTreeMap<OpId, bool>,
     /// The operation at which the last pass over them ended.
     voided_to: Option<OpId>,
+    /// Records that the bug [`Mutant::RecordOutsideBatch`] has not written yet.
+    #[cfg(feature = "mutants")]
+    late_records: BTreeMap<OpId, records::Record>,
     expiring: expiry::Expiring,
     syncing: Option<sync::Syncing>,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
@@ -165,6 +170,7 @@ impl Vnode {
     /// Joins a delta into its row: the one way in which a new event comes to be reflected here.
     fn apply(&mut self, event: &Event, mut row: Row, delta: &Row, stage: &mut Stage<'_>) {
         row.join(delta);
+        chosen(&event.row, &mut row);
         self.clock.insert(event.dot);
         row.strip(&self.clock);
         self.expiring.meet(&row);
@@ -234,6 +240,17 @@ fn decode_entry(key: &[u8], entry: &[u8]) -> Result<(Event, bool), SourceError> 
         .split_first()
         .ok_or_else(|| SourceError::corrupt(key, "an empty entry of the dotlog"))?;
     Ok((Event::decode_value(dot, value).map_err(corrupt)?, mark != 0))
+}
+
+/// Joins drop by dots alone; this is where the bug [`Mutant::JoinChooses`] does not.
+fn chosen(key: &RowKey, row: &mut Row) {
+    if mutants::is_active(Mutant::JoinChooses) && key.leaf() == Leaf::Register {
+        let versions = row.versions().iter();
+        let latest = versions.max_by_key(|&(&dot, version)| (version.hlc, dot));
+        if let Some((&dot, version)) = latest {
+            *row = Row::write(dot, version.clone(), row.context().clone());
+        }
+    }
 }
 
 /// The context that covers exactly the versions of a row.

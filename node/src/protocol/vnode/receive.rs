@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Vnode;
 use super::write::share_of;
+use super::{Vnode, chosen};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
@@ -147,6 +147,7 @@ impl Vnode {
         let mut before = BTreeMap::new();
         for (key, row) in &mut rows {
             before.insert(key.clone(), stage.row(key)?);
+            chosen(key, row);
             row.strip(&self.clock);
             self.expiring.meet(row);
             stage.put_row(key, row);

@@ -146,6 +146,10 @@ impl Vnode {
         op: OpId,
         stage: &Stage<'_>,
     ) -> Result<Option<Record>, SourceError> {
+        #[cfg(feature = "mutants")]
+        if let Some(record) = self.late_records.get(&op) {
+            return Ok(Some(record.clone()));
+        }
         let key = record_key(self.id, op);
         let stored = stage.get(Family::Records, &key)?;
         let decoded = stored.map(|bytes| Record::decode(&bytes));
@@ -178,8 +182,7 @@ impl Vnode {
         let Some(Operation { id, digest, effect }) = event.operation else {
             return;
         };
-        if mutants::is_active(Mutant::RecordOutsideBatch) {
-            // The bug: the record is not in the batch of the effect, and a crash parts them.
+        if mutants::is_active(Mutant::NoRecord) {
             return;
         }
         self.noted = Some(span_of(id, event));
@@ -232,7 +235,21 @@ impl Vnode {
         if record.applied.is_doubled() {
             self.doubled.insert(id, true);
         }
+        #[cfg(feature = "mutants")]
+        if mutants::is_active(Mutant::RecordOutsideBatch) {
+            // The bug: the record is not in the batch of the effect, and a crash parts them.
+            self.late_records.insert(id, record.clone());
+            return;
+        }
         stage.put(Family::Records, record_key(self.id, id), record.encode());
+    }
+
+    /// Writes the records that a deliberate bug kept out of the batches of their effects.
+    #[cfg(feature = "mutants")]
+    pub(super) fn write_late_records(&mut self, stage: &mut Stage<'_>) {
+        for (id, record) in std::mem::take(&mut self.late_records) {
+            stage.put(Family::Records, record_key(self.id, id), record.encode());
+        }
     }
 
     /// Looks through a stretch of the records and removes the expired ones. The next call goes on

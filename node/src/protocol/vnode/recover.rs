@@ -96,6 +96,8 @@ impl Vnode {
             noted: None,
             doubled,
             voided_to: None,
+            #[cfg(feature = "mutants")]
+            late_records: BTreeMap::new(),
             expiring: Expiring::new(),
             syncing: None,
             settling: None,
