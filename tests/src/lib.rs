@@ -3,6 +3,7 @@
 //! - [`sim`]: whole clusters in one thread under virtual time, driven by a seed; the node's own
 //!   machines on a disk that loses what was not synced.
 //! - [`invariants`]: what must be true of every run, one file for each.
+//! - [`once`]: the model of exactly-once, on the node's own vnodes.
 //! - [`cluster`]: real `starling` processes on loopback.
 //! - [`netns`]: networks, disks and clocks of their own for them, and what can go wrong with those.
 //! - [`workload`]: clients that write down what they do.
@@ -12,5 +13,6 @@ pub mod cluster;
 pub mod history;
 pub mod invariants;
 pub mod netns;
+pub mod once;
 pub mod sim;
 pub mod workload;

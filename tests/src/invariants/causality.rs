@@ -11,6 +11,8 @@
 //! row's context names (I2). They stay when every disk that held the event is replaced before a
 //! full sync has brought its dot, while the rows that it changed are there already.
 //!
+//! What has an end may be gone after it, and ends at the same time everywhere.
+//!
 //! Shares of counters are joined by number when they are read and not by dots alone; their rows are
 //! held to the first rule only, and [`counters`](super::counters) looks at their sums.
 
@@ -47,7 +49,9 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
             }
             Ok(())
         }
-        Observation::Recovered { .. } | Observation::Read(_) => Ok(()),
+        Observation::Recovered { .. } | Observation::Entered { .. } | Observation::Read(_) => {
+            Ok(())
+        }
     }
 }
 
@@ -78,6 +82,11 @@ fn check_row(
                 "{key} shows {dot} with another body than was written"
             ));
         }
+        if version.expires_ms != entry.expires_ms {
+            return Err(format!(
+                "{key} shows {dot}, which ends at another time than was said"
+            ));
+        }
         let is_share = key.leaf() == Leaf::Share;
         if let Some(by) = entry
             .covered_by
@@ -92,7 +101,8 @@ fn check_row(
     }
     let hidden = |entry: &&Entry| {
         let dot = entry.event.dot;
-        let is_hidden = clock.contains(dot) && !row.versions().contains_key(&dot);
+        let is_over = entry.expires_ms.is_some_and(|end| end <= ledger.wall_ms);
+        let is_hidden = clock.contains(dot) && !row.versions().contains_key(&dot) && !is_over;
         entry.event.row == *key && entry.body.is_some() && is_hidden
     };
     let prefix = key.prefix();
@@ -128,7 +138,7 @@ fn is_known(dot: Dot, row: &Row, clock: &Clock, ledger: &Ledger) -> bool {
 }
 
 /// The stored row of a key; none if an injected fault keeps it from being read.
-fn row_of(key: &RowKey, source: &dyn Source) -> Result<Option<Row>, String> {
+pub(super) fn row_of(key: &RowKey, source: &dyn Source) -> Result<Option<Row>, String> {
     let Ok(stored) = source.get(Family::Data, key.as_bytes()) else {
         return Ok(None);
     };

@@ -98,6 +98,22 @@ fn rows(
     Ok(rows)
 }
 
+/// Has everything that has an end been removed after it?
+pub(crate) fn nothing_is_over(resting: &Resting<'_>, id: VnodeId) -> Result<(), String> {
+    for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
+        let row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
+        if row
+            .versions()
+            .values()
+            .any(|version| version.expires_ms.is_some())
+        {
+            let (node, key) = (resting.node, key.escape_ascii());
+            return Err(format!("node {node} still holds what is over, in {key}"));
+        }
+    }
+    Ok(())
+}
+
 /// Has the vnode nothing left to tell and nothing left to explain?
 pub(crate) fn is_settled(resting: &Resting<'_>, id: VnodeId) -> Result<(), String> {
     let node = resting.node;

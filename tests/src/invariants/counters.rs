@@ -10,120 +10,141 @@
 //! | all of those there were reset by a reset that is there too | never |
 //! | some of those there were reset | never or once: the reset may have seen a loser alone |
 
+use std::collections::BTreeSet;
+
 use super::Observation;
 use crate::sim::ledger::{Entry, Ledger};
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::{self, Share};
-use crdt::{Actor, Clock, Row};
-use starling::wire::Kind;
+use crdt::kinds::map::Path;
+use crdt::{Actor, Clock, Dot, Row};
 use starling_node::protocol::event::Effect;
 use starling_node::protocol::keys::KeyPrefix;
-use starling_node::protocol::messages::Selection;
+use starling_node::protocol::messages::{Range, Selection};
 use starling_node::protocol::stage::Source;
-use starling_node::protocol::vnode::{Action, Limits, read_rows};
+use starling_node::protocol::vnode::{Limits, read_rows};
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     let Observation::Quiet(nodes) = observation else {
         return Ok(());
     };
-    let counters = ledger
-        .subjects
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| s.kind == Kind::Counter);
-    for (index, subject) in counters {
+    for (subject, path) in counters(ledger) {
+        let (at, path) = (&ledger.subjects[subject], &path);
+        let counter = Counter { subject, path };
         for resting in *nodes {
-            let Some(vnode) = resting.replica.vnode(subject.vnode) else {
+            let Some(vnode) = resting.replica.vnode(at.vnode) else {
                 continue;
             };
-            let value = value(&subject.prefix, resting.source)?;
-            check_counter(index, value, vnode.clock(), ledger).map_err(|what| {
-                let node = resting.node;
-                format!("node {node}, {:?}, value {value}: {what}", subject.prefix)
+            let value = value(&at.prefix, path, resting.source)?;
+            let checked = counter.check(value, vnode.clock(), ledger);
+            checked.map_err(|what| {
+                let (node, prefix) = (resting.node, &at.prefix);
+                format!("node {node}, {prefix:?} {path:?}, value {value}: {what}")
             })?;
         }
     }
     Ok(())
 }
 
+/// Every counter that somebody changed: its key, and its field in a map.
+fn counters(ledger: &Ledger) -> BTreeSet<(usize, Path)> {
+    let mut counters = BTreeSet::new();
+    for operation in &ledger.operations {
+        for wanted in &operation.changes {
+            let increments = operation.increments_of(wanted.subject);
+            counters.extend(increments.map(|(path, _)| (wanted.subject, path.clone())));
+        }
+    }
+    counters
+}
+
 /// The stored value of a counter.
-fn value(prefix: &KeyPrefix, source: &dyn Source) -> Result<i128, String> {
-    let selection = Selection::Key(prefix.clone());
-    let rows = read_rows(source, &selection, &Limits::default());
+fn value(prefix: &KeyPrefix, path: &Path, source: &dyn Source) -> Result<i128, String> {
+    let (from, to) = prefix.leaf_range(path, Leaf::Share);
+    let range = Range {
+        from: from.into(),
+        to: to.into(),
+        reverse: false,
+        limit: None,
+    };
+    let rows = read_rows(source, &Selection::Range(range), &Limits::default());
     let rows = rows.map_err(|error| error.to_string())?;
     let rows = rows.map_err(|refusal| format!("{refusal:?}"))?;
     let rows: Vec<Row> = rows.rows.into_iter().map(|keyed| keyed.row).collect();
     counter::value(&rows).map_err(|error| error.to_string())
 }
 
-fn check_counter(
+/// A counter: a key, or a field of a map.
+struct Counter<'a> {
     subject: usize,
-    value: i128,
-    clock: &Clock,
-    ledger: &Ledger,
-) -> Result<(), String> {
-    let mut rest = value;
-    for (index, operation) in ledger.operations.iter().enumerate() {
-        if operation.subject != subject {
-            continue;
-        }
-        let Some(Action::Increment(amount)) = operation.action else {
-            continue;
-        };
-        // The digits below this one are gone from the rest already.
-        let weight = i128::from(amount.unsigned_abs());
-        let digit = (rest / weight).rem_euclid(8);
-        let digit = if digit > 4 { digit - 8 } else { digit };
-        rest -= digit * weight;
-        let times = digit * i128::from(amount.signum());
-        let expected = expected(index, clock, ledger);
-        if !expected.contains(&times) {
-            let id = operation.id;
-            let dots: Vec<String> = ledger.dots_of(index).map(|dot| dot.to_string()).collect();
-            return Err(format!(
-                "{id} ({amount}, events {dots:?}) counts {times} times, not {expected:?}"
-            ));
-        }
-    }
-    if rest == 0 {
-        Ok(())
-    } else {
-        Err(format!("{rest} came from nowhere"))
-    }
+    path: &'a Path,
 }
 
-/// How often an increment may count.
-fn expected(operation: usize, clock: &Clock, ledger: &Ledger) -> &'static [i128] {
-    let subject = &ledger.subjects[ledger.operations[operation].subject];
-    let here: Vec<_> = ledger
-        .dots_of(operation)
-        .filter(|&dot| clock.contains(dot))
-        .collect();
-    let resets = ledger.entries_of(&subject.prefix).filter(|entry| {
-        let effect = entry.event.operation.map(|operation| operation.effect);
-        effect == Some(Effect::Removal) && clock.contains(entry.event.dot)
-    });
-    let resets: Vec<(Actor, u64)> = resets.filter_map(reset_of).collect();
-    let is_reset = |dot: &crdt::Dot| {
-        resets
-            .iter()
-            .any(|&(actor, upto)| actor == dot.actor && dot.counter <= upto)
-    };
-    match (here.len(), here.iter().filter(|dot| is_reset(dot)).count()) {
-        (0, _) => &[0, 1],
-        (_, 0) => &[1],
-        (all, reset) if all == reset => &[0],
-        _ => &[0, 1],
+impl Counter<'_> {
+    fn check(&self, value: i128, clock: &Clock, ledger: &Ledger) -> Result<(), String> {
+        let mut rest = value;
+        for (index, operation) in ledger.operations.iter().enumerate() {
+            let mut increments = operation.increments_of(self.subject);
+            let Some((_, amount)) = increments.find(|(path, _)| *path == self.path) else {
+                continue;
+            };
+            // The digits below this one are gone from the rest already.
+            let weight = i128::from(amount.unsigned_abs());
+            let digit = (rest / weight).rem_euclid(8);
+            let digit = if digit > 4 { digit - 8 } else { digit };
+            rest -= digit * weight;
+            let times = digit * i128::from(amount.signum());
+            let expected = self.expected(index, clock, ledger);
+            if !expected.contains(&times) {
+                let id = operation.id;
+                let dots = self.events(ledger).filter(|e| e.operation == Some(index));
+                let dots: Vec<String> = dots.map(|entry| entry.event.dot.to_string()).collect();
+                return Err(format!(
+                    "{id} ({amount}, events {dots:?}) counts {times} times, not {expected:?}"
+                ));
+            }
+        }
+        if rest == 0 {
+            Ok(())
+        } else {
+            Err(format!("{rest} came from nowhere"))
+        }
+    }
+
+    /// How often an increment may count.
+    fn expected(&self, operation: usize, clock: &Clock, ledger: &Ledger) -> &'static [i128] {
+        let here = |entry: &&Entry| clock.contains(entry.event.dot);
+        let increments = self.events(ledger).filter(here);
+        let increments = increments.filter(|entry| entry.operation == Some(operation));
+        let dots: Vec<Dot> = increments.map(|entry| entry.event.dot).collect();
+        let resets = self.events(ledger).filter(here).filter(|entry| {
+            let effect = entry.event.operation.map(|operation| operation.effect);
+            effect == Some(Effect::Removal)
+        });
+        let resets: Vec<(Actor, u64)> = resets.filter_map(reset_of).collect();
+        let is_reset = |dot: &&Dot| {
+            let mut resets = resets.iter();
+            resets.any(|&(actor, upto)| actor == dot.actor && dot.counter <= upto)
+        };
+        match (dots.len(), dots.iter().filter(is_reset).count()) {
+            (0, _) => &[0, 1],
+            (_, 0) => &[1],
+            (all, reset) if all == reset => &[0],
+            _ => &[0, 1],
+        }
+    }
+
+    /// Every event of this counter.
+    fn events<'a>(&'a self, ledger: &'a Ledger) -> impl Iterator<Item = &'a Entry> {
+        let of_key = ledger.entries_of(&ledger.subjects[self.subject].prefix);
+        of_key.filter(move |entry| {
+            entry.event.row.leaf() == Leaf::Share && entry.event.row.path() == *self.path
+        })
     }
 }
 
 /// Whose increments an event of a reset took away, and up to which.
 fn reset_of(entry: &Entry) -> Option<(Actor, u64)> {
     let share = Share::decode(entry.body.as_ref()?).ok()?;
-    let part = entry.event.row.part();
-    let (node, nonce) = part.split_first_chunk::<8>()?;
-    let actor = Actor {
-        node: u64::from_be_bytes(*node),
-        nonce: u64::from_be_bytes(*nonce.first_chunk()?),
-    };
-    Some((actor, share.reset_part().upto))
+    Some((entry.event.row.actor()?, share.reset_part().upto))
 }

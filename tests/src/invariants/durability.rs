@@ -51,6 +51,6 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
             }
             Ok(())
         }
-        Observation::Committed(_) | Observation::Read(_) => Ok(()),
+        Observation::Committed(_) | Observation::Entered { .. } | Observation::Read(_) => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | invariant | promise of the design | looked at |
 //! |---|---|---|
+//! | `aliases` | 5: who covers one copy of a retried write covers all | the end |
 //! | `causality` | 3, 4: no sibling vanishes unread, nothing covered returns | commits, the end |
 //! | `contexts` | 3: a context covers what its reader saw, or what was overwritten | every read |
 //! | `contiguity` | an actor's own events have no gaps | every commit |
@@ -11,8 +12,10 @@
 //! | `naming` | one dot names one row and one operation, for ever | every commit |
 //! | `outcomes` | 7: what was called *not applied* is not applied | the end |
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
+//! | `retries` | 5: who holds an operation's events knows it again | every write |
 //! | `spans` | an atomic batch arrives whole | every commit |
 
+mod aliases;
 mod causality;
 mod contexts;
 mod contiguity;
@@ -22,6 +25,7 @@ mod durability;
 mod naming;
 mod outcomes;
 pub(crate) mod quorum_reads;
+mod retries;
 mod spans;
 
 use crate::sim::ledger::Ledger;
@@ -39,6 +43,14 @@ pub(crate) enum Observation<'a> {
     Committed(Committed<'a>),
     /// A node began, and recovered its vnodes.
     Recovered { node: usize, replica: &'a Replica },
+    /// A vnode entered a client's write, or knew it again.
+    Entered {
+        node: usize,
+        operation: usize,
+        /// It held events of the operation before.
+        is_known: bool,
+        is_repeated: bool,
+    },
     /// A coordinator answered a read.
     Read(Answered<'a>),
     /// All faults are healed and the cluster has come to rest.
@@ -116,6 +128,14 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "convergence",
         check: convergence::check,
+    },
+    Invariant {
+        name: "aliases",
+        check: aliases::check,
+    },
+    Invariant {
+        name: "retries",
+        check: retries::check,
     },
     Invariant {
         name: "outcomes",

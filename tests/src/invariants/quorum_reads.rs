@@ -27,7 +27,13 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
     };
     for acked in ledger.acked(answered.subject) {
         if is_owed(answered, acked, ledger) {
-            for &dot in &acked.dots {
+            let prefix = &ledger.subjects[answered.subject].prefix;
+            let of_key = |dot: &&Dot| {
+                ledger
+                    .entry(**dot)
+                    .is_some_and(|e| e.event.row.is_of(prefix))
+            };
+            for &dot in acked.dots.iter().filter(of_key) {
                 is_seen(dot, answered.done, ledger).map_err(|what| {
                     let (w, r) = (acked.w, answered.r);
                     format!("a read with r = {r} missed a write with w = {w}: {what}")

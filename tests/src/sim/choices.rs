@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 
-use super::ledger::Operation;
+use super::ledger::{Operation, Wanted};
 use super::world::World;
 use crdt::kinds::Leaf;
+use crdt::kinds::flag::Wins;
+use crdt::kinds::map::Path;
 use crdt::{Context, OpId};
 use starling::wire::{Durability, Kind};
-use starling_node::protocol::vnode::{Action, SetLeaf};
+use starling_node::protocol::vnode::{Action, FieldEdit, SetLeaf};
 
 impl World {
     /// The next operation of a client.
@@ -18,7 +20,15 @@ impl World {
             client: self.clients[client].id,
             sequence: self.clients[client].sequence,
         };
-        let (action, context) = self.change(client, subject, id);
+        let mut changes = Vec::new();
+        if !self.chance(0.35) {
+            changes.extend(self.change(client, subject, id));
+            if self.plan.batches && self.chance(0.2) {
+                changes.extend(self.change_beside(client, subject, id));
+            }
+        }
+        let lasts = self.plan.expires && self.chance(0.3) && can_end(&changes);
+        let ttl_ms = lasts.then(|| self.random.u64(500..=20_000));
         let quorum = match self.random.u32(..10) {
             0..2 => 1,
             2..9 => 2,
@@ -33,8 +43,8 @@ impl World {
         Operation {
             id,
             subject,
-            action,
-            context,
+            changes,
+            ttl_ms,
             quorum,
             durability,
             invoked,
@@ -42,48 +52,120 @@ impl World {
         }
     }
 
-    /// A change of a key, and the context that goes with it; or neither, for a read.
-    fn change(&mut self, client: usize, subject: usize, id: OpId) -> (Option<Action>, Context) {
-        if self.chance(0.35) {
-            return (None, Context::default());
+    /// A change of another key of the same partition.
+    fn change_beside(&mut self, client: usize, subject: usize, id: OpId) -> Option<Wanted> {
+        let other = self.random.usize(..self.ledger.subjects.len());
+        let subjects = &self.ledger.subjects;
+        if other == subject || subjects[other].vnode != subjects[subject].vnode {
+            return None;
         }
-        let known = self.clients[client]
-            .contexts
-            .get(&subject)
-            .cloned()
-            .unwrap_or_default();
-        let of_client = if self.chance(0.75) {
-            known
-        } else {
-            Context::default()
-        };
+        self.change(client, other, id)
+    }
+
+    /// A change of a key, and the context that goes with it.
+    fn change(&mut self, client: usize, subject: usize, id: OpId) -> Option<Wanted> {
+        let known = self.clients[client].contexts.get(&subject).cloned();
+        let mut context = known.filter(|_| self.chance(0.75)).unwrap_or_default();
         let kind = self.ledger.subjects[subject].kind;
-        let action = match kind {
-            Kind::Value if self.chance(0.75) => {
-                Action::Put(Bytes::from(format!("{}.{}", id.client, id.sequence)))
+        let edits = if kind == Kind::Map {
+            self.change_fields(subject, id)
+        } else {
+            let action = self.action(subject, &Path::root(), kind, id)?;
+            vec![FieldEdit {
+                path: Path::root(),
+                action,
+            }]
+        };
+        if kind == Kind::Counter {
+            context = Context::default();
+        }
+        let wanted = Wanted {
+            subject,
+            context,
+            edits,
+        };
+        Some(wanted).filter(|wanted| !wanted.edits.is_empty())
+    }
+
+    /// Several fields of a map in one write, and sometimes the removal of another one, or of all.
+    fn change_fields(&mut self, subject: usize, id: OpId) -> Vec<FieldEdit> {
+        if self.chance(0.05) {
+            return vec![removal(&[])];
+        }
+        let mut fields = FIELDS.to_vec();
+        self.random.shuffle(&mut fields);
+        fields.truncate(self.random.usize(1..=4));
+        let mut edits = Vec::new();
+        for (names, kind) in fields {
+            let path = path(names);
+            if let Some(action) = self.action(subject, &path, kind, id) {
+                edits.push(FieldEdit { path, action });
             }
+        }
+        if self.chance(0.25) {
+            let removed = REMOVED[self.random.usize(..REMOVED.len())];
+            let is_apart = |edit: &FieldEdit| !edit.path.names().starts_with(path(removed).names());
+            if edits.iter().all(is_apart) {
+                edits.push(removal(removed));
+            }
+        }
+        edits
+    }
+
+    /// A change of one field, or of a key that is no map. None when a counter is full.
+    fn action(&mut self, subject: usize, at: &Path, kind: Kind, id: OpId) -> Option<Action> {
+        let name = Bytes::from(format!("{}.{}", id.client, id.sequence));
+        let elements = |world: &mut Self| world.elements();
+        Some(match kind {
+            Kind::Value if self.chance(0.75) => Action::Put(name),
             Kind::Value => Action::Clear(Some(Leaf::Value)),
-            Kind::Counter => return (self.change_counter(subject), Context::default()),
-            // The simulated keys are of three kinds; this is the third.
-            _ => match self.random.u32(..20) {
-                0..11 => Action::Add(SetLeaf::AddWins, self.elements()),
-                11..18 => Action::Remove(SetLeaf::AddWins, self.elements()),
+            Kind::Counter => return self.change_counter(subject, at),
+            Kind::Set => match self.random.u32(..20) {
+                0..11 => Action::Add(SetLeaf::AddWins, elements(self)),
+                11..18 => Action::Remove(SetLeaf::AddWins, elements(self)),
                 _ => Action::Clear(Some(Leaf::Element)),
             },
-        };
-        (Some(action), of_client)
+            Kind::RemoveSet => match self.random.u32(..20) {
+                0..11 => Action::Add(SetLeaf::RemoveWins, elements(self)),
+                11..19 => Action::Remove(SetLeaf::RemoveWins, elements(self)),
+                _ => Action::Clear(Some(Leaf::RemoveWinsElement)),
+            },
+            Kind::GrowSet => Action::Add(SetLeaf::GrowOnly, elements(self)),
+            Kind::Register if self.chance(0.85) => Action::Assign(name),
+            Kind::Register => Action::Clear(Some(Leaf::Register)),
+            Kind::Max => Action::Raise(self.random.i64(0..1_000)),
+            Kind::Min => Action::Lower(self.random.i64(0..1_000)),
+            Kind::Flag | Kind::DisableFlag => {
+                let wins = if kind == Kind::Flag {
+                    Wins::Enable
+                } else {
+                    Wins::Disable
+                };
+                if self.chance(0.5) {
+                    Action::Enable(wins)
+                } else {
+                    Action::Disable(wins)
+                }
+            }
+            Kind::Sketch => Action::Observe(vec![self.random.u64(..)]),
+            Kind::List if self.chance(0.6) => {
+                let places = elements(self).into_iter().take(2);
+                Action::Insert(places.map(|place| (place, name.clone())).collect())
+            }
+            Kind::List => Action::Erase(elements(self)),
+            Kind::Map => removal(&[]).action,
+        })
     }
 
     /// Increments by powers of eight, so that a sum says which of them it holds and how often.
-    fn change_counter(&mut self, subject: usize) -> Option<Action> {
+    fn change_counter(&mut self, subject: usize, at: &Path) -> Option<Action> {
         if self.ledger.subjects[subject].is_reset && self.chance(0.15) {
             return Some(Action::Clear(Some(Leaf::Share)));
         }
-        let earlier = self.ledger.operations.iter().filter(|operation| {
-            operation.subject == subject && matches!(operation.action, Some(Action::Increment(_)))
-        });
-        let power = u32::try_from(earlier.count()).unwrap_or(u32::MAX);
-        let amount = 8_i64.checked_pow(power)?;
+        let operations = self.ledger.operations.iter();
+        let earlier = operations.flat_map(|operation| operation.increments_of(subject));
+        let power = earlier.filter(|(path, _)| *path == at).count();
+        let amount = 8_i64.checked_pow(u32::try_from(power).unwrap_or(u32::MAX))?;
         Some(Action::Increment(if self.chance(0.3) {
             -amount
         } else {
@@ -91,10 +173,62 @@ impl World {
         }))
     }
 
+    /// One to three different names out of four.
     fn elements(&mut self) -> Vec<Bytes> {
-        let count = self.random.usize(1..=3);
-        (0..count)
-            .map(|_| Bytes::from(format!("e{}", self.random.u8(..4))))
-            .collect()
+        let mut names = vec!["e0", "e1", "e2", "e3"];
+        self.random.shuffle(&mut names);
+        names.truncate(self.random.usize(1..=3));
+        names.into_iter().map(Bytes::from).collect()
     }
 }
+
+/// Numbers have no end: what they sum up would go with the last of them.
+fn can_end(changes: &[Wanted]) -> bool {
+    let mut edits = changes.iter().flat_map(|wanted| &wanted.edits);
+    edits.all(|edit| {
+        matches!(
+            edit.action,
+            Action::Put(_) | Action::Add(..) | Action::Assign(_) | Action::Insert(_)
+        )
+    })
+}
+
+fn path(names: &[&'static str]) -> Path {
+    let names = names.iter().map(|name| Bytes::from(*name));
+    Path::new(names.collect()).expect("these names are short")
+}
+
+fn removal(names: &[&'static str]) -> FieldEdit {
+    FieldEdit {
+        path: path(names),
+        action: Action::Clear(None),
+    }
+}
+
+/// The names that lead to a field.
+type Names = &'static [&'static str];
+
+/// The fields of every map.
+const FIELDS: &[(Names, Kind)] = &[
+    (&["counter"], Kind::Counter),
+    (&["set"], Kind::Set),
+    (&["register"], Kind::Register),
+    (&["deep", "counter"], Kind::Counter),
+    (&["deep", "set"], Kind::Set),
+    (&["deep", "list"], Kind::List),
+    (&["flag"], Kind::Flag),
+    (&["off"], Kind::DisableFlag),
+    (&["max"], Kind::Max),
+    (&["removed"], Kind::RemoveSet),
+    (&["value"], Kind::Value),
+];
+/// What is removed of a map, now and then.
+const REMOVED: &[Names] = &[
+    &["counter"],
+    &["set"],
+    &["register"],
+    &["deep"],
+    &["deep", "counter"],
+    &["removed"],
+    &["value"],
+];

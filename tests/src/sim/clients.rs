@@ -2,7 +2,6 @@
 //! what it reads and writes. Now and then it works with a context that is stale, or with none.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::ledger::{Acked, Ending};
 use super::network::Message;
@@ -10,11 +9,8 @@ use super::queue::{Instant, MS};
 use super::world::{Happening, World};
 use crate::invariants::{Answered, Observation};
 use crdt::{Context, Dot};
-use starling_node::protocol::coordinator::{
-    Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder,
-};
-use starling_node::protocol::messages::{Refusal, Selection};
-use starling_node::protocol::vnode::Command;
+use starling_node::protocol::coordinator::{Order, OrderFailed, Outcome, ReadDone, WriteDone};
+use starling_node::protocol::messages::Refusal;
 
 /// A client.
 #[derive(Debug)]
@@ -68,9 +64,9 @@ impl World {
         let operation = self.choose(client);
         let now = self.queue.now();
         self.trace
-            .note(now, format_args!("c{client} wants {:?}", operation.action));
+            .note(now, format_args!("c{client} wants {:?}", operation.changes));
         let owners = self.ledger.subjects[operation.subject].owners.clone();
-        let node = self.preferred(&owners, operation.action.is_none());
+        let node = self.preferred(&owners, operation.changes.is_empty());
         let index = self.ledger.operations.len();
         self.ledger.operations.push(operation);
         let current = Current {
@@ -119,48 +115,6 @@ impl World {
             attempt,
             order,
         });
-    }
-
-    fn order(&mut self, operation: usize, node: usize) -> Order {
-        let now = self.queue.now();
-        let asked = &self.ledger.operations[operation];
-        let subject = &self.ledger.subjects[asked.subject];
-        let moment = self.nodes[node].moment(now);
-        let deadline = moment
-            .time
-            .after(Duration::from_micros(self.plan.call_timeout));
-        let selection = Selection::Key(subject.prefix.clone());
-        let vnode = subject.vnode;
-        let Some(action) = asked.action.clone() else {
-            let r = asked.quorum;
-            return Order::Read(ReadOrder {
-                vnode,
-                selection,
-                r,
-                local: false,
-                repair: Some(subject.prefix.clone()),
-                deadline,
-            });
-        };
-        let (prefix, context) = (subject.prefix.clone(), asked.context.clone());
-        let command = Command {
-            age_ms: (now - asked.invoked) / MS,
-            ..Command::single(prefix, action, context, asked.id)
-        };
-        let (w, durability) = (asked.quorum, asked.durability);
-        let read_back = if self.random.f64() < 0.2 {
-            Some(selection)
-        } else {
-            None
-        };
-        Order::Write(WriteOrder {
-            vnode,
-            command,
-            w,
-            durability,
-            read_back,
-            deadline,
-        })
     }
 
     /// A node takes an order, if it runs.
@@ -357,10 +311,10 @@ impl World {
     }
 
     fn learn_write(&mut self, client: usize, current: Current, done: WriteDone) {
-        let subject = self.ledger.operations[current.operation].subject;
         if self.chance(0.8) {
-            let context = done.contexts.into_iter().next().unwrap_or_default();
-            self.clients[client].contexts.insert(subject, context);
+            let changes = self.ledger.operations[current.operation].changes.iter();
+            let learnt = changes.map(|wanted| wanted.subject).zip(done.contexts);
+            self.clients[client].contexts.extend(learnt);
         }
         self.end(client, current.operation, Ending::Done);
     }

@@ -1,7 +1,7 @@
 //! The committer, step by step: take what waits, decide, write, secure, let out. The steps are
 //! events of their own, so that a crash can fall between any two.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::disk::{barrier_of, batch_of};
 use super::ledger::Crash;
@@ -43,6 +43,7 @@ impl World {
     /// Takes everything that waits, as one batch.
     pub(crate) fn take(&mut self, node: usize) -> Result<(), Broken> {
         let now = self.queue.now();
+        let known = self.known_operations(node);
         let here = &mut self.nodes[node];
         let moment = here.moment(now);
         let Some(process) = &mut here.process else {
@@ -69,6 +70,7 @@ impl World {
             ..
         } = commit;
         let (events, rows) = self.record_batch(&outputs, &changes)?;
+        self.observe_writes(node, &outputs, &known)?;
         let batch = batch_of(&changes);
         let in_flight = InFlight {
             batch,
@@ -81,6 +83,52 @@ impl World {
             process.batch = Some(in_flight);
         }
         self.after_disk(node, Step::Writes);
+        Ok(())
+    }
+
+    /// The tickets of the waiting writes of which this node holds events already.
+    fn known_operations(&self, node: usize) -> BTreeSet<u64> {
+        let process = self.nodes[node].process.iter();
+        let inbox = process.flat_map(|process| {
+            let inbox = process.inbox.iter();
+            inbox.map(move |input| (&process.replica, input))
+        });
+        let known = inbox.filter_map(|(replica, input)| {
+            let Input::Write { ticket, vnode, .. } = input else {
+                return None;
+            };
+            let operation = self.attempts.get(ticket)?.operation;
+            let clock = replica.vnode(*vnode)?.clock();
+            let mut dots = self.ledger.dots_of(operation);
+            dots.any(|dot| clock.contains(dot)).then_some(*ticket)
+        });
+        known.collect()
+    }
+
+    fn observe_writes(
+        &mut self,
+        node: usize,
+        outputs: &[Output],
+        known: &BTreeSet<u64>,
+    ) -> Result<(), Broken> {
+        for output in outputs {
+            let Output::Written {
+                ticket,
+                result: Ok(written),
+            } = output
+            else {
+                continue;
+            };
+            if let Some(attempt) = self.attempts.get(ticket) {
+                let entered = Observation::Entered {
+                    node,
+                    operation: attempt.operation,
+                    is_known: known.contains(ticket),
+                    is_repeated: written.repeated,
+                };
+                Self::check(&self.ledger, &entered)?;
+            }
+        }
         Ok(())
     }
 

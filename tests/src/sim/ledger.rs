@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::plan::Plan;
 use super::queue::Instant;
+use crdt::kinds::map::Path;
 use crdt::{Context, Dot, OpId};
 use ring::VnodeId;
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::KeyPrefix;
-use starling_node::protocol::vnode::Action;
+use starling_node::protocol::vnode::{Action, FieldEdit};
 
 /// Everything that happened in a run.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Ledger {
     pub(crate) has_loss: bool,
     /// Whose disk was replaced by an empty one or an older copy.
     pub(crate) new_disks: BTreeSet<usize>,
+    /// What a right wall clock says, in milliseconds since the Unix epoch.
+    pub(crate) wall_ms: u64,
     entries: Vec<Entry>,
     by_dot: BTreeMap<Dot, usize>,
     by_key: BTreeMap<KeyPrefix, Vec<usize>>,
@@ -52,15 +55,40 @@ pub(crate) struct Subject {
 #[derive(Debug, Clone)]
 pub(crate) struct Operation {
     pub(crate) id: OpId,
+    /// The key that it reads, or the first that it changes.
     pub(crate) subject: usize,
-    /// What it changes; `None` for a read.
-    pub(crate) action: Option<Action>,
-    /// What the client had seen.
-    pub(crate) context: Context,
+    /// What it changes, key by key; empty for a read.
+    pub(crate) changes: Vec<Wanted>,
+    /// How long what it writes lasts.
+    pub(crate) ttl_ms: Option<u64>,
     pub(crate) quorum: u8,
     pub(crate) durability: Durability,
     pub(crate) invoked: Instant,
     pub(crate) ended: Option<(Instant, Ending)>,
+}
+
+/// What an operation changes of one key.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) subject: usize,
+    /// What the client had seen.
+    pub(crate) context: Context,
+    pub(crate) edits: Vec<FieldEdit>,
+}
+
+impl Operation {
+    /// The increments of one key that it asks for, with their fields.
+    pub(crate) fn increments_of(&self, subject: usize) -> impl Iterator<Item = (&Path, i64)> {
+        let of_key = self
+            .changes
+            .iter()
+            .filter(move |wanted| wanted.subject == subject);
+        let edits = of_key.flat_map(|wanted| &wanted.edits);
+        edits.filter_map(|edit| match edit.action {
+            Action::Increment(amount) => Some((&edit.path, amount)),
+            _ => None,
+        })
+    }
 }
 
 /// How an operation ended, as far as its client knows.
@@ -82,6 +110,8 @@ pub(crate) struct Entry {
     pub(crate) operation: Option<usize>,
     /// The body of the version that it wrote; removals have none.
     pub(crate) body: Option<Bytes>,
+    /// When that version ends, in milliseconds since the Unix epoch.
+    pub(crate) expires_ms: Option<u64>,
     /// What it may take away, by what its client (or for lack of a context its coordinator) saw.
     pub(crate) covers: Context,
     /// The events known so far that cover this one.
@@ -117,6 +147,7 @@ impl Ledger {
             has_unknown_loss: false,
             has_loss: false,
             new_disks: BTreeSet::new(),
+            wall_ms: 0,
             entries: Vec::new(),
             by_dot: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -166,8 +197,9 @@ impl Ledger {
 
     /// The events of one operation.
     pub(crate) fn dots_of(&self, operation: usize) -> impl Iterator<Item = Dot> {
-        let subject = self.operations[operation].subject;
-        let events = self.entries_of(&self.subjects[subject].prefix);
+        let changes = self.operations[operation].changes.iter();
+        let prefixes = changes.map(move |wanted| &self.subjects[wanted.subject].prefix);
+        let events = prefixes.flat_map(move |prefix| self.entries_of(prefix));
         let own = events.filter(move |entry| entry.operation == Some(operation));
         own.map(|entry| entry.event.dot)
     }
@@ -222,8 +254,10 @@ impl Ledger {
 
     /// A coordinator acknowledged a write.
     pub(crate) fn ack(&mut self, acked: Acked) {
-        let subject = self.operations[acked.operation].subject;
-        self.acked.entry(subject).or_default().push(acked);
+        for wanted in &self.operations[acked.operation].changes {
+            let of_key = self.acked.entry(wanted.subject).or_default();
+            of_key.push(acked.clone());
+        }
     }
 
     /// The acknowledged writes of a key.

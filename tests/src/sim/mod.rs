@@ -11,7 +11,7 @@
 //!   seed ─> Plan (which faults, how often)
 //!             │            trouble                      heal        rest
 //!             ├──────────────────────────────────────────┼───────────┤
-//!   clients   read, put, delete, increment, add, retry    stop        Quiet: every invariant
+//!   clients   read, write of every kind, retry            stop        Quiet: every invariant
 //!   nemesis   cuts, crashes, lost disks, pauses, ...      all mended
 //!   at any time: invariants at each commit, start and read
 //! ```
@@ -24,7 +24,7 @@
 //! | `node` | a node: disk, clocks, process |
 //! | `commits` | the committer: from inputs to outputs, step by step |
 //! | `network` | calls and messages, and what befalls them |
-//! | `clients`, `choices` | sessions: what they ask, retry and learn |
+//! | `clients`, `choices`, `orders` | sessions: what they ask, retry and learn |
 //! | `nemesis` | faults |
 //! | `ledger`, `record` | what truly happened |
 //! | `rest` | healing, and waiting until nothing changes |
@@ -41,6 +41,7 @@ pub(crate) mod ledger;
 mod nemesis;
 mod network;
 mod node;
+mod orders;
 mod plan;
 pub(crate) mod queue;
 mod record;

@@ -111,7 +111,7 @@ impl Node {
     /// Both clocks.
     pub(crate) fn moment(&self, now: Instant) -> Moment {
         let time = Time::at(Duration::from_micros(now.saturating_sub(self.born)));
-        let wall_ms = (EPOCH_MS + now / 1_000).saturating_add_signed(self.wall_ahead);
+        let wall_ms = wall_ms(now).saturating_add_signed(self.wall_ahead);
         Moment { time, wall_ms }
     }
 
@@ -132,6 +132,11 @@ impl Process {
             counts,
         });
     }
+}
+
+/// What a wall clock says that is right, in milliseconds since the Unix epoch.
+pub(crate) fn wall_ms(now: Instant) -> u64 {
+    EPOCH_MS + now / 1_000
 }
 
 /// When the world begins, by a wall clock that is right.

@@ -8,6 +8,7 @@ use std::fmt;
 use fastrand::Rng;
 
 use super::queue::{Instant, MS, SECOND};
+use starling::wire::Kind;
 
 /// What a run will be like.
 #[derive(Debug, Clone)]
@@ -24,6 +25,12 @@ pub struct Plan {
     pub(crate) think: Instant,
     /// Of every kind of bucket, how many keys.
     pub(crate) keys: usize,
+    /// What the keys hold.
+    pub(crate) kinds: Vec<Kind>,
+    /// Some writes change two keys at once.
+    pub(crate) batches: bool,
+    /// Some of what is written ends.
+    pub(crate) expires: bool,
     /// Every message goes through the codec.
     pub(crate) encodes: bool,
     /// Reads are answered without the committer when it rests.
@@ -89,12 +96,20 @@ impl Plan {
             .filter(|_| sometimes(0.4))
             .map(|&(strike, least, most)| (strike, (least * SECOND, most * SECOND)))
             .collect::<Vec<_>>();
-        let strikes = strikes
+        let strikes: Vec<(Strike, Instant)> = strikes
             .into_iter()
             .map(|(strike, (a, b))| (strike, random.u64(a..=b)))
             .collect();
+        let Shape {
+            kinds,
+            batches,
+            expires,
+        } = Shape::of(seed, &strikes);
         Self {
             seed,
+            kinds,
+            batches,
+            expires,
             nodes: if random.f64() < 0.7 {
                 3
             } else {
@@ -123,6 +138,39 @@ impl Plan {
     }
 }
 
+/// What clients work with: drawn apart, so that the rest of a plan does not depend on it.
+struct Shape {
+    kinds: Vec<Kind>,
+    batches: bool,
+    expires: bool,
+}
+
+impl Shape {
+    fn of(seed: u64, strikes: &[(Strike, Instant)]) -> Self {
+        let mut random = Rng::with_seed(seed ^ SALT);
+        let mut kinds = if random.f64() < 0.4 {
+            BASIC.to_vec()
+        } else {
+            let among = BASIC.iter().chain(&[Kind::Map, Kind::Map]).chain(OTHERS);
+            among.copied().filter(|_| random.f64() < 0.4).collect()
+        };
+        kinds.dedup();
+        if kinds.is_empty() {
+            kinds.push(Kind::Map);
+        }
+        let batches = random.f64() < 0.4;
+        // Who has a wrong clock ends things at a wrong time, as is documented.
+        let is_timely = strikes
+            .iter()
+            .all(|(strike, _)| *strike != Strike::WallStep);
+        Self {
+            kinds,
+            batches,
+            expires: random.f64() < 0.2 && is_timely,
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -134,7 +182,8 @@ impl fmt::Display for Plan {
         } = self;
         write!(
             f,
-            "seed {seed}: {nodes} nodes, {clients} clients, {keys} keys of each kind, "
+            "seed {seed}: {nodes} nodes, {clients} clients, {keys} keys of each of {:?}, ",
+            self.kinds
         )?;
         let Self {
             trouble,
@@ -167,6 +216,8 @@ impl fmt::Display for Plan {
             call_timeout / MS
         )?;
         for (is_on, name) in [
+            (self.batches, "batches"),
+            (self.expires, "some versions end"),
             (self.encodes, "messages encoded"),
             (self.reads_inline, "reads inline"),
             (self.waits_for_all, "catching up waits for all"),
@@ -196,3 +247,19 @@ const STRIKES: &[(Strike, u64, u64)] = &[
     (Strike::WallStep, 3, 12),
     (Strike::StoreFault, 3, 12),
 ];
+
+/// The kinds of which a run has several keys each.
+const BASIC: &[Kind] = &[Kind::Value, Kind::Counter, Kind::Set];
+/// The kinds of which one key is enough: their rows are those of the fields of a map, too.
+const OTHERS: &[Kind] = &[
+    Kind::Register,
+    Kind::Max,
+    Kind::Flag,
+    Kind::DisableFlag,
+    Kind::GrowSet,
+    Kind::RemoveSet,
+    Kind::Sketch,
+    Kind::List,
+];
+/// Parts what clients work with from the rest of the plan.
+const SALT: u64 = 0x6b69_6e64_7321;

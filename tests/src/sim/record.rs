@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use super::bits;
 use super::describe::Brief;
-use super::ledger::Entry;
+use super::ledger::{Entry, Wanted};
 use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
-use crdt::Dot;
 use crdt::kinds::Leaf;
+use crdt::{Context, Dot};
 use ring::VnodeId;
 use starling::wire::Durability;
-use starling_node::protocol::event::Event;
+use starling_node::protocol::event::{Effect, Event};
 use starling_node::protocol::keys::{RowKey, dot_of_event_key};
 use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
 use starling_node::protocol::replica::Output;
 use starling_node::protocol::stage::{Changes, Family};
-use starling_node::protocol::vnode::{Action, Sending, Written};
+use starling_node::protocol::vnode::{FieldEdit, Sending, Written};
 
 type Logged = BTreeMap<VnodeId, Vec<Event>>;
 type Changed = BTreeMap<VnodeId, Vec<RowKey>>;
@@ -103,26 +103,13 @@ impl World {
             let earlier = &earlier.event;
             return Err(("naming", format!("{event:?} reuses the dot of {earlier:?}")));
         }
-        let Some(action) = &self.ledger.operations[operation].action else {
-            return Ok(());
-        };
-        let context = &self.ledger.operations[operation].context;
-        let covers = match action {
-            // What the client had in hand decides, whatever the vnode made of it.
-            Action::Put(_) => context.clone(),
-            Action::Clear(Some(Leaf::Value)) | Action::Remove(..) if !context.is_empty() => {
-                context.clone()
-            }
-            Action::Clear(Some(Leaf::Share)) => {
-                self.tally.count("a counter was reset");
-                delta.context().clone()
-            }
-            _ => delta.context().clone(),
-        };
-        let body = delta
-            .versions()
-            .get(&event.dot)
-            .map(|version| version.body.clone());
+        let covers = self.covered_by(operation, change);
+        if event.row.leaf() == Leaf::Share && is_removal(event) {
+            self.tally.count("a counter was reset");
+        }
+        let version = delta.versions().get(&event.dot);
+        let body = version.map(|version| version.body.clone());
+        let expires_ms = version.and_then(|version| version.expires_ms);
         let (event, operation) = (event.clone(), Some(operation));
         self.trace
             .say(self.queue.now(), format_args!("made {}", Brief(&event)));
@@ -130,10 +117,36 @@ impl World {
             event,
             operation,
             body,
+            expires_ms,
             covers,
             covered_by: Vec::new(),
         });
         Ok(())
+    }
+
+    /// What an event of a client's write may take away. Where the client says what it has seen, that
+    /// decides, whatever the vnode made of it; otherwise what the vnode saw.
+    fn covered_by(&self, operation: usize, change: &Change) -> Context {
+        let Change { event, delta } = change;
+        let (prefix, path, leaf) = (event.row.prefix(), event.row.path(), event.row.leaf());
+        let changes = self.ledger.operations[operation].changes.iter();
+        let mut of_key = changes.filter(|w| self.ledger.subjects[w.subject].prefix == prefix);
+        let by_vnode = delta.context().clone();
+        let Some(Wanted { context, edits, .. }) = of_key.next() else {
+            return by_vnode;
+        };
+        let is_of_row = |edit: &&FieldEdit| path.names().starts_with(edit.path.names());
+        let is_put = leaf == Leaf::Value && !is_removal(event);
+        // Disabling takes away what the vnode sees, and so does a reset.
+        let is_by_context = is_removal(event)
+            && !matches!(leaf, Leaf::Share | Leaf::Flag)
+            && edits.iter().filter(is_of_row).count() == 1
+            && !context.is_empty();
+        if is_put || is_by_context {
+            context.clone()
+        } else {
+            by_vnode
+        }
     }
 
     /// Enters an event that a vnode made of its own and spreads: an increment became void, or an
@@ -153,6 +166,7 @@ impl World {
                 event: change.event.clone(),
                 operation: None,
                 body: None,
+                expires_ms: None,
                 covers: change.delta.context().clone(),
                 covered_by: Vec::new(),
             });
@@ -233,6 +247,11 @@ impl World {
             partition,
         })
     }
+}
+
+fn is_removal(event: &Event) -> bool {
+    let effect = event.operation.map(|operation| operation.effect);
+    effect == Some(Effect::Removal)
 }
 
 /// An event in a dotlog entry: behind the mark that its row needs settling.

@@ -3,7 +3,7 @@
 use super::queue::{Instant, SECOND};
 use super::trace::Trace;
 use super::world::{Broken, World};
-use crate::invariants::convergence::{is_converged, is_settled};
+use crate::invariants::convergence::{is_converged, is_settled, nothing_is_over};
 use crate::invariants::{Observation, Resting};
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::Engine;
@@ -28,7 +28,12 @@ impl World {
         let healed_at = self.queue.now();
         let mut last = String::new();
         let (mut state, mut unchanged) = (0, 0);
-        while self.queue.now() < healed_at + PATIENCE {
+        let patience = if self.plan.expires {
+            PATIENCE + UNTIL_ALL_IS_OVER
+        } else {
+            PATIENCE
+        };
+        while self.queue.now() < healed_at + patience {
             let next = self.queue.now() + SECOND;
             self.run_until(next)?;
             let before = std::mem::replace(&mut state, self.state());
@@ -41,7 +46,7 @@ impl World {
                 Err(what) => last = what,
             }
         }
-        let seconds = PATIENCE / SECOND;
+        let seconds = patience / SECOND;
         Err((
             "convergence",
             format!("{seconds} s after the last fault: {last}"),
@@ -81,6 +86,13 @@ impl World {
             return Err("some node does not run".to_owned());
         }
         is_converged(&resting, &self.ledger)?;
+        if self.plan.expires {
+            for resting in &resting {
+                for vnode in resting.replica.vnodes() {
+                    nothing_is_over(resting, vnode.id())?;
+                }
+            }
+        }
         if self.ledger.has_loss {
             return Ok(());
         }
@@ -122,6 +134,9 @@ impl World {
 
 /// How long after the last fault replicas may differ.
 const PATIENCE: Instant = 60 * SECOND;
+/// How long after that the last version ends and is removed: 20 s, a minute of grace, and the time
+/// that the walk takes.
+const UNTIL_ALL_IS_OVER: Instant = 100 * SECOND;
 /// For how many seconds nothing must change before the cluster counts as at rest: longer than it
 /// takes to sync, to tell the others, and to trim.
 const STILL: u32 = 5;

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::clients::{Attempt, Client};
 use super::ledger::{Ledger, Subject};
 use super::network::{Call, Message};
-use super::node::Node;
+use super::node::{Node, wall_ms};
 use super::plan::{Plan, Strike};
 use super::queue::{Instant, MS, Queue, SECOND};
 use super::tally::Tally;
@@ -167,6 +167,7 @@ impl World {
     }
 
     fn happen(&mut self, happening: Happening) -> Result<(), Broken> {
+        self.ledger.wall_ms = wall_ms(self.queue.now());
         match happening {
             Happening::Process { node, life, step } => {
                 if self.nodes[node].life != life {
@@ -284,10 +285,15 @@ fn subjects_of(plan: &Plan, ring: &Ring) -> Vec<Subject> {
     let n = ring.layout().n();
     let nodes: Vec<NodeId> = ring.layout().roles().iter().map(|(id, _)| id).collect();
     let mut subjects = Vec::new();
-    for kind in [Kind::Value, Kind::Counter, Kind::Set] {
+    for &kind in &plan.kinds {
         let bucket = BucketId::of_name(&format!("{kind:?}"));
-        let more = if kind == Kind::Counter { 2 } else { 0 };
-        for index in 0..plan.keys + more {
+        let count = match kind {
+            Kind::Value | Kind::Set => plan.keys,
+            Kind::Counter => plan.keys + 2,
+            Kind::Map => 2,
+            _ => 1,
+        };
+        for index in 0..count {
             let key = format!("k{index}");
             let token = ring.token(bucket, key.as_bytes());
             let prefix = KeyPrefix::new(u8::from(n), token, bucket, key.as_bytes(), b"");

@@ -1,0 +1,173 @@
+//! What a client asks for: one command, the same at every try.
+
+use bytes::Bytes;
+use fastrand::Rng;
+
+use super::owner::prefix;
+use crdt::kinds::Leaf;
+use crdt::kinds::flag::Wins;
+use crdt::kinds::map::Path;
+use crdt::{Context, OpId};
+use starling_node::protocol::vnode::{Action, Command, FieldEdit, SetLeaf, Target};
+
+/// An operation of the run.
+#[derive(Debug, Clone)]
+pub(super) struct Asked {
+    /// The command of the first try; later ones are older.
+    pub(super) command: Command,
+    key: u8,
+    /// Some coordinator has entered it.
+    pub(super) was_entered: bool,
+}
+
+impl Asked {
+    pub(super) fn new(id: u64, key: u8, context: Context, edits: Vec<FieldEdit>) -> Self {
+        let target = Target {
+            prefix: prefix(key),
+            context,
+            only_if_current: false,
+            edits,
+        };
+        let operation = OpId {
+            client: 1,
+            sequence: id,
+        };
+        let command = Command {
+            targets: vec![target],
+            operation,
+            digest: u32::try_from(id).unwrap_or(u32::MAX),
+            age_ms: 0,
+            ttl_ms: None,
+        };
+        Self {
+            command,
+            key,
+            was_entered: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> OpId {
+        self.command.operation
+    }
+
+    pub(super) fn context(&self) -> Context {
+        let target = self.command.targets.first();
+        target
+            .map(|target| target.context.clone())
+            .unwrap_or_default()
+    }
+
+    /// Does it write something wherever it is entered? Removals may find nothing to remove.
+    pub(super) fn writes(&self) -> bool {
+        let removes = |action: &Action| {
+            matches!(
+                action,
+                Action::Clear(_) | Action::Remove(SetLeaf::AddWins, _) | Action::Erase(_)
+            )
+        };
+        self.edits().any(|edit| !removes(&edit.action))
+    }
+
+    /// The increments: key, field, amount.
+    pub(super) fn increments(&self) -> impl Iterator<Item = (u8, &Path, i64)> {
+        self.edits().filter_map(move |edit| match edit.action {
+            Action::Increment(amount) => Some((self.key, &edit.path, amount)),
+            _ => None,
+        })
+    }
+
+    pub(super) fn increment_of(&self, key: u8, path: &Path) -> Option<i64> {
+        let mut increments = self.increments();
+        let found = increments.find(|(of, at, _)| *of == key && *at == path);
+        found.map(|(.., amount)| amount)
+    }
+
+    fn edits(&self) -> impl Iterator<Item = &FieldEdit> {
+        self.command.targets.iter().flat_map(|target| &target.edits)
+    }
+}
+
+/// A few changes of different fields of one key.
+pub(super) fn some_edits(random: &mut Rng, id: u64, earlier: &[Asked], key: u8) -> Vec<FieldEdit> {
+    if random.u32(..100) < 8 {
+        return vec![edit(&[], Action::Clear(None))];
+    }
+    let mut fields = FIELDS.to_vec();
+    random.shuffle(&mut fields);
+    fields.truncate(random.usize(1..=3));
+    let mut edits = Vec::new();
+    for field in fields {
+        let action = match field {
+            "count" | "more" => increment(random, earlier, key, field),
+            "value" if random.u32(..10) < 7 => Some(Action::Put(name(id))),
+            "value" => Some(Action::Clear(Some(Leaf::Value))),
+            "set" if random.u32(..10) < 6 => Some(Action::Add(SetLeaf::AddWins, element(random))),
+            "set" => Some(Action::Remove(SetLeaf::AddWins, element(random))),
+            "out" if random.bool() => Some(Action::Add(SetLeaf::RemoveWins, element(random))),
+            "out" => Some(Action::Remove(SetLeaf::RemoveWins, element(random))),
+            "flag" if random.bool() => Some(Action::Enable(Wins::Enable)),
+            "flag" => Some(Action::Disable(Wins::Enable)),
+            "list" if random.u32(..10) < 7 => {
+                let places = element(random).into_iter();
+                Some(Action::Insert(places.map(|at| (at, name(id))).collect()))
+            }
+            "list" => Some(Action::Erase(element(random))),
+            _ => Some(Action::Assign(name(id))),
+        };
+        edits.extend(action.map(|action| edit(&[field], action)));
+    }
+    edits
+}
+
+/// Increments by powers of eight, so that a sum says which of them it holds and how often.
+fn increment(random: &mut Rng, earlier: &[Asked], key: u8, field: &'static str) -> Option<Action> {
+    if random.u32(..10) == 0 {
+        return Some(Action::Clear(Some(Leaf::Share)));
+    }
+    let at = path(&[field]);
+    let power = earlier
+        .iter()
+        .filter(|asked| asked.increment_of(key, &at).is_some());
+    let power = u32::try_from(power.count()).unwrap_or(u32::MAX);
+    let amount = 8_i64.checked_pow(power)?;
+    Some(Action::Increment(if random.bool() {
+        amount
+    } else {
+        -amount
+    }))
+}
+
+pub(super) fn edit(names: &[&'static str], action: Action) -> FieldEdit {
+    FieldEdit {
+        path: path(names),
+        action,
+    }
+}
+
+fn path(names: &[&'static str]) -> Path {
+    let names = names.iter().map(|name| Bytes::from(*name));
+    Path::new(names.collect()).expect("these names are short")
+}
+
+/// May all that is asked for have an end?
+pub(super) fn can_end(edits: &[FieldEdit]) -> bool {
+    edits.iter().all(|edit| {
+        matches!(
+            edit.action,
+            Action::Put(_) | Action::Add(SetLeaf::AddWins, _) | Action::Assign(_)
+        )
+    })
+}
+
+fn name(id: u64) -> Bytes {
+    Bytes::from(id.to_string())
+}
+
+fn element(random: &mut Rng) -> Vec<Bytes> {
+    let names = ["x", "y", "z"];
+    vec![Bytes::from(names[random.usize(..names.len())])]
+}
+
+const FIELDS: &[&str] = &[
+    "count", "more", "value", "set", "out", "flag", "list", "register",
+];

@@ -1,0 +1,57 @@
+//! What a coordinator gets of an operation: the same order at every try but for its age.
+
+use std::time::Duration;
+
+use super::queue::MS;
+use super::world::World;
+use starling_node::protocol::coordinator::{Order, ReadOrder, WriteOrder};
+use starling_node::protocol::messages::Selection;
+use starling_node::protocol::vnode::{Command, Target};
+
+impl World {
+    /// The order for an operation's next try.
+    pub(crate) fn order(&mut self, operation: usize, node: usize) -> Order {
+        let now = self.queue.now();
+        let asked = &self.ledger.operations[operation];
+        let subject = &self.ledger.subjects[asked.subject];
+        let moment = self.nodes[node].moment(now);
+        let patience = Duration::from_micros(self.plan.call_timeout);
+        let deadline = moment.time.after(patience);
+        let selection = Selection::Key(subject.prefix.clone());
+        let vnode = subject.vnode;
+        if asked.changes.is_empty() {
+            return Order::Read(ReadOrder {
+                vnode,
+                selection,
+                r: asked.quorum,
+                local: false,
+                repair: Some(subject.prefix.clone()),
+                deadline,
+            });
+        }
+        let targets = asked.changes.iter().map(|wanted| Target {
+            prefix: self.ledger.subjects[wanted.subject].prefix.clone(),
+            context: wanted.context.clone(),
+            only_if_current: false,
+            edits: wanted.edits.clone(),
+        });
+        let command = Command {
+            targets: targets.collect(),
+            operation: asked.id,
+            // One name stands for one change, so the name says what is asked.
+            digest: u32::try_from(asked.id.sequence).unwrap_or(u32::MAX),
+            age_ms: (now - asked.invoked) / MS,
+            ttl_ms: asked.ttl_ms,
+        };
+        let (w, durability) = (asked.quorum, asked.durability);
+        let read_back = (self.random.f64() < 0.2).then_some(selection);
+        Order::Write(WriteOrder {
+            vnode,
+            command,
+            w,
+            durability,
+            read_back,
+            deadline,
+        })
+    }
+}

@@ -1,0 +1,235 @@
+//! What must not grow: siblings under interleaved and stale writers, and what deletes leave behind.
+//!
+//! `STARLING_DELETES` sets how many keys are made and deleted (default 20,000), `STARLING_PUTS` how
+//! many puts are tried over one stale context (default 100,000).
+
+use bytes::Bytes;
+use fastrand::Rng;
+
+use crdt::kinds::{Leaf, value};
+use crdt::{Context, Hlc, OpId};
+use ring::{BucketId, NodeId, Token};
+use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::messages::Change;
+use starling_node::protocol::stage::Family;
+use starling_node::protocol::vnode::{Action, Command, Limits, Rejected, Sending, Written};
+use starling_tests::once::Owner;
+
+/// Each client writes over what it has read and what it wrote before, at any owner, while deltas
+/// are late or lost.
+#[test]
+fn two_interleaved_clients_never_see_more_than_two_siblings() {
+    let mut flock = Flock::new(3);
+    let mut random = Rng::with_seed(7);
+    let mut contexts = [Context::default(), Context::default()];
+    let mut on_their_way: Vec<(usize, Vec<Change>)> = Vec::new();
+    let mut most = 0;
+    for _ in 0..3_000 {
+        let (client, at) = (random.usize(..2), random.usize(..3));
+        if random.bool() {
+            contexts[client].join(&flock.owners[at].seen(&key(0)));
+        } else {
+            let put = Action::Put("x".into());
+            let written = flock.write(at, 0, put, &contexts[client]);
+            let written = written.expect("there are never many siblings");
+            contexts[client] = written.contexts[0].clone();
+            for to in (0..3).filter(|&to| to != at && random.u32(..10) < 7) {
+                on_their_way.push((to, changes(&written).to_vec()));
+            }
+        }
+        if !on_their_way.is_empty() && random.u32(..3) > 0 {
+            let (to, late) = on_their_way.swap_remove(random.usize(..on_their_way.len()));
+            flock.owners[to].receive(flock.now, &late);
+        }
+        if random.u32(..50) == 0 {
+            flock.exchange();
+        }
+        let shown = flock.owners.iter().map(|owner| siblings(owner, 0));
+        most = shown.max().unwrap_or(0).max(most);
+        assert!(most <= 2);
+    }
+    assert_eq!(most, 2, "the clients were never concurrent");
+    flock.exchange();
+    let context = flock.owners[0].seen(&key(0));
+    let last = flock.write(0, 0, Action::Put("last".into()), &context);
+    last.expect("there are never many siblings");
+    assert_eq!(siblings(&flock.owners[0], 0), 1);
+}
+
+#[test]
+fn puts_over_one_stale_context_stay_within_the_limit_of_siblings() {
+    let mut flock = Flock::new(3);
+    let first = flock.write(0, 0, Action::Put("first".into()), &Context::default());
+    let first = first.expect("the row is empty");
+    flock.replicate(0, changes(&first));
+    let stale = first.contexts[0].clone();
+    let limit = Limits::default().siblings;
+    let mut refused = 0;
+    for turn in 0..number("STARLING_PUTS", 100_000) {
+        let at = turn % 3;
+        match flock.write(at, 0, Action::Put("again".into()), &stale) {
+            Ok(written) => flock.replicate(at, changes(&written)),
+            Err(Rejected::TooManySiblings { .. }) => refused += 1,
+            Err(rejected) => panic!("{rejected:?}"),
+        }
+    }
+    assert!(refused > 0);
+    for owner in &flock.owners {
+        assert_eq!(siblings(owner, 0), limit);
+        assert_eq!(owner.vnode.records(), 1 + limit as u64);
+        assert_eq!(owner.stored(Family::Dotlog), 1 + limit);
+    }
+    // One read and write brings it down to one.
+    let context = flock.owners[1].seen(&key(0));
+    let merged = flock.write(1, 0, Action::Put("merged".into()), &context);
+    flock.replicate(
+        1,
+        changes(&merged.expect("the context covers all siblings")),
+    );
+    assert!(flock.owners.iter().all(|owner| siblings(owner, 0) == 1));
+}
+
+#[test]
+fn deletes_leave_nothing() {
+    let mut flock = Flock::new(3);
+    let made = flock.write(0, 0, Action::Put("stays".into()), &Context::default());
+    flock.replicate(0, changes(&made.expect("the row is empty")));
+    flock.settle();
+    let before: Vec<usize> = flock.owners.iter().map(size_of_clock).collect();
+    let keys = number("STARLING_DELETES", 20_000);
+    for index in 1..=keys {
+        let (making, deleting) = (index % 3, (index / 3) % 3);
+        let name = u32::try_from(index).expect("there are fewer keys");
+        let made = flock.write(making, name, Action::Put("x".into()), &Context::default());
+        flock.replicate(making, changes(&made.expect("the row is empty")));
+        let delete = Action::Clear(Some(Leaf::Value));
+        let deleted = flock.write(deleting, name, delete, &Context::default());
+        flock.replicate(
+            deleting,
+            changes(&deleted.expect("a delete is never refused")),
+        );
+        if index % 1_000 == 0 {
+            flock.settle();
+        }
+    }
+    flock.settle();
+    let window = 2 * Limits::default().retry_window_ms;
+    let later = flock.now.milliseconds() + window + 1;
+    for (owner, before) in flock.owners.iter_mut().zip(before) {
+        assert_eq!(owner.stored(Family::Data), 1, "the one key that stays");
+        assert_eq!(owner.stored(Family::Dotlog), 0);
+        // A clock holds a number for each actor, whose bytes grow with its logarithm.
+        assert!(size_of_clock(owner) <= before + 3 * 4 + 3 * 24);
+        assert_eq!(owner.vnode.records(), 1 + 2 * keys as u64);
+        while owner.sweep_records(later) > 0 {}
+        assert_eq!(owner.stored(Family::Records), 0);
+        assert_eq!(owner.vnode.records(), 0);
+    }
+}
+
+/// The owners of one partition.
+struct Flock {
+    owners: Vec<Owner>,
+    now: Hlc,
+    operations: u64,
+}
+
+impl Flock {
+    fn new(count: u64) -> Self {
+        let mut owners: Vec<Owner> = (1..=count).map(|node| Owner::begin(node, node)).collect();
+        for owner in &mut owners {
+            let here = owner.node;
+            let others = (1..=count).filter(|&node| node != here);
+            owner.vnode.set_owners(others.map(NodeId));
+        }
+        Self {
+            owners,
+            now: Hlc::at(1_700_000_000_000),
+            operations: 0,
+        }
+    }
+
+    /// A new operation at one owner; the others do not hear of it.
+    fn write(
+        &mut self,
+        at: usize,
+        name: u32,
+        action: Action,
+        context: &Context,
+    ) -> Result<Written, Rejected> {
+        self.operations += 1;
+        self.now = Hlc::at(self.now.milliseconds() + 1);
+        let operation = OpId {
+            client: 1,
+            sequence: self.operations,
+        };
+        let command = Command::single(key(name), action, context.clone(), operation);
+        self.owners[at].write(self.now, &command)
+    }
+
+    fn replicate(&mut self, from: usize, changes: &[Change]) {
+        let others = self.owners.iter_mut().enumerate();
+        for (_, owner) in others.filter(|(at, _)| *at != from) {
+            owner.receive(self.now, changes);
+        }
+    }
+
+    /// Everyone pulls from everyone.
+    fn exchange(&mut self) {
+        for to in 0..self.owners.len() {
+            for from in 0..self.owners.len() {
+                let Ok([to, from]) = self.owners.get_disjoint_mut([to, from]) else {
+                    continue;
+                };
+                if let Some(pulled) = to.ask(from) {
+                    to.take(self.now, from.node, &pulled);
+                }
+            }
+        }
+    }
+
+    /// Everyone tells what it holds durably, and trims.
+    fn settle(&mut self) {
+        self.owners
+            .iter_mut()
+            .for_each(|owner| owner.vnode.handle_synced());
+        for to in 0..self.owners.len() {
+            for from in 0..self.owners.len() {
+                if let Ok([to, from]) = self.owners.get_disjoint_mut([to, from]) {
+                    to.compare(from);
+                }
+            }
+        }
+        for owner in &mut self.owners {
+            assert!(owner.tend(self.now).is_empty());
+        }
+    }
+}
+
+fn changes(written: &Written) -> &[Change] {
+    match &written.sending {
+        Sending::Changes(changes) => changes,
+        other => panic!("a new operation was taken for {other:?}"),
+    }
+}
+
+fn siblings(owner: &Owner, name: u32) -> usize {
+    value::siblings(&owner.row(&key(name).row(Leaf::Value, &[]))).len()
+}
+
+fn size_of_clock(owner: &Owner) -> usize {
+    owner.vnode.clock().encode().len()
+}
+
+fn key(name: u32) -> KeyPrefix {
+    let name = Bytes::copy_from_slice(&name.to_be_bytes());
+    KeyPrefix::new(3, Token(7), BucketId(1), &name, b"")
+}
+
+fn number(variable: &str, default: usize) -> usize {
+    let set = std::env::var(variable).ok();
+    set.map_or(default, |set| {
+        set.parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {set:?}"))
+    })
+}
