@@ -1,10 +1,10 @@
 //! Some seconds after the last fault heals, every replica of a key is byte-identical.
 //!
 //! The clocks of a vnode's owners are equal, and so are their rows in canonical form: stripped by
-//! the clock, with contexts that speak of events of the row itself. (What a context says of another
-//! row, or of an event that was lost with its disks after a client had seen it, kills nothing. It
-//! goes when the clock explains it, and where a disk took part of an actor's events with it, that
-//! may be never.)
+//! the clock, with contexts that speak of events of the row itself which it does not show: that a
+//! row has seen what it shows needs no saying. (What a context says of another row, or of an event
+//! that was lost with its disks after a client had seen it, kills nothing. It goes when the clock
+//! explains it, and where a disk took part of an actor's events with it, that may be never.)
 //!
 //! Where nothing was lost, stored rows have no context left at all and dotlogs are empty: every
 //! owner holds everything durably and knows that all do.
@@ -86,7 +86,8 @@ fn rows(
             .filter(|entry| entry.event.row.as_bytes() == key)
         {
             let dot = entry.event.dot;
-            if row.context().contains(dot) && vnode.clock().contains(dot) {
+            let is_killed = row.context().contains(dot) && !row.versions().contains_key(&dot);
+            if is_killed && vnode.clock().contains(dot) {
                 own.insert(dot);
             }
         }

@@ -8,6 +8,7 @@ use crdt::kinds::Leaf;
 use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
 use crdt::{Context, OpId};
+use starling::wire::Siblings;
 use starling_node::protocol::vnode::{Action, Command, FieldEdit, SetLeaf, Target};
 
 /// An operation of the run.
@@ -26,6 +27,7 @@ impl Asked {
             prefix: prefix(key),
             context,
             only_if_current: false,
+            siblings: Siblings::default(),
             edits,
         };
         let operation = OpId {

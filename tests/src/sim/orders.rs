@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::queue::MS;
 use super::world::World;
+use starling::wire::Siblings;
 use starling_node::protocol::coordinator::{Order, ReadOrder, WriteOrder};
 use starling_node::protocol::messages::Selection;
 use starling_node::protocol::vnode::{Command, Target};
@@ -33,6 +34,7 @@ impl World {
             prefix: self.ledger.subjects[wanted.subject].prefix.clone(),
             context: wanted.context.clone(),
             only_if_current: false,
+            siblings: Siblings::default(),
             edits: wanted.edits.clone(),
         });
         let command = Command {
