@@ -124,8 +124,8 @@ impl World {
         Ok(())
     }
 
-    /// What an event of a client's write may take away. Where the client says what it has seen, that
-    /// decides, whatever the vnode made of it; otherwise what the vnode saw.
+    /// What an event of a client's write may take away. Where the client says what it has seen,
+    /// that decides, whatever the vnode made of it; otherwise what the vnode saw.
     fn covered_by(&self, operation: usize, change: &Change) -> Context {
         let Change { event, delta } = change;
         let (prefix, path, leaf) = (event.row.prefix(), event.row.path(), event.row.leaf());
