@@ -1,10 +1,11 @@
 //! Some seconds after the last fault heals, every replica of a key is byte-identical.
 //!
 //! The clocks of a vnode's owners are equal, and so are their rows in canonical form: stripped by
-//! the clock, with contexts that speak of events of the row itself which it does not show: that a
-//! row has seen what it shows needs no saying. (What a context says of another row, or of an event
-//! that was lost with its disks after a client had seen it, kills nothing. It goes when the clock
-//! explains it, and where a disk took part of an actor's events with it, that may be never.)
+//! the clock, with contexts that speak of versions of the row itself which it does not show: that
+//! a row has seen what it shows needs no saying, and a removal's own dot shows nowhere. (What a
+//! context says of another row, or of an event that was lost with its disks after a client had seen
+//! it, kills nothing. It goes when the clock explains it, and where a disk took part of an actor's
+//! events with it, that may be never.)
 //!
 //! Where nothing was lost, stored rows have no context left at all and dotlogs are empty: every
 //! owner holds everything durably and knows that all do.
@@ -17,6 +18,7 @@ use crate::sim::bits;
 use crate::sim::ledger::Ledger;
 use crdt::{Context, Row};
 use ring::VnodeId;
+use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
 use starling_node::protocol::stage::{Family, decode_row};
 
@@ -80,11 +82,8 @@ fn rows(
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
         let mut own = Context::default();
-        for entry in ledger
-            .entries()
-            .iter()
-            .filter(|entry| entry.event.row.as_bytes() == key)
-        {
+        let of_row = |event: &Event| event.row.as_bytes() == key && event.has_version();
+        for entry in ledger.entries().iter().filter(|e| of_row(&e.event)) {
             let dot = entry.event.dot;
             let is_killed = row.context().contains(dot) && !row.versions().contains_key(&dot);
             if is_killed && vnode.clock().contains(dot) {
