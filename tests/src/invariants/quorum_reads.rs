@@ -79,7 +79,8 @@ fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     if entry.body.is_some() {
         // A version that was seen is shown or covered. In keys of many rows the context need not
         // hold what was covered in one of them.
-        let is_covered = key.leaf() != Leaf::Value && !entry.covered_by.is_empty();
+        let is_alone = key.leaf() == Leaf::Value && key.path().names().is_empty();
+        let is_covered = !is_alone && !entry.covered_by.is_empty();
         return if done.context.contains(dot) || is_covered {
             Ok(())
         } else {
