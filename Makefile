@@ -70,6 +70,8 @@ units: setup ## Every test: laws, model, simulation, real processes, examples, d
 mutants: setup ## Builds the deliberate bugs in and shows that the suite catches each of them.
 	$(call step,mutants,cargo test --package starling-tests --locked \
 		--features mutants --test mutants)
+	$(call step,mutants of gossip,cargo test --package starling-ring --locked \
+		--features mutants --test gossip mutants)
 
 sim: ## The simulator alone, optimised, on SEEDS=n fresh seeds.
 	$(call step,simulation,STARLING_SEEDS=$(SEEDS) cargo test --package starling-tests --locked --no-default-features \

@@ -21,6 +21,7 @@ mod hex;
 mod id;
 mod layout;
 mod membership;
+pub mod mutants;
 mod partition;
 mod preference;
 mod ring;

@@ -3,7 +3,8 @@
 //! For each of [`Mutant::ALL`] seeds run with the bug switched on until one fails; that seed must
 //! pass without it. Most are for the simulator; one shows only when a minute passes while owners
 //! are apart, and is for the model of exactly-once. The table says which seed of which found it,
-//! and what was seen.
+//! and what was seen. Those of gossip are caught by its own simulation, in
+//! `ring/tests/gossip/mutants.rs`.
 
 #![cfg(feature = "mutants")]
 

@@ -16,6 +16,7 @@ use std::time::Duration;
 use super::config::DetectorConfig;
 use super::phi::phi;
 use super::window::Window;
+use crate::mutants::{self, Mutant};
 
 /// The edge from a node to one of its observers, on the observer's side.
 #[derive(Clone, Debug)]
@@ -70,7 +71,12 @@ impl Edge {
     /// How suspicious the silence is. `patience` multiplies the accepted pause; it is 1 unless this
     /// node doubts itself ([`Health`](super::Health)).
     pub fn phi(&self, now: Duration, patience: u32, config: &DetectorConfig) -> f64 {
-        let sigma = self.window.sigma().max(config.sigma_floor.as_secs_f64());
+        let floor = if mutants::is_active(Mutant::PhiWithoutSigmaFloor) {
+            f64::MIN_POSITIVE
+        } else {
+            config.sigma_floor.as_secs_f64()
+        };
+        let sigma = self.window.sigma().max(floor);
         let expected = self.window.mean() + config.pause.as_secs_f64() * f64::from(patience);
         let elapsed = now.saturating_sub(self.heard).as_secs_f64();
         phi((elapsed - expected) / sigma)

@@ -8,6 +8,7 @@ use super::{AnnounceError, Event, Gossip, Timers};
 use crate::detector::{Level, Suspicion};
 use crate::id::NodeId;
 use crate::membership::{Incarnation, Member, MemberMap, MemberState};
+use crate::mutants::{self, Mutant};
 
 impl Gossip {
     /// Takes up the members that a former life of this node has left.
@@ -205,6 +206,9 @@ impl Gossip {
     /// believes.
     fn refute(&mut self, now: Duration, suspected: Incarnation) {
         if suspected < self.own.incarnation || self.is_removed() {
+            return;
+        }
+        if mutants::is_active(Mutant::RefutationIgnored) {
             return;
         }
         self.own.incarnation = self.own.incarnation.refute(suspected);

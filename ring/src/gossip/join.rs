@@ -23,6 +23,11 @@ impl Joining {
     pub(super) fn new(now: Duration, via: Option<NodeId>) -> Self {
         Self { via, next: now }
     }
+
+    /// Asks again with the next timeout: there is somebody now who may answer.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        self.next = self.next.min(now);
+    }
 }
 
 impl Gossip {
@@ -80,7 +85,8 @@ impl Gossip {
         self.send_stream(to, Message::Page { is_last, items });
     }
 
-    fn send_stream(&mut self, to: NodeId, message: Message) {
+    /// Puts a message on its way by stream.
+    pub(super) fn send_stream(&mut self, to: NodeId, message: Message) {
         let bytes = self.encode(message);
         let carriage = Carriage::Stream;
         self.transmits.push_back(Transmit {

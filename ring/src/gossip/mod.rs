@@ -28,6 +28,7 @@
 //! certificate, and call [`Gossip::handle_timeout`] when [`Gossip::poll_timeout`] says; then drain
 //! [`Gossip::poll_transmit`] and [`Gossip::poll_event`]. After a pause of the process call
 //! [`Gossip::handle_late_tick`] first, then hand in whatever waits in the socket, then the timeout.
+//! [`Gossip::handle_reachable`] makes use of a new connection.
 //! Times are durations since the process started, from a clock that does not jump.
 
 mod belief;
@@ -55,6 +56,7 @@ use digest::Digest;
 use join::Joining;
 use outbox::Outbox;
 use probe::{Relay, Watch};
+use wire::{Item, Message};
 
 pub use config::GossipConfig;
 pub use output::{AnnounceError, Carriage, Event, Transmit};
@@ -228,7 +230,27 @@ impl Gossip {
             watch.handle_pause(now, shift);
         }
         self.relays.clear();
+        // What was due meanwhile is due now, and is not late a second time.
+        self.timers.forgive(now);
         self.events.push_back(Event::Paused { late });
+    }
+
+    /// A connection to `peer` has come up, so that it can be told things: what this node is, and
+    /// with a pull whatever else the two do not have in common. A node that was restarted or cut
+    /// off is up again for its peers in one round trip, and not with its next heartbeat. Both go by
+    /// stream, because a datagram may overtake whatever else a connection begins with.
+    pub fn handle_reachable(&mut self, now: Duration, peer: NodeId) {
+        let is_other = self.members.member(peer).is_some() && peer != self.own.id;
+        if !is_other || self.is_removed() {
+            return;
+        }
+        let own = Item::Member(Box::new(self.own.clone()));
+        self.send_stream(peer, Message::Push(vec![own]));
+        let root = self.digest.root();
+        self.send_stream(peer, Message::Pull { root });
+        if let Some(joining) = &mut self.joining {
+            joining.hurry(now);
+        }
     }
 
     /// The time that [`Gossip::poll_timeout`] named has come. If it came long ago, that is taken as
@@ -313,6 +335,19 @@ impl Timers {
             check: within(CHECK_EVERY),
             push: within(config.push_every.max(SHORTEST)),
             pull: within(config.pull_every.max(SHORTEST)),
+        }
+    }
+
+    /// Nothing was due before `now`.
+    fn forgive(&mut self, now: Duration) {
+        let Self {
+            heartbeat,
+            check,
+            push,
+            pull,
+        } = self;
+        for due in [heartbeat, check, push, pull] {
+            *due = now.max(*due);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Gossip;
-use crate::detector::{Edge, Health, Level};
+use crate::detector::{Edge, Health, Level, Suspicion};
 use crate::id::NodeId;
 use crate::membership::{Incarnation, Member, MemberMap, MemberState};
 
@@ -92,6 +92,12 @@ impl Gossip {
     /// What this node thinks of itself.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// Who suspects a member now, in which incarnation, how much and since when, by ascending
+    /// observer.
+    pub fn suspicions(&self, now: Duration, id: NodeId) -> Vec<Suspicion> {
+        self.verdicts.evidence(now, id)
     }
 
     /// Whether this node was removed from the cluster.

@@ -326,3 +326,39 @@ fn a_timeout_that_comes_late_was_a_pause() {
             .all(|(_, edge)| edge.phi(due + late, 1, &gossip.config.detector) < 1.0)
     );
 }
+
+#[test]
+fn a_new_connection_is_told_what_this_node_is_and_asked_what_it_lacks() {
+    let mut gossip = gossip(3);
+    gossip.handle_reachable(at(10), NodeId(2));
+    let sent = sent(&mut gossip);
+    let own = gossip.own().clone();
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    assert!(sent.contains(&(NodeId(2), Message::Push(vec![Item::Member(Box::new(own))]))));
+    let is_pull = |(to, message): &(NodeId, Message)| {
+        *to == NodeId(2) && matches!(message, Message::Pull { .. })
+    };
+    assert!(sent.iter().any(is_pull));
+    gossip.handle_reachable(at(10), NodeId(99));
+    gossip.handle_reachable(at(10), HERE);
+    assert_eq!(gossip.poll_transmit(), None);
+}
+
+#[test]
+fn a_pause_that_was_noticed_is_not_noticed_again() {
+    let mut gossip = gossip(3);
+    let due = gossip.poll_timeout().expect("there are others");
+    let late = Duration::from_secs(20);
+    let now = due + late;
+    gossip.handle_late_tick(now, late);
+    gossip.handle_timeout(now);
+    let paused = |event: &Event| matches!(event, Event::Paused { .. });
+    assert_eq!(
+        events(&mut gossip)
+            .iter()
+            .filter(|event| paused(event))
+            .count(),
+        1
+    );
+    assert_eq!(gossip.health().score(), 1);
+}
