@@ -45,7 +45,7 @@ pub enum ClientAuth {
 
 /// Bounds of one connection. What it can hold in memory at worst is the sum of its four queues of
 /// [`Limits::max_queued_bytes`], [`Limits::max_serving_bytes`] and QUIC's windows (24 MiB each
-/// way); an idle one holds little.
+/// way), and of 64 KiB of datagrams each way; an idle one holds little.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Largest body in bytes, default 8 MiB. Sending a larger one is refused; receiving one closes
@@ -97,7 +97,11 @@ impl Default for Limits {
 }
 
 /// The QUIC settings that were measured to be cheapest for many small pipelined messages.
-pub(super) fn quic_transport(limits: &Limits) -> Arc<quinn::TransportConfig> {
+///
+/// With `has_datagrams` the other side may send some. Whoever accepts cannot know beforehand
+/// whether a peer or a client comes, so it takes them from both; of those that nobody reads the
+/// oldest make room.
+pub(super) fn quic_transport(limits: &Limits, has_datagrams: bool) -> Arc<quinn::TransportConfig> {
     let mut discovery = quinn::MtuDiscoveryConfig::default();
     discovery.upper_bound(MAX_DATAGRAM);
     let mut acks = quinn::AckFrequencyConfig::default();
@@ -110,7 +114,8 @@ pub(super) fn quic_transport(limits: &Limits) -> Arc<quinn::TransportConfig> {
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(STREAMS))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .datagram_receive_buffer_size(None)
+        .datagram_receive_buffer_size(has_datagrams.then_some(DATAGRAM_BUFFER))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(u64::from(CONNECTION_WINDOW))
@@ -131,4 +136,6 @@ pub(super) const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
 const STREAMS: u32 = 2;
 const STREAM_WINDOW: u32 = 8 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 24 * 1024 * 1024;
+/// Bytes of datagrams that wait on either side of a connection; beyond it the oldest are dropped.
+const DATAGRAM_BUFFER: usize = 64 * 1024;
 const ACK_DELAY: Duration = Duration::from_millis(5);

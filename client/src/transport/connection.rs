@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use quinn::SendDatagramError;
 use tokio::sync::oneshot;
 
 use super::error::{CloseCode, TransportError};
@@ -134,6 +135,41 @@ impl Connection {
     pub fn notify(&self, body: Bytes) -> Result<(), TransportError> {
         self.handle.link.check_size(&body)?;
         self.handle.link.calls.push(Kind::OneWay, 0, body)
+    }
+
+    /// Sends a datagram: it may be lost, doubled or overtaken, and nobody is told. Only peers take
+    /// datagrams.
+    ///
+    /// # Errors
+    /// If it is larger than the path carries now ([`TransportError::FrameTooLarge`]; it may go as
+    /// a [one-way message](Self::notify)), the other side takes none, or the connection is closed.
+    pub fn send_datagram(&self, body: Bytes) -> Result<(), TransportError> {
+        let quinn = &self.handle.link.quinn;
+        let size = u64::try_from(body.len()).unwrap_or(u64::MAX);
+        quinn.send_datagram(body).map_err(|error| match error {
+            SendDatagramError::TooLarge => {
+                let most = quinn.max_datagram_size().unwrap_or(0);
+                let limit = u64::try_from(most).unwrap_or(u64::MAX);
+                TransportError::FrameTooLarge { size, limit }
+            }
+            SendDatagramError::UnsupportedByPeer | SendDatagramError::Disabled => {
+                let reason = "the other side takes no datagrams".to_owned();
+                TransportError::Closed { reason }
+            }
+            SendDatagramError::ConnectionLost(_) => self.handle.link.fate(),
+        })
+    }
+
+    /// Hands every datagram of the peer to `on_datagram`, on a task of this connection and one at a
+    /// time, so it must not block. What comes before this is called, or faster than it is taken, is
+    /// kept as far as 64 KiB go; then the oldest are dropped.
+    pub fn receive_datagrams(&self, mut on_datagram: impl FnMut(Bytes) + Send + 'static) {
+        let quinn = self.handle.link.quinn.clone();
+        tokio::spawn(async move {
+            while let Ok(datagram) = quinn.read_datagram().await {
+                on_datagram(datagram);
+            }
+        });
     }
 
     /// Hands every request and one-way message of the peer to `on_request`, on a task of this

@@ -40,11 +40,10 @@ impl Endpoint {
             accept,
             limits,
         } = config;
-        let transport = quic_transport(&limits);
         let connector = |alpn| {
             let tls = client_config(identity.as_ref(), &roots, alpn)?;
             let mut config = quinn::ClientConfig::new(Arc::new(tls));
-            config.transport_config(Arc::clone(&transport));
+            config.transport_config(quic_transport(&limits, alpn == Alpn::Peer));
             Ok::<_, TransportError>(config)
         };
         let (client, peer) = (connector(Alpn::Client)?, connector(Alpn::Peer)?);
@@ -61,7 +60,7 @@ impl Endpoint {
                 let tls = server_config(identity, &roots)?;
                 let mut server = quinn::ServerConfig::with_crypto(Arc::new(tls));
                 server
-                    .transport_config(transport)
+                    .transport_config(quic_transport(&limits, true))
                     .max_incoming(accept.max_handshakes);
                 Some(server)
             }

@@ -11,7 +11,8 @@
 //!            |               <== their replies
 //!            |- their calls  <== requests, one-way messages     (bidirectional stream they opened)
 //!            |               ==> our replies
-//!            `- the same pair once more for bodies above 64 KiB, with low priority
+//!            |- the same pair once more for bodies above 64 KiB, with low priority
+//!            `- between peers: datagrams, which nobody waits for and which may be lost
 //! ```
 //!
 //! The streams live as long as the connection and calls are pipelined on them, because a stream

@@ -2,6 +2,7 @@
 
 mod admission;
 mod calls;
+mod datagrams;
 mod garbage;
 mod limits;
 mod support;
