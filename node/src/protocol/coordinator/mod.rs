@@ -7,6 +7,7 @@
 mod inspect;
 mod joined;
 mod order;
+mod reach;
 mod read;
 mod tally;
 mod write;
@@ -19,6 +20,8 @@ use super::replica::{Input, Output};
 use super::time::{Moment, Time};
 use inspect::Inspect;
 pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
+use reach::Reach;
+pub use reach::Standing;
 use read::Read;
 use ring::{NodeId, PreferenceList, Ring};
 pub use tally::Tally;
@@ -74,7 +77,7 @@ pub struct Coordinator {
     node: NodeId,
     config: CoordinatorConfig,
     ring: Option<Ring>,
-    reachable: BTreeSet<NodeId>,
+    reach: Reach,
     orders: BTreeMap<u64, Running>,
     due: BTreeMap<u64, Time>,
     calls: BTreeMap<u64, (u64, NodeId)>,
@@ -98,7 +101,7 @@ impl Coordinator {
             node,
             config,
             ring: None,
-            reachable: BTreeSet::new(),
+            reach: Reach::default(),
             orders: BTreeMap::new(),
             due: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -113,19 +116,21 @@ impl Coordinator {
         self.ring = Some(ring);
     }
 
-    /// A peer can be reached, or no longer. Calls under way fail by their own replies.
+    /// Calls of this node to a peer can be made, or no longer. Calls under way fail by their own
+    /// replies.
     pub fn handle_reachable(&mut self, peer: NodeId, reachable: bool) {
-        if reachable {
-            self.reachable.insert(peer);
-        } else {
-            self.reachable.remove(&peer);
-        }
+        self.reach.set_connected(peer, reachable);
     }
 
-    /// Can the peer be reached?
+    /// What the members hold a peer for. Until something is said it is [`Standing::Good`].
+    pub fn handle_standing(&mut self, peer: NodeId, standing: Standing) {
+        self.reach.set_standing(peer, standing);
+    }
+
+    /// Does the peer count as reachable? Calls must succeed, and it must not be held for down.
     #[must_use]
     pub fn is_reachable(&self, peer: NodeId) -> bool {
-        self.reachable.contains(&peer)
+        self.reach.is_reachable(peer)
     }
 
     /// How many orders are under way.
@@ -234,10 +239,7 @@ impl Coordinator {
     }
 
     fn start(&mut self, now: Moment, ticket: u64, order: Order, owners: &PreferenceList) {
-        let reachable: Vec<NodeId> = owners
-            .iter()
-            .filter(|node| *node == self.node || self.reachable.contains(node))
-            .collect();
+        let reachable = self.reach.order(self.node, owners.iter());
         let running = match order {
             Order::Read(order) => Running::Read(Read::new(
                 now.time,

@@ -36,7 +36,7 @@ pub(super) enum Stale {
 }
 
 impl Read {
-    /// A read of the owners that can be reached, best first; this node is the best.
+    /// A read of the owners that can be reached, best first.
     pub(super) fn new(
         now: Time,
         here: NodeId,

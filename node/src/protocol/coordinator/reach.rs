@@ -1,0 +1,103 @@
+//! Whom to ask, and in which order: what this node's own calls meet, and what the members have
+//! found out together (algorithms F.2, D.6).
+//!
+//! Both count. A peer whose calls fail here is avoided at once, whatever others say; one that is
+//! held for down is avoided although a connection to it may still seem to stand, for up to five
+//! seconds. One that is under suspicion, or went down too often lately, is asked last.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::NodeId;
+
+/// What the members hold a peer for, as far as routing goes; the better one is the smaller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Nothing is said against it.
+    #[default]
+    Good,
+    /// It is suspect, or has gone down too often lately: asked last.
+    Doubtful,
+    /// It is down, or was removed: it does not count as reachable.
+    Down,
+}
+
+/// What is known of all peers.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    connected: BTreeSet<NodeId>,
+    /// Of those that are not in good standing.
+    standings: BTreeMap<NodeId, Standing>,
+}
+
+impl Reach {
+    pub(super) fn set_connected(&mut self, peer: NodeId, connected: bool) {
+        if connected {
+            self.connected.insert(peer);
+        } else {
+            self.connected.remove(&peer);
+        }
+    }
+
+    pub(super) fn set_standing(&mut self, peer: NodeId, standing: Standing) {
+        match standing {
+            Standing::Good => self.standings.remove(&peer),
+            Standing::Doubtful | Standing::Down => self.standings.insert(peer, standing),
+        };
+    }
+
+    pub(super) fn is_reachable(&self, peer: NodeId) -> bool {
+        self.connected.contains(&peer) && self.standing(peer) != Standing::Down
+    }
+
+    /// The owners that count as reachable, best first: this node, then those in good standing in
+    /// the order of the list, then the others.
+    pub(super) fn order(&self, here: NodeId, owners: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+        let is_there = |node: &NodeId| *node == here || self.is_reachable(*node);
+        let mut reachable: Vec<NodeId> = owners.filter(is_there).collect();
+        reachable.sort_by_key(|&node| (node != here, self.standing(node)));
+        reachable
+    }
+
+    fn standing(&self, peer: NodeId) -> Standing {
+        self.standings.get(&peer).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NodeId, Reach, Standing};
+
+    /// The order in which node 2 asks the owners 1, 2, 3 and 4.
+    fn order(reach: &Reach) -> Vec<u64> {
+        let owners = [1, 2, 3, 4].map(NodeId).into_iter();
+        let order = reach.order(NodeId(2), owners).into_iter();
+        order.map(|node| node.0).collect()
+    }
+
+    #[test]
+    fn who_is_down_does_not_count_and_who_is_doubtful_is_asked_last() {
+        let mut reach = Reach::default();
+        for peer in [1, 3, 4].map(NodeId) {
+            reach.set_connected(peer, true);
+        }
+        assert_eq!(order(&reach), [2, 1, 3, 4]);
+        reach.set_standing(NodeId(1), Standing::Doubtful);
+        assert_eq!(order(&reach), [2, 3, 4, 1]);
+        reach.set_standing(NodeId(3), Standing::Down);
+        assert_eq!(order(&reach), [2, 4, 1]);
+        assert!(!reach.is_reachable(NodeId(3)) && reach.is_reachable(NodeId(1)));
+        reach.set_connected(NodeId(4), false);
+        assert_eq!(order(&reach), [2, 1]);
+        reach.set_standing(NodeId(3), Standing::Good);
+        reach.set_standing(NodeId(1), Standing::Good);
+        assert_eq!(order(&reach), [2, 1, 3]);
+    }
+
+    #[test]
+    fn nobody_who_cannot_be_called_is_reachable_whatever_is_said_of_it() {
+        let mut reach = Reach::default();
+        reach.set_standing(NodeId(3), Standing::Good);
+        assert!(!reach.is_reachable(NodeId(3)));
+        assert_eq!(order(&reach), [2]);
+    }
+}
