@@ -148,6 +148,6 @@ pub use routing::{ClusterMap, NodeInfo};
 pub use typed::Json;
 pub use typed::{Codec, MessagePack, Typed};
 pub use wire::{
-    Bucket as BucketProperties, Durability, Inspection, Key, Kind, OperationId, Outcome, Siblings,
-    State, Status,
+    Bucket as BucketProperties, Durability, Inspection, Key, Kind, MemberInfo, OperationId,
+    Outcome, Siblings, State, Status,
 };

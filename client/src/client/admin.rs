@@ -8,8 +8,8 @@ use crate::bucket::Pending;
 use crate::error::Error;
 use crate::retry::Work;
 use crate::wire::{
-    self, Bucket as BucketProperties, CreateBucket, InspectRequest, Inspection, Key, Kind, Outcome,
-    Request, Response, Siblings, Status,
+    self, Bucket as BucketProperties, CreateBucket, InspectRequest, Inspection, Key, Kind,
+    MemberInfo, Outcome, Request, Response, Siblings, Status,
 };
 use ring::NodeId;
 
@@ -25,6 +25,16 @@ impl Client {
                 _ => None,
             },
         )
+    }
+
+    /// What a node knows of a member, and how it hears it; [`Ask::on_node`] says which node is
+    /// asked.
+    pub fn member_info(&self, member: NodeId) -> Ask<MemberInfo> {
+        let request = Request::MemberInfo { node: member.0 };
+        Ask::new(self, request, Route::Any, |response| match response {
+            Response::MemberInfo(info) => Some(info),
+            _ => None,
+        })
     }
 
     /// Every replica's rows of a key, and whether they are equal.

@@ -239,7 +239,10 @@ fn subject(request: &Request) -> Option<(&str, Subject<'_>)> {
         Request::Keys(keys) => Some((&keys.bucket, Subject::RingPartition(keys.ring_partition))),
         Request::Write(write) => Some((&write.bucket, Subject::Key(&write.partition))),
         Request::Inspect(inspect) => Some((&inspect.bucket, Subject::Key(&inspect.key.partition))),
-        Request::Topology | Request::CreateBucket(_) | Request::Status => None,
+        Request::Topology
+        | Request::CreateBucket(_)
+        | Request::Status
+        | Request::MemberInfo { .. } => None,
     }
 }
 
@@ -259,7 +262,10 @@ fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
             write.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
         }
         Request::Inspect(inspect) => inspect.timeout_ms = allowed_ms,
-        Request::Topology | Request::CreateBucket(_) | Request::Status => {}
+        Request::Topology
+        | Request::CreateBucket(_)
+        | Request::Status
+        | Request::MemberInfo { .. } => {}
     }
 }
 

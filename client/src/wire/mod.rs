@@ -17,6 +17,7 @@ mod codec;
 mod failure;
 mod kinds;
 mod limits;
+mod members;
 mod requests;
 mod responses;
 mod siblings;
@@ -29,6 +30,7 @@ pub use limits::{
     MAX_FIELD_NAME, MAX_ITEMS, MAX_KEY, MAX_MESSAGE, MAX_PAGE, MAX_VALUE, check_context,
     check_element, check_path, validate_bucket_name,
 };
+pub use members::{EdgeInfo, MemberInfo, MemberView, RecordInfo, Suspecting};
 pub use requests::{
     CreateBucket, Durability, InspectRequest, Key, KeysRequest, OperationId, Page, Part,
     ReadRequest, Request, ScanRequest, WriteItem, WriteRequest,

@@ -52,6 +52,11 @@ pub enum Request {
     CreateBucket(CreateBucket),
     /// What this node knows of the cluster.
     Status,
+    /// What this node knows of one member, and how it hears it.
+    MemberInfo {
+        /// The member's number.
+        node: u64,
+    },
     /// What every replica holds of a key, and what this node's clock says.
     Inspect(InspectRequest),
 }

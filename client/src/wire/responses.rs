@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{Durability, Failure, Key, Kind, Siblings};
+use super::{Durability, Failure, Key, Kind, MemberInfo, MemberView, Siblings};
 
 /// The answer to a [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,8 @@ pub enum Response {
     Bucket(Bucket),
     /// To a status request.
     Status(Status),
+    /// To a question about a member.
+    MemberInfo(MemberInfo),
     /// To an inspection.
     Inspection(Inspection),
     /// The request failed; the failure says whether it may have been applied.
@@ -198,7 +200,8 @@ pub struct MemberStatus {
     pub zone: String,
     /// `host:port` of its QUIC endpoint.
     pub address: String,
-    /// Do the answering node's own calls to it succeed?
+    /// Does the answering node count it as reachable? Its own calls to it succeed, and the members
+    /// do not hold it for down.
     pub reachable: bool,
     /// Why not, or what it is doing.
     pub note: String,
@@ -220,6 +223,9 @@ pub struct MemberStatus {
     pub missing_here: u64,
     /// Dots that the answering node has and this one lacks, over the vnodes both own.
     pub missing_there: u64,
+    /// What the answering node holds it for.
+    #[serde(default)]
+    pub view: MemberView,
 }
 
 /// Every replica's rows of a key.

@@ -11,6 +11,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::disk::DiskGauges;
+use super::gossip::GossipMetrics;
 use crate::runtime::Statistics;
 use starling::wire::{FailureKind, Response};
 
@@ -33,6 +34,8 @@ pub(crate) struct Metrics {
     missing_there: Gauge,
     stamps_ahead: Gauge,
     disk: DiskGauges,
+    /// Membership.
+    pub(crate) gossip: GossipMetrics,
     /// Batches that came to nothing because the store failed.
     pub(crate) failed_commits: Counter,
     /// Damaged rows or files that were met.
@@ -101,6 +104,7 @@ impl Metrics {
             missing_there: Gauge::default(),
             stamps_ahead: Gauge::default(),
             disk: DiskGauges::default(),
+            gossip: GossipMetrics::default(),
             pulled_but_equal: Counter::default(),
             trimmed: Counter::default(),
             failed_commits: Counter::default(),
@@ -120,6 +124,7 @@ impl Metrics {
         metrics.register_store(&mut registry);
         metrics.disk.register(&mut registry);
         metrics.register_replicas(&mut registry);
+        metrics.gossip.register(&mut registry);
         *metrics
             .registry
             .lock()

@@ -5,10 +5,12 @@
 //! live in one process.
 
 mod disk;
+mod gossip;
 mod health;
 mod http;
 mod metrics;
 
+pub(crate) use gossip::MemberShown;
 pub(crate) use health::{Health, Stage};
 pub(crate) use http::serve;
 pub(crate) use metrics::{Metrics, Operation};

@@ -18,6 +18,7 @@ mod http;
 mod import;
 mod init;
 mod inspect;
+mod node;
 mod output;
 mod owners;
 mod server;
@@ -69,6 +70,9 @@ enum Command {
     Cert(cert::CertCommand),
     /// The cluster at a glance; exit code 0 if all is well, 2 if degraded, 3 if unavailable.
     Status,
+    /// What the nodes think of each other.
+    #[command(subcommand)]
+    Node(node::NodeCommand),
     /// Make and list buckets.
     #[command(subcommand)]
     Bucket(bucket::BucketCommand),
@@ -137,6 +141,9 @@ fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Config(command) => command.run(output),
         Command::Cert(command) => command.run(output),
         Command::Status => connected(&global, async |client| status::run(&client, output).await),
+        Command::Node(command) => {
+            connected(&global, async |client| command.run(&client, output).await)
+        }
         Command::Bucket(command) => {
             connected(&global, async |client| command.run(&client, output).await)
         }

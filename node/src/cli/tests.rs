@@ -49,6 +49,7 @@ fn options_of_all_commands_do_not_hide_arguments_of_one() {
         "cert client shop --admin --directory certs",
         "server -c a.toml --exit-with-parent",
         "status",
+        "node info n2",
     ] {
         if let Err(error) = read(line) {
             panic!("{line}: {error}");

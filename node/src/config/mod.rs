@@ -47,6 +47,8 @@ pub struct NodeSection {
     pub zone: Zone,
     /// Its share of the data, relative to the other nodes' weights.
     pub weight: u32,
+    /// Nodes to turn to while it reaches nobody.
+    pub seeds: Vec<Address>,
 }
 
 /// Where the node can be reached.
@@ -214,6 +216,7 @@ impl Default for NodeSection {
             data_dir: PathBuf::from("/var/lib/starling"),
             zone: Zone::new("zone-1").expect("the default is a zone"),
             weight: 100,
+            seeds: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A task for each connection waits for its end; nothing else of it lives here. When the node
 //! stops, newcomers are not taken any more, and what is queued for the connected ones is delivered.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::envelope::Asked;
 use super::event::Event;
+use super::words::{Ears, Word};
 use crate::admin::Metrics;
 use crate::protocol::cluster::ClusterRequest;
 use ring::NodeId;
@@ -31,6 +32,7 @@ pub(crate) enum Closing {
 pub(crate) async fn accept_all(
     endpoint: Arc<Endpoint>,
     inbox: mpsc::UnboundedSender<Event>,
+    ears: Ears,
     metrics: Arc<Metrics>,
     mut closing: watch::Receiver<Closing>,
 ) {
@@ -45,7 +47,7 @@ pub(crate) async fn accept_all(
                 let Some(connection) = connection else { break };
                 match (connection.alpn(), connection.peer().and_then(|peer| peer.node())) {
                     (Alpn::Client, _) => serve_client(&connection, &inbox, &metrics),
-                    (Alpn::Peer, Some(node)) => serve_peer(&connection, node, &inbox),
+                    (Alpn::Peer, Some(node)) => serve_peer(&connection, node, &inbox, &ears),
                     (Alpn::Peer, None) => connection.close(CloseCode::NOT_A_NODE, "not a node"),
                 }
                 connections.spawn(hold(connection, Arc::clone(&metrics), held.clone()));
@@ -101,17 +103,42 @@ fn serve_client(
     });
 }
 
-fn serve_peer(connection: &Connection, from: NodeId, inbox: &mpsc::UnboundedSender<Event>) {
-    let (inbox, link) = (inbox.clone(), connection.clone());
-    let mut greeted = false;
+fn serve_peer(
+    connection: &Connection,
+    from: NodeId,
+    inbox: &mpsc::UnboundedSender<Event>,
+    ears: &Ears,
+) {
+    // The process that said hello, which must come first. Datagrams that overtake it are lost.
+    let greeted: Arc<OnceLock<u64>> = Arc::default();
+    let (listening, known) = (ears.clone(), Arc::clone(&greeted));
+    connection.receive_datagrams(move |bytes| {
+        if let Some(&instance) = known.get() {
+            listening.hear(Word {
+                from,
+                instance,
+                bytes,
+            });
+        }
+    });
+    let (inbox, ears, link) = (inbox.clone(), ears.clone(), connection.clone());
     connection.serve(move |incoming| {
         let Incoming { body, reply } = incoming;
         let asked = Asked::decode(&body);
-        match &asked {
-            _ if greeted => {}
-            Ok(Asked::Cluster(ClusterRequest::Hello(_))) => greeted = true,
-            Ok(Asked::Cluster(ClusterRequest::Init(_))) => {}
-            Ok(_) | Err(_) => {
+        match (&asked, greeted.get()) {
+            (Ok(Asked::Gossip(bytes)), Some(&instance)) => {
+                let bytes = bytes.clone();
+                return ears.hear(Word {
+                    from,
+                    instance,
+                    bytes,
+                });
+            }
+            (_, Some(_)) | (Ok(Asked::Cluster(ClusterRequest::Init(_))), None) => {}
+            (Ok(Asked::Cluster(ClusterRequest::Hello(hello))), None) => {
+                greeted.get_or_init(|| hello.instance);
+            }
+            (Ok(_) | Err(_), None) => {
                 tracing::warn!(peer = %from, "a peer that did not say hello was sent away");
                 return link.close(CloseCode::BAD_FRAME, "the first message must be a hello");
             }

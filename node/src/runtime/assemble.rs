@@ -1,5 +1,6 @@
 //! Putting a node together: ports, machines, threads.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,19 +13,22 @@ use super::clock::Clock;
 use super::committer::{Committer, CommitterParts, Probe, Published};
 use super::event::Event;
 use super::peers::{Dialler, Peers};
-use super::shell::{STATE_FILE, Shell, Turn, particular};
+use super::seeds::Seeds;
+use super::shell::{STATE_FILE, Shell, Turn, own_record, particular};
 use super::start::{Opened, StartError};
 use super::view::Views;
+use super::words::{self, Word};
 use crate::admin::{self, Health, Metrics};
 use crate::config::{Config, EngineKind};
-use crate::protocol::cluster::{Exchange, ExchangeConfig, StateError};
+use crate::protocol::cluster::{Exchange, ExchangeConfig};
 use crate::protocol::coordinator::{Coordinator, CoordinatorConfig};
 use crate::protocol::replica::{Replica, ReplicaConfig};
+use crate::protocol::time::Moment;
 use crate::protocol::vnode::Limits;
 use crate::server::Desk;
 use crate::store::{DataDirectory, free_bytes};
 use crdt::Hlc;
-use ring::Address;
+use ring::gossip::{Gossip, GossipConfig};
 use starling::transport::Endpoint;
 
 /// A node that is ready to run.
@@ -35,6 +39,7 @@ pub(super) struct Network {
     pub(super) closing: watch::Sender<Closing>,
     pub(super) shell: Shell,
     pub(super) inbox: mpsc::UnboundedReceiver<Event>,
+    pub(super) words: mpsc::Receiver<Word>,
     pub(super) directory: DataDirectory,
 }
 
@@ -81,7 +86,8 @@ pub(super) async fn open(opened: Opened) -> Result<(Network, Ports), StartError>
     let (metrics, health) = (Arc::clone(&wiring.metrics), Arc::clone(&wiring.health));
     let (shell, directory) = assemble(opened, wiring)?;
     tokio::spawn(admin::serve(listener, health, Arc::clone(&metrics)));
-    let accepting = accept_all(Arc::clone(&endpoint), inbox.clone(), metrics, closed);
+    let (ears, words) = words::queue(Arc::clone(&metrics));
+    let accepting = accept_all(Arc::clone(&endpoint), inbox.clone(), ears, metrics, closed);
     let accepting = tokio::spawn(accepting);
     let network = Network {
         endpoint,
@@ -89,6 +95,7 @@ pub(super) async fn open(opened: Opened) -> Result<(Network, Ports), StartError>
         closing,
         shell,
         inbox: events,
+        words,
         directory,
     };
     Ok((network, Ports { quic, http, inbox }))
@@ -108,6 +115,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartE
 fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), StartError> {
     let clock = Clock::start();
     let now = clock.now();
+    let gossip = gossip(&opened, &wiring, now)?;
     let Opened {
         here,
         seed,
@@ -148,12 +156,10 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
     let shell = Shell {
         clock,
         here,
-        addresses: addresses(&opened.config, wiring.quic),
-        http: particular(wiring.http),
-        boot: floor.max(Hlc::at(now.wall_ms)).to_bits(),
         directory: opened.directory.path().to_owned(),
         coordinator: Coordinator::new(here.node, coordinator(&opened.config)),
         desk: Desk::new(here.node),
+        seeds: Seeds::start(dialler.clone(), opened.config.node.seeds.clone()),
         peers: Peers::new(dialler),
         store,
         config: Arc::new(opened.config),
@@ -162,13 +168,32 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
         views,
         committer,
         exchange,
+        gossip,
         metrics: wiring.metrics,
         health: wiring.health,
     };
     Ok((shell, opened.directory))
 }
 
-fn unusable(directory: &DataDirectory, error: &StateError) -> StartError {
+/// The gossip of this life, which remembers the members of the last one.
+fn gossip(opened: &Opened, wiring: &Wiring, now: Moment) -> Result<Gossip, StartError> {
+    let state = opened.state.as_ref();
+    let known = state.map(|state| state.members.clone()).unwrap_or_default();
+    let id = opened.here.node;
+    let boot = opened.floor.max(Hlc::at(now.wall_ms)).to_bits();
+    let mut own = own_record(&opened.config, id, boot, known.member(id));
+    own.http = particular(wiring.http);
+    if own.addresses.is_empty() {
+        own.addresses = particular(wiring.quic).into_iter().collect();
+    }
+    let cluster = opened.here.cluster;
+    let config = GossipConfig::default();
+    let time = now.time.since_start();
+    Gossip::new(time, cluster, own, &known, opened.seed, config)
+        .map_err(|error| unusable(&opened.directory, &error))
+}
+
+fn unusable(directory: &DataDirectory, error: &dyn Error) -> StartError {
     StartError::ClusterState {
         file: directory.path().join(STATE_FILE),
         reason: error.to_string(),
@@ -185,16 +210,6 @@ fn start_committer(
         reason: error.to_string(),
     };
     Committer::start(parts, let_out).map_err(failed)
-}
-
-/// Where others reach the node, as far as the configuration says.
-fn addresses(config: &Config, quic: SocketAddr) -> Vec<Address> {
-    let advertised = config.listen.advertise.clone();
-    if advertised.is_empty() {
-        particular(quic).into_iter().collect()
-    } else {
-        advertised
-    }
 }
 
 fn coordinator(config: &Config) -> CoordinatorConfig {

@@ -5,7 +5,10 @@
 //!   lane 1   between replicas            PeerRequest, PeerReply
 //!   lane 2   about the cluster           ClusterRequest, ClusterReply
 //!   lane 3   a report, for `status`      empty, Report
+//!   lane 4   gossip, one way             a message of `ring::gossip`, which has no reply
 //! ```
+//!
+//! Gossip that fits into a datagram travels in one, without a lane.
 //!
 //! A message is a version byte and MessagePack ([`codec`]). The first request on a connection is a
 //! hello, or the plan of `starling init`. Decoding is total; what is no message gets a refusal.
@@ -26,6 +29,8 @@ pub(crate) enum Asked {
     Cluster(ClusterRequest),
     /// How are you?
     Report,
+    /// A message of gossip; nobody answers.
+    Gossip(Bytes),
 }
 
 /// What the other answers.
@@ -61,6 +66,7 @@ impl Asked {
             Self::Replica(request) => framed(REPLICA, codec::encode(request)?),
             Self::Cluster(request) => framed(CLUSTER, codec::encode(request)?),
             Self::Report => Ok(Bytes::from_static(&[REPORT])),
+            Self::Gossip(message) => framed(GOSSIP, message.to_vec()),
         }
     }
 
@@ -70,6 +76,7 @@ impl Asked {
             Some((&REPLICA, message)) => codec::decode(message).map(Self::Replica),
             Some((&CLUSTER, message)) => codec::decode(message).map(Self::Cluster),
             Some((&REPORT, [])) => Ok(Self::Report),
+            Some((&GOSSIP, message)) => Ok(Self::Gossip(Bytes::copy_from_slice(message))),
             other => Err(unknown(other)),
         }
     }
@@ -113,12 +120,13 @@ fn unknown(frame: Option<(&u8, &[u8])>) -> MessageError {
 const REPLICA: u8 = 1;
 const CLUSTER: u8 = 2;
 const REPORT: u8 = 3;
+const GOSSIP: u8 = 4;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{Answered, Asked, Report};
+    use super::{Answered, Asked, Bytes, Report};
     use crate::protocol::messages::{PeerReply, PeerRequest};
 
     #[test]
@@ -128,6 +136,8 @@ mod tests {
             .expect("bytes");
         assert_eq!(&asked[..2], &[1, 1]);
         assert_eq!(&Asked::Report.encode().expect("bytes")[..], &[3]);
+        let gossip = Asked::Gossip(Bytes::from_static(b"hi"));
+        assert_eq!(&gossip.encode().expect("bytes")[..], b"\x04hi");
         let acked = Answered::Replica(PeerReply::Acked).encode().expect("bytes");
         assert_eq!(&acked[..], b"\x01\x01\xa5Acked");
     }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::envelope::Asked;
 use crate::protocol::messages::codec::MessageError;
 use crate::protocol::replica::Output;
-use ring::NodeId;
+use ring::{Address, NodeId};
 use starling::transport::{Connection, Incoming, Principal, ReplyTo};
 
 /// What happened.
@@ -57,6 +57,13 @@ pub(crate) enum Event {
         peer: NodeId,
         /// Why not.
         reason: String,
+    },
+    /// A seed has answered while this node reached nobody.
+    Found {
+        /// Who it is.
+        peer: NodeId,
+        /// Where.
+        address: Address,
     },
     /// A batch is written.
     Outputs(Vec<Output>),

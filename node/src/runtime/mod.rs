@@ -6,7 +6,7 @@
 //!   ┌───────────────────────────────────────┐          ┌────────────────────────────┐
 //!   │ Endpoint: clients, peers              │  inputs  │ Replica: all vnodes        │
 //!   │   accept, peers ──events──> shell     │ ───────> │   one batch, one barrier   │
-//!   │ Desk · Coordinator · Exchange         │ <─────── │ Engine                     │
+//!   │ Desk · Coordinator · Exchange, Gossip │ <─────── │ Engine                     │
 //!   │ HTTP: health, metrics                 │ outputs  └────────────────────────────┘
 //!   └───────────────────────────────────────┘                    │
 //!        reads rows by itself, where the view says that row and clock belong together
@@ -24,6 +24,7 @@ mod event;
 mod init;
 mod node;
 mod peers;
+mod seeds;
 mod shell;
 pub mod source;
 mod start;
@@ -31,6 +32,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod view;
+mod words;
 
 pub use init::{InitAnswer, InitError, InitReport, send_init};
 pub use node::{Node, StopError, Stopper};

@@ -200,10 +200,11 @@ fn drive(runtime: &Runtime, network: Network) -> Result<(), StopError> {
         closing,
         shell,
         inbox,
+        words,
         directory,
     } = network;
     let shell = runtime.block_on(async {
-        let shell = shell.run(inbox, &closing).await;
+        let shell = shell.run(inbox, words, &closing).await;
         closing.send_replace(Closing::All);
         // Connections that do not take their last answers in time are cut off.
         tokio::time::timeout(LAST_ANSWERS, accepting).await.ok();

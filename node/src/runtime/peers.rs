@@ -5,24 +5,29 @@
 //! again after a pause that doubles from 50 ms to 2 s, with jitter; a peer that connects here is
 //! dialled at once. Calls on a lost connection, or without one, are answered with nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::envelope::Asked;
 use super::event::{Caller, Event};
+use ring::gossip::Carriage;
 use ring::{Address, ClusterId, MemberMap, MemberState, NodeId};
-use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Expect};
+use starling::transport::{Alpn, CloseCode, Connection, Endpoint, Expect, TransportError};
 
 /// All peers of a node.
 #[derive(Debug)]
 pub(crate) struct Peers {
     dialler: Dialler,
     peers: BTreeMap<NodeId, Peer>,
+    /// Seeds that have answered and are no known members yet: they are connected to all the same,
+    /// and asked for all members then.
+    found: BTreeSet<NodeId>,
 }
 
 /// What dialling takes.
@@ -57,6 +62,7 @@ impl Peers {
         Self {
             dialler,
             peers: BTreeMap::new(),
+            found: BTreeSet::new(),
         }
     }
 
@@ -68,7 +74,10 @@ impl Peers {
                 .member(id)
                 .filter(|member| member.state != MemberState::Removed && id != here)
         };
-        self.peers.retain(|&id, _| wanted(id).is_some());
+        self.found.retain(|&id| members.member(id).is_none());
+        let found = &self.found;
+        self.peers
+            .retain(|&id, _| wanted(id).is_some() || found.contains(&id));
         for member in members.iter().filter_map(|member| wanted(member.id)) {
             match self.peers.get(&member.id) {
                 Some(peer) => {
@@ -116,12 +125,47 @@ impl Peers {
         }
     }
 
-    /// The connection of a peer is up.
-    pub(crate) fn handle_reachable(&mut self, id: NodeId, connection: Connection) {
+    /// Sends a message of gossip, by datagram if it may and fits into one. Gives whether it is on
+    /// its way; gossip does not mind.
+    pub(crate) fn say(&self, to: NodeId, bytes: Vec<u8>, carriage: Carriage) -> bool {
+        let Some(connection) = self.connection(to) else {
+            return false;
+        };
+        let bytes = Bytes::from(bytes);
+        if carriage == Carriage::Datagram {
+            match connection.send_datagram(bytes.clone()) {
+                Ok(()) => return true,
+                // A young connection does not know yet how much its path carries.
+                Err(TransportError::FrameTooLarge { .. }) => {}
+                Err(_) => return false,
+            }
+        }
+        let frame = Asked::Gossip(bytes).encode();
+        frame.is_ok_and(|frame| connection.notify(frame).is_ok())
+    }
+
+    /// A seed has answered under this address.
+    pub(crate) fn handle_found(&mut self, id: NodeId, address: Address) {
+        self.found.insert(id);
+        match self.peers.get(&id) {
+            Some(peer) => peer.addresses.send_modify(|known| {
+                known.retain(|known| *known != address);
+                known.insert(0, address);
+            }),
+            None => {
+                let peer = self.dialler.keep(id, vec![address]);
+                self.peers.insert(id, peer);
+            }
+        }
+    }
+
+    /// The connection of a peer is up. Gives whether it is a seed that is no known member yet.
+    pub(crate) fn handle_reachable(&mut self, id: NodeId, connection: Connection) -> bool {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.connection = Some(connection);
             peer.note.clear();
         }
+        self.found.contains(&id)
     }
 
     /// There is no connection to a peer. True if there was one.
@@ -201,7 +245,16 @@ impl Dialler {
         let mut pause = SHORTEST_PAUSE;
         loop {
             let known = addresses.borrow_and_update().clone();
-            let reason = match self.dial(id, &known).await {
+            let dialled = tokio::select! {
+                biased;
+                dialled = self.dial(id, &known) => dialled,
+                // Whoever has moved is not waited for where it was.
+                Ok(()) = addresses.changed() => {
+                    pause = SHORTEST_PAUSE;
+                    continue;
+                }
+            };
+            let reason = match dialled {
                 Ok(connection) => {
                     let up = Event::Reachable {
                         peer: id,

@@ -14,7 +14,7 @@ use crate::protocol::coordinator::{Order, ReadOrder};
 use crate::protocol::keys::data_range;
 use crate::protocol::messages::{Range, Selection};
 use crate::protocol::time::{Moment, Time};
-use ring::{PartitionId, ReplicaCount, VnodeId};
+use ring::{NodeId, PartitionId, ReplicaCount, VnodeId};
 use starling::wire::{
     self, CreateBucket, Failure, InspectRequest, Key, KeysRequest, Part, ReadRequest, Request,
     Response, ScanRequest,
@@ -42,6 +42,11 @@ pub enum Accepted {
     },
     /// Answer [`Desk::status`].
     Status,
+    /// Answer what is known of this member.
+    MemberInfo {
+        /// Its number.
+        node: NodeId,
+    },
 }
 
 impl Desk {
@@ -76,6 +81,10 @@ impl Desk {
                 Ok(Accepted::CreateBucket { name, properties })
             }
             Request::Status => self.known().map(|_| Accepted::Status),
+            Request::MemberInfo { node } => {
+                let node = NodeId(node);
+                self.known().map(|_| Accepted::MemberInfo { node })
+            }
         }
     }
 

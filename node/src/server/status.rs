@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::{Desk, Known};
 use ring::{Member, NodeId};
-use starling::wire::{MemberStatus, Response, Status};
+use starling::wire::{MemberStatus, MemberView, Response, Status};
 
 /// What the node's shell has measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct HereStatus {
 /// What a node knows of a peer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerStatus {
-    /// Do calls to it succeed?
+    /// Does it count as reachable: do calls to it succeed, and is it not held for down?
     pub reachable: bool,
     /// Why not, or what it is doing.
     pub note: String,
@@ -47,6 +47,8 @@ pub struct PeerStatus {
     pub missing_here: u64,
     /// Dots that this node has and the peer lacks.
     pub missing_there: u64,
+    /// What this node holds it for.
+    pub view: MemberView,
 }
 
 impl Desk {
@@ -103,6 +105,7 @@ impl Known {
             rtt_us: peer.rtt_us,
             missing_here: peer.missing_here,
             missing_there: peer.missing_there,
+            view: peer.view.clone(),
             ..self.listed(member)
         }
     }
@@ -131,6 +134,7 @@ impl Known {
             writes: 0,
             missing_here: 0,
             missing_there: 0,
+            view: MemberView::default(),
         }
     }
 }

@@ -109,6 +109,7 @@ mod tests {
             writes: 0,
             missing_here: 0,
             missing_there: 0,
+            view: starling::wire::MemberView::default(),
         }
     }
 

@@ -1,8 +1,8 @@
 //! `starling status`: the cluster at a glance, and the next command to type.
 //!
 //! One node is asked who is there and whom it reaches; each of those is then asked about itself,
-//! because only a node knows its own rows and disk. What is unreachable is what *that* node's own
-//! calls fail to reach: nothing is spread between the nodes yet.
+//! because only a node knows its own rows and disk. Who is suspect or down is what the members have
+//! told each other; what is unreachable is what the calls of the node that was asked fail to reach.
 
 mod health;
 mod screen;
@@ -102,12 +102,14 @@ fn fill(members: &mut [MemberStatus], own: MemberStatus) {
         ..
     } = *member;
     let address = std::mem::take(&mut member.address);
+    let view = std::mem::take(&mut member.view);
     *member = MemberStatus {
         reachable,
         rtt_us,
         missing_here,
         missing_there,
         address,
+        view,
         ..own
     };
 }

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 
 use super::health::Verdict;
 use super::{Output, Picture};
+use crate::cli::node::{phi, phi_text, span, state_name, suspecting_json};
 use crate::cli::output::{Paint, Word};
 use crate::cli::text::{grouped, hex};
-use starling::wire::MemberStatus;
+use ring::MemberState;
+use starling::wire::{MemberStatus, MemberView};
 
 impl Picture {
     pub(super) fn print(&self, output: Output) -> anyhow::Result<()> {
@@ -76,7 +78,15 @@ impl Picture {
                 note,
                 ..
             } = member;
-            if !member.reachable {
+            if member.view.state == MemberState::Down {
+                advice.push(format!(
+                    "→ {name} is down for {}: {}. Others are asked in its place, and what is \
+                     written now, {name} pulls when it is back.\n  Next: start it if it has \
+                     ended, or starling node info {name}",
+                    span(member.view.for_ms),
+                    unheard(member)
+                ));
+            } else if !member.reachable {
                 // The rest of an error is for whoever sent the request that met it.
                 let why = note.split(';').next().filter(|why| !why.is_empty());
                 let why = why.unwrap_or("no answer");
@@ -84,6 +94,17 @@ impl Picture {
                     "→ {name} is not reached from {asked}: {why}. What is written now, {name} \
                      pulls when it is back.\n  Next: start it if it is down, or \
                      starling -s {address} status"
+                ));
+            } else if member.view.state == MemberState::Suspect {
+                advice.push(format!(
+                    "→ {name} is suspect: {}. It is asked last until it speaks up or is found to \
+                     be down.\n  Next: starling node info {name}",
+                    unheard(member)
+                ));
+            } else if member.view.is_quarantined {
+                advice.push(format!(
+                    "→ {name} has gone down several times within minutes; it is asked last until \
+                     it has stayed up for a while.\n  Next: its log, and the network to it"
                 ));
             } else if member.catching_up > 0 {
                 advice.push(format!(
@@ -110,6 +131,11 @@ impl Picture {
                 "name": member.name,
                 "zone": member.zone,
                 "address": member.address,
+                "state": state_name(member.view.state),
+                "state_for_ms": member.view.for_ms,
+                "phi": member.view.phi_hundredths.map(|phi| f64::from(phi) / 100.0),
+                "suspected_by": suspecting_json(&member.view),
+                "quarantined": member.view.is_quarantined,
                 "reachable": member.reachable,
                 "note": member.note,
                 "rtt_us": member.rtt_us,
@@ -149,6 +175,7 @@ fn row(member: &MemberStatus, asked: u64) -> Vec<Word> {
         member.zone.clone().into(),
         member.address.clone().into(),
         state(member),
+        phi(&member.view, member.node == asked).into(),
         member.vnodes.to_string().into(),
     ];
     if member.reachable {
@@ -172,14 +199,42 @@ fn row(member: &MemberStatus, asked: u64) -> Vec<Word> {
 }
 
 fn state(member: &MemberStatus) -> Word {
-    match (member.reachable, member.catching_up) {
-        (false, _) => Word::painted(Paint::Bad, "unreachable"),
-        (true, 0) => Word::painted(Paint::Good, "up"),
-        (true, count) => Word::painted(Paint::Doubtful, format!("catching up ({count})")),
+    let MemberView {
+        state,
+        is_quarantined,
+        ..
+    } = member.view;
+    match (state, member.reachable) {
+        (MemberState::Removed, _) => Word::painted(Paint::Faint, "removed"),
+        (MemberState::Down, _) => Word::painted(Paint::Bad, "down"),
+        (MemberState::Alive | MemberState::Suspect, false) => {
+            Word::painted(Paint::Bad, "unreachable")
+        }
+        (MemberState::Suspect, true) => Word::painted(Paint::Doubtful, "suspect"),
+        (MemberState::Alive, true) if member.catching_up > 0 => {
+            let count = member.catching_up;
+            Word::painted(Paint::Doubtful, format!("catching up ({count})"))
+        }
+        (MemberState::Alive, true) if is_quarantined => Word::painted(Paint::Doubtful, "flapping"),
+        (MemberState::Alive, true) => Word::painted(Paint::Good, "up"),
     }
 }
 
-const HEADINGS: [&str; 12] = [
-    "ID", "NAME", "ZONE", "ADDRESS", "STATE", "VNODES", "ROWS", "DISK", "READS", "WRITES", "RTT",
-    "LACKS",
+/// Who does not hear a member, and how suspicious that is.
+fn unheard(member: &MemberStatus) -> String {
+    let observers = member.view.suspected_by.iter().map(|observer| {
+        let phi = phi_text(observer.phi_hundredths);
+        format!("{} (phi {phi})", observer.name)
+    });
+    let observers: Vec<String> = observers.collect();
+    match &observers[..] {
+        [] => "its observers do not hear it".to_owned(),
+        [one] => format!("{one} does not hear it"),
+        [first @ .., last] => format!("{} and {last} do not hear it", first.join(", ")),
+    }
+}
+
+const HEADINGS: [&str; 13] = [
+    "ID", "NAME", "ZONE", "ADDRESS", "STATE", "PHI", "VNODES", "ROWS", "DISK", "READS", "WRITES",
+    "RTT", "LACKS",
 ];

@@ -1,4 +1,4 @@
-//! The agreed state of a cluster, as a value and as bytes.
+//! The agreed state of a cluster and its members, as a value and as bytes.
 //!
 //! ```text
 //!   u8 format = 1 | MessagePack array: cluster, secret (16 B), members, layout or nil, buckets
@@ -26,7 +26,7 @@ pub struct ClusterState {
     pub cluster: ClusterId,
     /// What only its nodes know.
     pub secret: Secret,
-    /// Who takes part.
+    /// Who takes part, as far as gossip has told. Not agreed on: nodes may differ for a while.
     pub members: MemberMap,
     /// Who owns what; none in a cluster that has never had a layout.
     pub layout: Option<Layout>,
@@ -104,6 +104,16 @@ impl ClusterState {
         Ok(bytes)
     }
 
+    /// A hash of all but the members, never zero. Nodes with equal ones have agreed on the same
+    /// things; if two different states ever have one hash, the next change ends it.
+    pub(super) fn agreed_digest(&self) -> Result<u64, StateError> {
+        let agreed = (self.cluster, self.secret, &self.layout, &self.buckets);
+        let bytes = rmp_serde::to_vec(&agreed).map_err(|error| StateError::Malformed {
+            reason: error.to_string(),
+        })?;
+        Ok(xxh3_64(&bytes).max(1))
+    }
+
     /// Reads what [`ClusterState::encode`] wrote.
     ///
     /// # Errors
@@ -127,12 +137,6 @@ impl ClusterState {
             }),
         }
     }
-}
-
-/// A hash of a state's bytes. Nodes with equal ones have nothing to tell each other; if two
-/// different states ever have one hash, the next change ends it.
-pub(super) fn digest(bytes: &[u8]) -> u64 {
-    xxh3_64(bytes)
 }
 
 /// Why a state was not taken in, or cannot be written. The known one is as it was.

@@ -59,6 +59,10 @@ impl Shell {
                 self.create_bucket(now, &name, properties, reply);
             }
             Accepted::Status => self.gather_status(reply),
+            Accepted::MemberInfo { node } => {
+                let response = self.member_info(node);
+                self.answer_client(reply, Operation::Cluster, now.time, &response);
+            }
         }
     }
 

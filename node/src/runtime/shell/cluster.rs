@@ -1,4 +1,4 @@
-//! What the node knows of its cluster: kept on disk, and handed to everybody who works by it.
+//! What the node's cluster has agreed on: kept on disk, and handed to everybody who works by it.
 
 use super::Shell;
 use crate::protocol::cluster::{Changed, ClusterState, Event};
@@ -7,13 +7,14 @@ use crate::runtime::committer::Queued;
 use crate::runtime::envelope::Asked;
 use crate::runtime::event::Caller;
 use crate::store::{FileAccess, replace_file};
-use ring::{Address, Incarnation, Load, Member, MemberState, ReplicaCount, Ring};
+use ring::{ReplicaCount, Ring};
 
 impl Shell {
     /// Takes up the state from the data directory.
     pub(super) fn begin(&mut self) {
         if self.exchange.state().is_some() {
             self.turn.is_persisted = true;
+            self.use_members();
             self.use_state(true, true);
         } else {
             tracing::info!("this node belongs to no cluster yet; `starling init` begins one");
@@ -58,20 +59,26 @@ impl Shell {
     }
 
     fn handle_changed(&mut self, changed: &Changed) {
-        self.persist();
         for bucket in &changed.displaced {
             tracing::warn!(
                 bucket = %bucket.name,
                 "a bucket gave way to one of its name that was made earlier on another node"
             );
         }
+        if !changed.members.is_empty() {
+            // This node belonged to no cluster, and hears now who does.
+            self.hear_of_members();
+        }
+        self.persist();
         self.use_state(changed.layout, changed.buckets);
         self.announce();
     }
 
-    /// Keeps the state in the data directory. If that fails the node goes on and tries again with
-    /// the next change: a restarted node learns from its peers what it missed.
-    fn persist(&mut self) {
+    /// Keeps the state, with the members as they are known now, in the data directory. If that
+    /// fails the node goes on and tries again with the next change: a restarted node learns from
+    /// its peers what it missed.
+    pub(super) fn persist(&mut self) {
+        self.turn.keep_by = None;
         let Some(bytes) = self.exchange.encoded_state() else {
             return;
         };
@@ -83,12 +90,11 @@ impl Shell {
         }
     }
 
-    /// Hands the state to the peers' dialler, the desk, the coordinator and the replica.
+    /// Hands the state to the desk, the coordinator and the replica.
     fn use_state(&mut self, layout: bool, buckets: bool) {
         let Some(state) = self.exchange.state() else {
             return;
         };
-        self.peers.set_members(&state.members);
         self.desk.refresh(state);
         let Some(known) = &state.layout else { return };
         if !layout && !buckets {
@@ -107,56 +113,6 @@ impl Shell {
         };
         self.turn.queued.push(Queued { input, bytes: 0 });
     }
-
-    /// Says what this node is, if the cluster believes something else.
-    fn announce(&mut self) {
-        let now = self.clock.now();
-        let Some(state) = self.exchange.state() else {
-            return;
-        };
-        let known = state.members.member(self.here.node);
-        let own = self.own_record(state, known);
-        if known.is_some_and(|known| says_the_same(known, &own)) {
-            return;
-        }
-        self.turn.member_version = own.version;
-        self.exchange.announce(now, own);
-    }
-
-    fn own_record(&self, state: &ClusterState, known: Option<&Member>) -> Member {
-        let addresses = match known {
-            // Listening everywhere says nothing about where others find this node.
-            Some(known) if self.addresses.is_empty() => known.addresses.clone(),
-            Some(_) | None => self.addresses.clone(),
-        };
-        let node = &self.config.node;
-        Member {
-            id: self.here.node,
-            incarnation: Incarnation::at(self.boot),
-            state: MemberState::Alive,
-            version: self.turn.member_version + 1,
-            name: node.name.clone(),
-            addresses,
-            http: self.http.clone(),
-            zone: node.zone.clone(),
-            weight: node.weight,
-            layout: state.layout.as_ref().map(ring::Layout::id),
-            load: Load::default(),
-            hlc_offset_ms: 0,
-        }
-    }
-}
-
-/// Whether a record says of this life of the node what the other one says.
-fn says_the_same(known: &Member, own: &Member) -> bool {
-    known.incarnation >= own.incarnation
-        && known.state == own.state
-        && known.name == own.name
-        && known.addresses == own.addresses
-        && known.http == own.http
-        && known.zone == own.zone
-        && known.weight == own.weight
-        && known.layout == own.layout
 }
 
 /// Every n in use: those of the buckets, the layout's own, and the one of buckets to come.
@@ -166,14 +122,6 @@ fn counts(state: &ClusterState, n: ReplicaCount) -> Vec<ReplicaCount> {
     counts.sort_unstable();
     counts.dedup();
     counts
-}
-
-/// The address of a socket, unless it listens everywhere or on any port.
-pub(crate) fn particular(address: std::net::SocketAddr) -> Option<Address> {
-    let anywhere = address.ip().is_unspecified();
-    (!anywhere)
-        .then(|| Address::new(address.to_string()).ok())
-        .flatten()
 }
 
 /// The file of the cluster's state, in the data directory.

@@ -6,15 +6,17 @@
 //!     └──── replies, outputs ── connections <───────┴── calls, answers <───────┘
 //! ```
 //!
-//! It takes everything that waits, feeds the [`Coordinator`] and the [`Exchange`], carries out what
-//! they want, and hands all inputs for the replica over in one piece. It runs on the only thread
-//! of the network, so the tasks that write to connections run after it has yielded and find all
-//! frames of the turn queued: one write per connection and turn. There is no task and no lock for a
-//! request.
+//! It takes everything that waits, feeds the [`Coordinator`], the [`Exchange`] and the [`Gossip`],
+//! carries out what they want, and hands all inputs for the replica over in one piece. It runs on
+//! the only thread of the network, so the tasks that write to connections run after it has yielded
+//! and find all frames of the turn queued: one write per connection and turn. There is no task and
+//! no lock for a request. What peers gossip has a queue of its own, with a bound.
 
 mod buckets;
 mod clients;
 mod cluster;
+mod info;
+mod members;
 mod replicas;
 mod status;
 
@@ -30,8 +32,10 @@ use super::clock::Clock;
 use super::committer::{Committer, Queued};
 use super::event::Event;
 use super::peers::Peers;
+use super::seeds::Seeds;
 use super::store::Store;
 use super::view::Views;
+use super::words::{MOST_WORDS, Word};
 use crate::admin::{Health, Metrics};
 use crate::config::Config;
 use crate::protocol::cluster::{Exchange, Hello};
@@ -41,11 +45,12 @@ use crate::protocol::vnode::Limits;
 use crate::server::Desk;
 use buckets::Creating;
 use clients::Waiting;
-use ring::Address;
+use ring::gossip::Gossip;
 use starling::transport::ReplyTo;
 use status::Gathering;
 
-pub(crate) use cluster::{STATE_FILE, particular};
+pub(crate) use cluster::STATE_FILE;
+pub(crate) use members::{own_record, particular};
 
 /// Everything of a node but its committer thread and its connections.
 pub(crate) struct Shell {
@@ -55,18 +60,14 @@ pub(crate) struct Shell {
     pub(crate) here: Hello,
     /// Where `cluster.state` is.
     pub(crate) directory: PathBuf,
-    /// Where others reach this node, as far as the configuration says.
-    pub(crate) addresses: Vec<Address>,
-    /// Where its HTTP port is reached.
-    pub(crate) http: Option<Address>,
-    /// The stamp of this start, above those of earlier lives.
-    pub(crate) boot: u64,
     pub(crate) limits: Limits,
     pub(crate) store: Store,
     pub(crate) views: Arc<Views>,
     pub(crate) committer: Committer,
     pub(crate) coordinator: Coordinator,
     pub(crate) exchange: Exchange,
+    pub(crate) gossip: Gossip,
+    pub(crate) seeds: Seeds,
     pub(crate) desk: Desk,
     pub(crate) peers: Peers,
     pub(crate) metrics: Arc<Metrics>,
@@ -91,9 +92,12 @@ pub(crate) struct Turn {
     next_number: u64,
     reads: u64,
     writes: u64,
-    member_version: u64,
     /// What this node knows of the cluster is on its disk.
     is_persisted: bool,
+    /// When the members are to be kept on disk, if they have changed since.
+    keep_by: Option<Time>,
+    /// When the members are to be shown in the metrics next.
+    show_by: Time,
     draining: bool,
 }
 
@@ -103,10 +107,11 @@ impl Shell {
     pub(crate) async fn run(
         mut self,
         mut inbox: mpsc::UnboundedReceiver<Event>,
+        mut words: mpsc::Receiver<Word>,
         closing: &watch::Sender<Closing>,
     ) -> Self {
         self.begin();
-        let mut events = Vec::new();
+        let (mut events, mut heard) = (Vec::new(), Vec::new());
         let mut drained_by: Option<Time> = None;
         loop {
             self.drain();
@@ -128,7 +133,14 @@ impl Shell {
             tokio::select! {
                 biased;
                 _ = inbox.recv_many(&mut events, MOST_EVENTS) => {}
+                1.. = words.recv_many(&mut heard, MOST_WORDS) => {}
                 () = self.clock.sleep_until(timeout) => {}
+            }
+            // However much there is to do for clients, heartbeats do not wait for it.
+            heard.extend(std::iter::from_fn(|| words.try_recv().ok()).take(MOST_WORDS));
+            self.notice_pause();
+            for word in heard.drain(..) {
+                self.handle_word(&word);
             }
             for event in events.drain(..) {
                 self.handle(event);
@@ -159,11 +171,12 @@ impl Shell {
                 frame,
             } => self.handle_reply(caller, from, frame),
             Event::Reachable { peer, connection } => {
-                self.peers.handle_reachable(peer, connection);
+                let is_seed = self.peers.handle_reachable(peer, connection);
                 // The exchange says hello, which must be first on a connection.
                 self.exchange.handle_reachable(self.clock.now(), peer, true);
                 self.drain_exchange();
                 self.coordinator.handle_reachable(peer, true);
+                self.greet(peer, is_seed);
                 self.show_reachable();
             }
             Event::Unreachable { peer, reason } => {
@@ -174,6 +187,7 @@ impl Shell {
                     self.show_reachable();
                 }
             }
+            Event::Found { peer, address } => self.peers.handle_found(peer, address),
             Event::Outputs(outputs) => {
                 for output in outputs {
                     self.handle_output(output);
@@ -198,6 +212,7 @@ impl Shell {
             self.health
                 .set_duplicate(self.exchange.alarm(now).is_some());
         }
+        self.handle_members_timeout(now.time);
         self.finish_statuses(now.time);
         self.finish_creations(now.time);
     }
@@ -206,6 +221,7 @@ impl Shell {
         let machines = [
             self.coordinator.poll_timeout(),
             self.exchange.poll_timeout(),
+            self.members_timeout(),
         ];
         let statuses = self
             .turn
@@ -221,6 +237,7 @@ impl Shell {
     fn drain(&mut self) {
         loop {
             self.drain_exchange();
+            self.drain_gossip();
             while let Some(effect) = self.coordinator.poll_effect() {
                 match effect {
                     Effect::Submit(input) => self.submit(input),
@@ -254,7 +271,9 @@ impl Shell {
     }
 
     fn show_reachable(&self) {
-        let reachable = i64::try_from(self.peers.reachable()).unwrap_or(i64::MAX);
+        let reachable = self.peers.reachable();
+        self.seeds.set_isolated(reachable == 0);
+        let reachable = i64::try_from(reachable).unwrap_or(i64::MAX);
         self.metrics.peers_reachable.set(reachable);
     }
 }

@@ -105,6 +105,8 @@ impl Shell {
                 answer(reply, &Answered::Cluster(said));
             }
             Ok(Asked::Report) => answer(reply, &Answered::Report(self.report())),
+            // It does not come this way: connections put it into a queue of its own.
+            Ok(Asked::Gossip(_)) => {}
             Err(error) => {
                 self.metrics.malformed_frames.inc();
                 tracing::warn!(peer = %from, %error, "a peer's request was refused");

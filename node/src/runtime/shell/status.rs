@@ -105,11 +105,12 @@ impl Shell {
             let rtt = connection.map_or(0, |connection| connection.rtt().as_micros());
             let lag = lags.get(&peer).copied().unwrap_or_default();
             let status = PeerStatus {
-                reachable: connection.is_some(),
+                reachable: self.coordinator.is_reachable(peer),
                 note: self.note(peer, reports.get(&peer)),
                 rtt_us: u64::try_from(rtt).unwrap_or(u64::MAX),
                 missing_here: lag.missing_here,
                 missing_there: lag.missing_there,
+                view: self.view_of(peer),
             };
             (peer, status)
         });
@@ -158,13 +159,9 @@ impl Shell {
     }
 
     /// The members that there ought to be connections to.
-    fn peers_known(&self) -> impl Iterator<Item = NodeId> {
-        let members = self
-            .exchange
-            .state()
-            .into_iter()
-            .flat_map(|state| state.members.iter());
+    pub(super) fn peers_known(&self) -> impl Iterator<Item = NodeId> {
         let here = self.here.node;
+        let members = self.gossip.members().iter();
         let present = members.filter(|member| member.state != MemberState::Removed);
         present
             .map(|member| member.id)

@@ -8,9 +8,9 @@ use crate::protocol::cluster::messages::{
     ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer,
 };
 use crate::protocol::cluster::plan::InitPlan;
-use crate::protocol::cluster::state::{Changed, ClusterState, StateError, digest};
+use crate::protocol::cluster::state::{Changed, ClusterState, StateError};
 use crate::protocol::time::Moment;
-use ring::{MemberState, NodeId};
+use ring::NodeId;
 
 impl Exchange {
     /// Answers a peer, who is `from` by its certificate.
@@ -73,7 +73,7 @@ impl Exchange {
                 Ok(ClusterReply::State(ByteBuf::from(known.bytes.clone())))
             }
             (Offer::State(bytes), Some(_) | None) => match self.join(now, bytes) {
-                Ok(()) => Ok(ClusterReply::Joined),
+                Ok(_digest) => Ok(ClusterReply::Joined),
                 Err(error) => {
                     let reason = error.to_string();
                     self.events.push_back(Event::Unusable { peer: from, error });
@@ -102,25 +102,29 @@ impl Exchange {
         Ok(ClusterReply::Initialised { already: false })
     }
 
-    /// Takes in what a peer answered.
-    pub(super) fn take_in(&mut self, now: Moment, from: NodeId, bytes: &[u8]) {
-        if let Err(error) = self.join(now, bytes) {
-            self.events.push_back(Event::Unusable { peer: from, error });
-        }
+    /// Takes in what a peer answered; gives the digest of it, if it was taken in.
+    pub(super) fn take_in(&mut self, now: Moment, from: NodeId, bytes: &[u8]) -> Option<u64> {
+        let joined = self.join(now, bytes);
+        joined
+            .map_err(|error| self.events.push_back(Event::Unusable { peer: from, error }))
+            .ok()
     }
 
-    fn join(&mut self, now: Moment, bytes: &[u8]) -> Result<(), StateError> {
-        let theirs = ClusterState::decode(bytes)?;
+    fn join(&mut self, now: Moment, bytes: &[u8]) -> Result<u64, StateError> {
+        let mut theirs = ClusterState::decode(bytes)?;
+        let digest = theirs.agreed_digest()?;
         let Some(known) = &mut self.state else {
-            return self.adopt(now, theirs);
+            return self.adopt(now, theirs).map(|()| digest);
         };
         let mut joined = known.state.clone();
+        // Of members gossip alone tells.
+        theirs.members.clone_from(&joined.members);
         let changed = joined.join(&theirs)?;
         if !changed.is_nothing() {
             *known = Known::of(joined, self.here)?;
             self.handle_changed(now, changed);
         }
-        Ok(())
+        Ok(digest)
     }
 
     fn adopt(&mut self, now: Moment, state: ClusterState) -> Result<(), StateError> {
@@ -139,45 +143,8 @@ impl Exchange {
 
     /// The state has changed: says so here and to all peers.
     pub(super) fn handle_changed(&mut self, now: Moment, changed: Changed) {
-        self.speak_for_itself(now);
         self.events.push_back(Event::Changed(changed));
         self.tell_all(now);
-    }
-
-    /// Sees to it that the state has this node's own record; says whether that changed it.
-    pub(super) fn speak_for_itself(&mut self, now: Moment) -> bool {
-        let (Some(own), Some(known)) = (&mut self.own, &self.state) else {
-            return false;
-        };
-        let recorded = known.state.members.member(own.id);
-        let is_removed = recorded.is_some_and(|record| record.state == MemberState::Removed);
-        if recorded == Some(own) || is_removed || now.time < self.alarm_until {
-            return false;
-        }
-        let recorded = recorded.map(|record| record.incarnation);
-        let mut state = known.state.clone();
-        let mut spoken = state.members.insert(own.clone());
-        if let (Ok(false), Some(recorded)) = (spoken, recorded) {
-            // A record of a former life counts more than this one, or somebody suspects the node.
-            own.incarnation = own.incarnation.refute(recorded);
-            spoken = state.members.insert(own.clone());
-        }
-        let refreshed = spoken
-            .map_err(StateError::Members)
-            .and_then(|spoken| Ok((spoken, Known::of(state, self.here)?)));
-        match refreshed {
-            Ok((spoken, refreshed)) => {
-                self.state = Some(refreshed);
-                spoken
-            }
-            Err(error) => {
-                self.events.push_back(Event::Unusable {
-                    peer: self.here.node,
-                    error,
-                });
-                false
-            }
-        }
     }
 
     /// A process of `node` has spoken; says whether two of them live.
@@ -211,7 +178,7 @@ impl Known {
         }
         let bytes = state.encode()?;
         Ok(Self {
-            digest: digest(&bytes),
+            digest: state.agreed_digest()?,
             state,
             bytes,
         })

@@ -1,8 +1,13 @@
-//! Spreading the cluster's state: who is asked next, digest first, then the state.
+//! Spreading what a cluster has agreed on: who is asked next, digest first, then the state.
 //!
-//! Once a second one peer is asked, in turn, and whoever did not answer last time; after a change
-//! here, all that can be reached at once, so that a new bucket is known everywhere within a round
-//! trip. Joining makes it indifferent what is lost, late or repeated.
+//! Every five seconds one peer is asked, in turn, and whoever did not answer last time; after a
+//! change here, all that can be reached at once, so that a new bucket is known everywhere within a
+//! round trip. Joining makes it indifferent what is lost, late or repeated.
+//!
+//! The member records in the state are none of its business: [`Gossip`](ring::gossip::Gossip) alone
+//! spreads them, and speaks for its own node. They travel with the state for a node that has none
+//! yet and must know whom to turn to, and they are kept with it in the data directory; the digest
+//! leaves them out.
 //!
 //! ```text
 //!   A                                B
@@ -25,14 +30,14 @@ use serde_bytes::ByteBuf;
 use super::buckets::{BucketError, BucketProperties, BucketRecord, BucketStamp, Creation};
 use super::lives::{Alarm, Lives};
 use super::messages::{ClusterRefusal, ClusterReply, ClusterRequest, Hello, Offer};
-use super::state::{Changed, ClusterState, StateError, digest};
+use super::state::{Changed, ClusterState, StateError};
 use crate::protocol::time::{Moment, Time};
-use ring::{Member, NodeId};
+use ring::{MemberMap, NodeId};
 
 /// How often.
 #[derive(Debug, Clone)]
 pub struct ExchangeConfig {
-    /// Between two rounds, jittered by a quarter. Default 1 s. Each costs one small message while
+    /// Between two rounds, jittered by a quarter. Default 5 s. Each costs one small message while
     /// nothing changes.
     pub every: Duration,
 }
@@ -40,7 +45,7 @@ pub struct ExchangeConfig {
 impl Default for ExchangeConfig {
     fn default() -> Self {
         Self {
-            every: Duration::from_secs(1),
+            every: Duration::from_secs(5),
         }
     }
 }
@@ -85,8 +90,6 @@ pub struct Exchange {
     config: ExchangeConfig,
     random: fastrand::Rng,
     state: Option<Known>,
-    /// What this node says about itself; `None` before its shell has said it.
-    own: Option<Member>,
     peers: BTreeMap<NodeId, Peer>,
     asked_last: NodeId,
     next_round: Time,
@@ -96,7 +99,7 @@ pub struct Exchange {
     events: VecDeque<Event>,
 }
 
-/// The state and its canonical bytes.
+/// The state, its canonical bytes, and the digest of all but its members.
 #[derive(Debug)]
 struct Known {
     state: ClusterState,
@@ -131,7 +134,6 @@ impl Exchange {
             config,
             random: fastrand::Rng::with_seed(seed),
             state,
-            own: None,
             peers: BTreeMap::new(),
             asked_last: here.node,
             next_round: now.time,
@@ -142,19 +144,26 @@ impl Exchange {
         })
     }
 
-    /// Says what this node is: its name, addresses, zone. Goes to all peers at once.
-    ///
-    /// If a record of a former life outranks it (the wall clock was set back), the incarnation is
-    /// raised above that one.
-    pub fn announce(&mut self, now: Moment, own: Member) {
-        let changed = Changed {
-            members: vec![own.id],
-            ..Changed::default()
+    /// What gossip knows of the members by now, to be kept and sent along with the state. Nobody is
+    /// told because of it. Does nothing before there is a state.
+    pub fn set_members(&mut self, members: &MemberMap) {
+        let Some(known) = &self.state else { return };
+        let state = ClusterState {
+            members: members.clone(),
+            ..known.state.clone()
         };
-        self.own = Some(own);
-        if self.speak_for_itself(now) {
-            self.handle_changed(now, changed);
+        match Known::of(state, self.here) {
+            Ok(known) => self.state = Some(known),
+            Err(error) => self.events.push_back(Event::Unusable {
+                peer: self.here.node,
+                error,
+            }),
         }
+    }
+
+    /// A process of a peer was heard in another way than by its requests and replies.
+    pub fn handle_heard(&mut self, now: Moment, peer: NodeId, instance: u64) {
+        self.lives.heard(now.time, peer, instance);
     }
 
     /// Makes a bucket, or confirms one with the same properties.
@@ -223,18 +232,14 @@ impl Exchange {
             }
             Some(ClusterReply::State(bytes)) => {
                 // Meanwhile the peer counts as being asked, so a change here only marks it as due.
-                self.take_in(now, from, &bytes);
-                let theirs = digest(&bytes);
-                if self
-                    .state
-                    .as_ref()
-                    .is_some_and(|known| known.digest != theirs)
-                {
+                let theirs = self.take_in(now, from, &bytes);
+                let ours = self.state.as_ref().map(|known| known.digest);
+                if theirs.is_some() && ours != theirs {
                     return self.offer_state(from);
                 }
                 false
             }
-            Some(ClusterReply::Blank) => return self.offer_state(from),
+            Some(ClusterReply::Blank) if self.state.is_some() => return self.offer_state(from),
             Some(ClusterReply::Refused(refusal)) => {
                 if refusal == ClusterRefusal::DuplicateNode {
                     self.raise_alarm(now);
@@ -246,9 +251,12 @@ impl Exchange {
                 // Asked again with its next round, not at once.
                 false
             }
-            Some(ClusterReply::Same | ClusterReply::Joined | ClusterReply::Initialised { .. }) => {
-                self.peers.get(&from).is_some_and(|peer| peer.due)
-            }
+            Some(
+                ClusterReply::Same
+                | ClusterReply::Joined
+                | ClusterReply::Blank
+                | ClusterReply::Initialised { .. },
+            ) => self.peers.get(&from).is_some_and(|peer| peer.due),
             None => {
                 // Lost: not waiting for the peer's turn, but asked again with the next round.
                 self.peers.entry(from).and_modify(|peer| peer.due = true);
@@ -271,17 +279,6 @@ impl Exchange {
         self.next_round = now
             .time
             .after(jittered(self.config.every, &mut self.random));
-        if self.speak_for_itself(now) {
-            // An alarm kept this node from it, and is over.
-            let members = vec![self.here.node];
-            self.handle_changed(
-                now,
-                Changed {
-                    members,
-                    ..Changed::default()
-                },
-            );
-        }
         let after = self.peers.range((Excluded(self.asked_last), Unbounded));
         let next = after.map(|(&peer, _)| peer).next();
         let next = next.or_else(|| self.peers.keys().next().copied());
@@ -333,9 +330,8 @@ impl Exchange {
             return;
         };
         let request = if peer.greeted {
-            // Without a state there is nothing to offer: the others offer theirs.
-            let Some(known) = &self.state else { return };
-            let offer = Offer::Digest(known.digest);
+            // The digest of no state is none that a state has, so whoever has one sends it.
+            let offer = Offer::Digest(self.state.as_ref().map_or(0, |known| known.digest));
             ClusterRequest::Exchange {
                 instance: self.here.instance,
                 offer,
