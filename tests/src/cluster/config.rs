@@ -42,6 +42,8 @@ pub struct ConfigFile {
     pub authority: PathBuf,
     /// Its own certificate and key.
     pub certificate: CertificateFiles,
+    /// Nodes to turn to while it reaches nobody: `name:port`.
+    pub seeds: Vec<String>,
     /// What keeps its data.
     pub engine: Engine,
     /// Lines to add at the end.
@@ -61,6 +63,7 @@ impl ConfigFile {
             http,
             authority,
             certificate,
+            seeds,
             engine,
             extra,
         } = self;
@@ -74,7 +77,8 @@ impl ConfigFile {
             certificate.private_key.display(),
         );
         let text = format!(
-            "[node]\nname = \"{name}\"\ndata_dir = \"{data}\"\nzone = \"zone-{name}\"\n\n\
+            "[node]\nname = \"{name}\"\ndata_dir = \"{data}\"\nzone = \"zone-{name}\"\n\
+             seeds = {seeds:?}\n\n\
              [listen]\nquic = \"{quic}\"\nhttp = \"{http}\"\n\n\
              [tls]\nca = \"{authority}\"\ncert = \"{cert}\"\nkey = \"{key}\"\n\n\
              [storage]\nengine = \"{engine}\"\ncache = \"4MiB\"\nwrite_buffer = \"2MiB\"\n{extra}"

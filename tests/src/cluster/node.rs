@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Certificates, ConfigFile, Engine, Home, fetch, starling, until};
+use super::{Certificates, ConfigFile, Engine, Home, Port, fetch, starling, until};
 use ring::NodeId;
 
 /// A node of a test. Its process, if there is one, ends with it.
@@ -71,6 +71,7 @@ impl Node {
             http: home.http.address(),
             authority: certificates.authority_file(),
             certificate: files,
+            seeds: Vec::new(),
             engine,
             extra: String::new(),
         };
@@ -186,6 +187,26 @@ impl Node {
         let status = Command::new("kill").args([name, &pid]).status()?;
         ensure!(status.success(), "kill {name} {pid} fails");
         Ok(())
+    }
+
+    /// Gives the node another port for clients and nodes, as if it had moved.
+    ///
+    /// # Errors
+    /// If it runs, no port is free, or its configuration cannot be written.
+    pub fn relocate(&mut self) -> anyhow::Result<()> {
+        ensure!(self.child.is_none(), "{} runs", self.name);
+        self.home.quic = Port::reserve()?;
+        self.config.quic = self.home.quic.address();
+        self.config.write(&self.config_file())
+    }
+
+    /// Says to which nodes it turns while it reaches nobody, from its next start on.
+    ///
+    /// # Errors
+    /// If its configuration cannot be written.
+    pub fn set_seeds(&mut self, seeds: Vec<String>) -> anyhow::Result<()> {
+        self.config.seeds = seeds;
+        self.config.write(&self.config_file())
     }
 
     /// Throws the node's disk away and puts an empty one in.
