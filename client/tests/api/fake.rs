@@ -23,6 +23,7 @@ use starling::{Client, ClientBuilder, Tls};
 pub(crate) const CLUSTER: ClusterId = ClusterId(0xf1ec);
 
 /// What a fake node does with a request.
+#[expect(clippy::large_enum_variant, reason = "a test makes few of them")]
 pub(crate) enum Action {
     Reply(Response),
     /// Never answers.
