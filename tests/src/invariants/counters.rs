@@ -9,6 +9,7 @@
 //! | none is: a crash took more than their level survives | never or once |
 //! | all of those there were reset by a reset that is there too | never |
 //! | some of those there were reset | never or once: the reset may have seen a loser alone |
+//! | a reset of them was lost with disks | never or once: its actor's next increment may carry it |
 
 use std::collections::BTreeSet;
 
@@ -117,17 +118,19 @@ impl Counter<'_> {
         let increments = self.events(ledger).filter(here);
         let increments = increments.filter(|entry| entry.operation == Some(operation));
         let dots: Vec<Dot> = increments.map(|entry| entry.event.dot).collect();
-        let resets = self.events(ledger).filter(here).filter(|entry| {
+        let resets = self.events(ledger).filter(|entry| {
             let effect = entry.event.operation.map(|operation| operation.effect);
             effect == Some(Effect::Removal)
         });
-        let resets: Vec<(Actor, u64)> = resets.filter_map(reset_of).collect();
-        let is_reset = |dot: &&Dot| {
-            let mut resets = resets.iter();
-            resets.any(|&(actor, upto)| actor == dot.actor && dot.counter <= upto)
+        let (there, lost): (Vec<_>, Vec<_>) = resets.partition(here);
+        let is_reset_by = |resets: &[&Entry], dot: &Dot| {
+            let mut resets = resets.iter().copied().filter_map(reset_of);
+            resets.any(|(actor, upto)| actor == dot.actor && dot.counter <= upto)
         };
+        let is_reset = |dot: &&Dot| is_reset_by(&there, dot);
         match (dots.len(), dots.iter().filter(is_reset).count()) {
             (0, _) => &[0, 1],
+            (_, 0) if dots.iter().any(|dot| is_reset_by(&lost, dot)) => &[0, 1],
             (_, 0) => &[1],
             (all, reset) if all == reset => &[0],
             _ => &[0, 1],
