@@ -35,6 +35,13 @@ impl Zone {
     }
 }
 
+/// Where a node is that was given no zone.
+impl Default for Zone {
+    fn default() -> Self {
+        Self("zone-1".to_owned())
+    }
+}
+
 impl TryFrom<String> for Zone {
     type Error = InvalidZone;
 

@@ -212,9 +212,9 @@ impl Config {
 impl Default for NodeSection {
     fn default() -> Self {
         Self {
-            name: MemberName::new("node-1").expect("the default is a name"),
+            name: MemberName::default(),
             data_dir: PathBuf::from("/var/lib/starling"),
-            zone: Zone::new("zone-1").expect("the default is a zone"),
+            zone: Zone::default(),
             weight: 100,
             seeds: Vec::new(),
         }
@@ -255,7 +255,7 @@ impl Default for StorageSection {
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        let count = |count| NonZeroU32::new(count).expect("the defaults are not zero");
+        let count = |count: u32| NonZeroU32::MIN.saturating_add(count - 1);
         Self {
             connections: count(4_096),
             requests: count(16_384),

@@ -121,6 +121,13 @@ impl MemberName {
     }
 }
 
+/// What a node is called that was given no name.
+impl Default for MemberName {
+    fn default() -> Self {
+        Self("node-1".to_owned())
+    }
+}
+
 impl TryFrom<String> for MemberName {
     type Error = InvalidMemberName;
 

@@ -61,10 +61,15 @@ impl RocksEngine {
             .map_err(|error| Failure::new(database, &error).to_open())
     }
 
-    fn family(&self, table: Table) -> &ColumnFamily {
-        self.db
-            .cf_handle(table.name())
-            .expect("`open` opens a family for every table")
+    /// The family of a table. `open` opens one for each, so there is none only if the engine has
+    /// dropped it.
+    fn family(&self, table: Table) -> Result<&ColumnFamily, StoreError> {
+        let family = self.db.cf_handle(table.name());
+        family.ok_or_else(|| StoreError::Corruption {
+            database: self.database.clone(),
+            file: self.database.clone(),
+            detail: format!("the engine has no column family {}", table.name()),
+        })
     }
 
     fn failure<'a>(&'a self, error: &'a rocksdb::Error) -> Failure<'a> {
@@ -81,7 +86,7 @@ impl RocksEngine {
 
 impl View for RocksEngine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.db.get_cf(self.family(table), key);
+        let value = self.db.get_cf(self.family(table)?, key);
         value.map_err(|error| self.failure(&error).to("read from"))
     }
 
@@ -95,7 +100,7 @@ impl View for RocksEngine {
         let Some(options) = read_options(&range) else {
             return Ok(());
         };
-        let iterator = self.db.raw_iterator_cf_opt(self.family(table), options);
+        let iterator = self.db.raw_iterator_cf_opt(self.family(table)?, options);
         walk(iterator, direction, visit).map_err(|error| self.failure(&error).to("read from"))
     }
 }
@@ -110,11 +115,11 @@ impl Engine for RocksEngine {
         for change in batch.changes() {
             match change {
                 Change::Put { table, key, value } => {
-                    writes.put_cf(self.family(table), key, value);
+                    writes.put_cf(self.family(table)?, key, value);
                 }
-                Change::Delete { table, key } => writes.delete_cf(self.family(table), key),
+                Change::Delete { table, key } => writes.delete_cf(self.family(table)?, key),
                 Change::DeleteRange { table, from, to } => {
-                    writes.delete_range_cf(self.family(table), from, to);
+                    writes.delete_range_cf(self.family(table)?, from, to);
                 }
             }
         }
@@ -152,10 +157,10 @@ impl Engine for RocksEngine {
 
     fn statistics(&self) -> EngineStatistics {
         let rows = Table::ALL.map(|table| {
-            let estimate = self
-                .db
-                .property_int_value_cf(self.family(table), ESTIMATE_NUM_KEYS);
-            estimate.ok().flatten().unwrap_or(0)
+            let family = self.family(table).ok();
+            let estimate =
+                family.map(|family| self.db.property_int_value_cf(family, ESTIMATE_NUM_KEYS));
+            estimate.and_then(Result::ok).flatten().unwrap_or(0)
         });
         EngineStatistics {
             disk_bytes: bytes_of_files(&self.database),
@@ -181,7 +186,7 @@ impl std::fmt::Debug for RocksSnapshot<'_> {
 
 impl View for RocksSnapshot<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let value = self.snapshot.get_cf(self.engine.family(table), key);
+        let value = self.snapshot.get_cf(self.engine.family(table)?, key);
         value.map_err(|error| self.engine.failure(&error).to("read from"))
     }
 
@@ -197,7 +202,7 @@ impl View for RocksSnapshot<'_> {
         };
         let iterator = self
             .snapshot
-            .raw_iterator_cf_opt(self.engine.family(table), options);
+            .raw_iterator_cf_opt(self.engine.family(table)?, options);
         walk(iterator, direction, visit)
             .map_err(|error| self.engine.failure(&error).to("read from"))
     }

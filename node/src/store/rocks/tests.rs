@@ -39,7 +39,8 @@ fn filled() -> TempDir {
         put(&engine, key);
     }
     for table in Table::ALL {
-        engine.db.flush_cf(engine.family(table)).expect("a flush");
+        let family = engine.family(table).expect("a family");
+        engine.db.flush_cf(family).expect("a flush");
     }
     directory
 }
