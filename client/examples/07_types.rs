@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use starling::Set;
 use starling::prelude::*;
 
 #[tokio::main(flavor = "current_thread")]
@@ -71,9 +72,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let online = sessions.set("online");
     online.add("ada").ttl(Duration::from_millis(200)).await?;
     online.add("eve").ttl(Duration::from_secs(3_600)).await?;
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let members = online.members().await?;
-    assert!(members.contains("eve") && !members.contains("ada"));
+    tokio::time::timeout(Duration::from_secs(10), gone(&online, "ada")).await??;
+    assert!(online.contains("eve").await?);
     client.close().await;
+    Ok(())
+}
+
+/// Reads until an element is over.
+async fn gone(set: &Set, element: &'static str) -> Result<(), Error> {
+    while set.contains(element).await? {}
     Ok(())
 }

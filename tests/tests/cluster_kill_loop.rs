@@ -39,7 +39,13 @@ async fn nothing_acknowledged_is_lost_and_nothing_counts_twice_when_nodes_are_ki
         sessions.spawn(session.run());
     }
     let mut random = fastrand::Rng::with_seed(seed);
-    let kills = kill_for(&mut cluster, Duration::from_secs(seconds), &mut random).await?;
+    let kills = kill_for(
+        &mut cluster,
+        &shared,
+        Duration::from_secs(seconds),
+        &mut random,
+    )
+    .await?;
     shared.stop();
     while let Some(ended) = sessions.join_next().await {
         ended?;
@@ -74,13 +80,16 @@ fn options() -> Options {
 /// Kills and starts nodes until the time is up, then starts all. Gives the number of kills.
 async fn kill_for(
     cluster: &mut Cluster,
+    shared: &Shared,
     time: Duration,
     random: &mut fastrand::Rng,
 ) -> anyhow::Result<u64> {
     let start = Instant::now();
     let mut kills = 0;
     while start.elapsed() < time {
-        pause(random, 200..1_200).await;
+        shared
+            .attempts_more(random.usize(20..160), LONGEST_PAUSE)
+            .await;
         // Now and then there is no quorum left, or nobody.
         let victims = match random.u8(..8) {
             0 => cluster.nodes().len(),
@@ -92,9 +101,13 @@ async fn kill_for(
             let victim = (first + offset) % cluster.nodes().len();
             cluster.node(victim).kill()?;
             kills += 1;
-            pause(random, 0..300).await;
+            shared
+                .attempts_more(random.usize(..40), LONGEST_PAUSE)
+                .await;
         }
-        pause(random, 100..1_000).await;
+        shared
+            .attempts_more(random.usize(10..120), LONGEST_PAUSE)
+            .await;
         for offset in 0..victims {
             let victim = (first + offset) % cluster.nodes().len();
             cluster.node(victim).start()?;
@@ -108,12 +121,10 @@ async fn kill_for(
     Ok(kills)
 }
 
-async fn pause(random: &mut fastrand::Rng, milliseconds: std::ops::Range<u64>) {
-    tokio::time::sleep(Duration::from_millis(random.u64(milliseconds))).await;
-}
-
 fn number(variable: &str) -> Option<u64> {
     env::var(variable).ok()?.parse().ok()
 }
 
+/// How long a kill waits for sessions that do not get on.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const SESSIONS: usize = 8;

@@ -3,7 +3,6 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::crypto::rustls::QuicClientConfig;
@@ -174,7 +173,7 @@ async fn replies_that_nobody_wants_to_read_close_the_connection() {
     patiently(async {
         while small.write_all(&request).await.is_ok() {
             // Writing never yields while the window is open, and the node needs its turn.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::task::yield_now().await;
         }
     })
     .await;

@@ -16,6 +16,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 pub use session::Session;
 pub use tally::Tally;
 pub use verdict::{Verdict, judge};
@@ -32,6 +34,7 @@ pub struct Shared {
     pub recorder: Recorder,
     prefix: String,
     is_over: AtomicBool,
+    attempts: watch::Sender<usize>,
     failures: Mutex<BTreeMap<String, Failures>>,
     refused_retries: AtomicUsize,
 }
@@ -44,6 +47,21 @@ impl Shared {
             prefix: prefix.to_owned(),
             ..Self::default()
         }
+    }
+
+    /// A session is done with something, whatever came of it.
+    pub fn count_attempt(&self) {
+        self.attempts.send_modify(|attempts| *attempts += 1);
+    }
+
+    /// Waits until the sessions are done with so many things more, or `longest` is over: with all
+    /// nodes down they hardly get on.
+    pub async fn attempts_more(&self, count: usize, longest: Duration) {
+        let mut attempts = self.attempts.subscribe();
+        let enough = *attempts.borrow() + count;
+        // Either end is as good, and the sender lives as long as this.
+        let reached = attempts.wait_for(|attempts| *attempts >= enough);
+        drop(tokio::time::timeout(longest, reached).await);
     }
 
     /// Lets the sessions bring to an end what they are at.

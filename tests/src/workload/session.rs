@@ -60,6 +60,7 @@ impl Session {
                 5..8 => self.use_set().await,
                 _ => self.count().await,
             }
+            self.shared.count_attempt();
             tokio::time::sleep(BETWEEN).await;
         }
     }
