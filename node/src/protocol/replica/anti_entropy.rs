@@ -13,6 +13,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::tending::TEND_AGAIN;
 use super::{Batch, Output, Replica};
 use crate::protocol::messages::{
     Differences, Fingerprint, Page, PeerReply, PeerRequest, Pulled, Refusal,
@@ -94,7 +95,9 @@ impl Replica {
             .then(|| self.last_sync.after(self.config.sync_every));
         let pulls = self.takes_growth() && self.vnodes.values().any(Vnode::is_missing_dots);
         let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
-        compares.chain(calls).chain(sync).chain(pulls).min()
+        let tending = self.tends_again.then(|| self.last_tick.after(TEND_AGAIN));
+        let timeouts = compares.chain(calls).chain(sync).chain(pulls);
+        timeouts.chain(tending).min()
     }
 
     pub(super) fn handle_tick(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {

@@ -48,6 +48,8 @@ pub struct Replica {
     last_sync: Time,
     last_tick: Time,
     next_tending: Time,
+    /// There is more to trim than one batch took.
+    tends_again: bool,
     /// The vnode in which expired versions were looked for last.
     expired_in: VnodeId,
     pending: Vec<Pending>,
@@ -95,6 +97,7 @@ impl Replica {
             last_sync: Time::default(),
             last_tick: Time::default(),
             next_tending: Time::default(),
+            tends_again: false,
             expired_in: VnodeId {
                 n: ReplicaCount::DEFAULT,
                 partition: PartitionId(0),

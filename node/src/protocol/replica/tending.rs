@@ -18,9 +18,11 @@ impl Replica {
         self.next_tending = batch.now.time.after(TEND_EVERY);
         let hlc = self.hlc.stamp(batch.now.wall_ms);
         let mut voided = Vec::new();
+        self.tends_again = false;
         for (&id, vnode) in &mut self.vnodes {
             let voids = vnode.void_doubles(hlc, &mut batch.stage)?;
             let trimmed = vnode.trim(&self.config.limits, &mut batch.stage)?;
+            self.tends_again |= trimmed >= self.config.limits.events_per_trim;
             let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
             if vnode.mark_behind(&mut batch.stage) {
                 batch.barrier = batch.barrier.max(Durability::Wal);
@@ -30,6 +32,9 @@ impl Replica {
                 batch.touched.push(id);
                 voided.push((id, voids));
             }
+        }
+        if self.tends_again {
+            self.next_tending = batch.now.time.after(TEND_AGAIN);
         }
         self.sweep_expired(hlc, batch)?;
         voided
@@ -61,3 +66,5 @@ impl Replica {
 
 /// How often dotlogs are trimmed and records swept.
 const TEND_EVERY: Duration = Duration::from_millis(500);
+/// How soon again when a batch of trimming was full: no slower than rows are written.
+pub(super) const TEND_AGAIN: Duration = Duration::from_millis(20);

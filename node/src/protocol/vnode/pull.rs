@@ -191,6 +191,8 @@ struct Closing<'a> {
     others: BTreeMap<RowKey, Vec<Event>>,
     taken: BTreeSet<RowKey>,
     dots: BTreeSet<Dot>,
+    /// The first dots of the spans taken: a span is looked up once, not once for each event of it.
+    spans: BTreeSet<Dot>,
     bytes: usize,
     bundle: Bundle,
 }
@@ -204,6 +206,7 @@ impl<'a> Closing<'a> {
             others: by_row(others),
             taken: BTreeSet::new(),
             dots: BTreeSet::new(),
+            spans: BTreeSet::new(),
             bytes: 0,
             bundle: Bundle {
                 bases,
@@ -264,6 +267,9 @@ impl<'a> Closing<'a> {
     /// Queues the other events of an event's span; returns their rows.
     fn span_of(&mut self, event: &Event, stage: &Stage<'_>) -> Result<Vec<RowKey>, SourceError> {
         let mut rows = Vec::new();
+        if !self.spans.insert(Dot::new(event.dot.actor, event.first)) {
+            return Ok(rows);
+        }
         for counter in event.first..=event.last {
             let dot = Dot::new(event.dot.actor, counter);
             if dot == event.dot || self.dots.contains(&dot) {

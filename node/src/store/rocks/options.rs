@@ -4,7 +4,10 @@
 //! random, `dotlog` is appended, read soon after and dropped from the front, the others are
 //! small. What a log may lack at its end depends on how the last process ended ([`LogRecovery`]).
 
-use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel,
+    LruCacheOptions, Options,
+};
 
 use crate::store::table::Table;
 
@@ -64,7 +67,11 @@ impl RocksConfig {
 
     /// The cache that all tables share.
     pub(super) fn cache(self) -> Cache {
-        Cache::new_lru_cache(self.cache_bytes.max(Self::LEAST_BYTES))
+        let mut options = LruCacheOptions::default();
+        options.set_capacity(self.cache_bytes.max(Self::LEAST_BYTES));
+        // Left to itself it cuts the cache into so many that a larger block never stays in one.
+        options.set_num_shard_bits(CACHE_SHARD_BITS);
+        Cache::new_lru_cache_opts(&options)
     }
 
     /// What holds for the whole database.
@@ -136,6 +143,12 @@ fn blocks(table: Table, cache: &Cache) -> BlockBasedOptions {
     // Indexes and filters count as cache, so that memory does not grow with the rows.
     blocks.set_cache_index_and_filter_blocks(true);
     blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // Whole, the filter of a file of small rows is a block of a megabyte, and reading one row costs
+    // reading it, whenever it has left the cache.
+    blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    blocks.set_partition_filters(true);
+    blocks.set_metadata_block_size(8 << 10);
+    blocks.set_pin_top_level_index_and_filter(true);
     match table {
         // Read by exact key, often for a key that is not there: a first write, a new op-id.
         Table::Data | Table::Records => {
@@ -155,3 +168,4 @@ fn size(bytes: usize) -> u64 {
 
 /// Together with the sockets of a node well below the usual limit of 1024 per process.
 const OPEN_FILES: i32 = 512;
+const CACHE_SHARD_BITS: i32 = 2;

@@ -4,11 +4,13 @@ mod aliases;
 mod doubles;
 mod edits;
 mod expiry;
+mod pulls;
 mod retries;
 mod selections;
 mod syncing;
 mod writes;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -29,8 +31,9 @@ use crdt::{Context, Hlc, OpId, Row};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
 use starling::wire::Siblings;
 
+/// What is stored, and how often a key was asked for.
 #[derive(Default)]
-struct Disk(BTreeMap<Place, Vec<u8>>);
+struct Disk(BTreeMap<Place, Vec<u8>>, Cell<usize>);
 
 type Place = (Family, Vec<u8>);
 
@@ -49,6 +52,7 @@ impl Disk {
 
 impl Source for Disk {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
+        self.1.update(|reads| reads + 1);
         Ok(self.0.get(&(family, key.to_vec())).cloned())
     }
 
