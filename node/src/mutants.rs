@@ -26,6 +26,8 @@ pub enum Mutant {
     AliasForgotten,
     /// A join of registers keeps the version with the greatest stamp alone.
     JoinChooses,
+    /// A clear is forgotten as soon as its rows are gone, although more may be on their way.
+    ClearForgotten,
     /// The walk over expired rows throws their contexts away.
     ExpiryDropsContext,
     /// A vnode that is catching up counts towards r.
@@ -34,7 +36,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -45,6 +47,7 @@ impl Mutant {
         Self::VoidedTwice,
         Self::AliasForgotten,
         Self::JoinChooses,
+        Self::ClearForgotten,
         Self::ExpiryDropsContext,
         Self::CatchingUpCounts,
     ];

@@ -16,9 +16,11 @@
 //! | [`hll`] | sketch | up to 64, part = block | a [`hll::Block`] of registers |
 //! | [`list`] | item | one for each item, part = [`list::Position`] | the item's bytes |
 //! | [`bounded`] | rights | one for each node, part = node | that node's [`bounded::Rights`] |
+//! | [`cleared`] | cleared | one for each range, part = scope | the dots that went |
 //! | [`map`] | any of these | those of its fields, behind a path | as there |
 
 pub mod bounded;
+pub mod cleared;
 pub mod counter;
 pub mod extremum;
 pub mod flag;
@@ -67,11 +69,13 @@ pub enum Leaf {
     Item = 11,
     /// One node's rights of a bounded counter: [`bounded`].
     Rights = 12,
+    /// What went from a range of rows at once: [`cleared`].
+    Cleared = 13,
 }
 
 impl Leaf {
     /// All leaves in the order of their codes, which begin at 0 and have no gaps.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Value,
         Self::Share,
         Self::Element,
@@ -85,6 +89,7 @@ impl Leaf {
         Self::Sketch,
         Self::Item,
         Self::Rights,
+        Self::Cleared,
     ];
 
     /// The byte that stands for it, below [`map::STEP`].
@@ -116,6 +121,7 @@ impl Leaf {
             Self::Sketch => "sketch",
             Self::Item => "item",
             Self::Rights => "rights",
+            Self::Cleared => "cleared",
         }
     }
 }
@@ -175,7 +181,7 @@ mod tests {
             assert_eq!(Leaf::of(leaf.code()), Some(leaf));
             assert!(leaf.code() < map::STEP);
         }
-        assert_eq!(Leaf::of(13), None);
+        assert_eq!(Leaf::of(14), None);
         assert_eq!(Leaf::of(map::STEP), None);
     }
 

@@ -28,6 +28,7 @@ use crate::clock::Clock;
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::context::Context;
 use crate::dot::Dot;
+use crate::dots::DotSet;
 use crate::hlc::Hlc;
 use crate::operation::OpId;
 pub use versions::{Iter, Versions};
@@ -153,6 +154,12 @@ impl Row {
     pub fn hide_expired(&mut self, now_ms: u64) {
         self.versions
             .retain(|_, version| !version.is_expired(now_ms));
+    }
+
+    /// Leaves out the versions under these dots: another row says that they are gone
+    /// ([`crate::kinds::cleared`]).
+    pub fn hide(&mut self, gone: &DotSet) {
+        self.versions.retain(|dot, _| !gone.contains(dot));
     }
 
     /// Takes out the versions that were over at `now_ms`, and remembers their dots as kills until

@@ -60,7 +60,7 @@ impl Event {
     #[must_use]
     pub fn grows(&self) -> bool {
         let writes = |operation: Operation| operation.effect != Effect::Removal;
-        self.operation.is_some_and(writes)
+        self.row.leaf() != Leaf::Cleared && self.operation.is_some_and(writes)
     }
 
     /// The dotlog's value: all but the dot, which is the key.

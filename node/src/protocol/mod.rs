@@ -14,6 +14,7 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod clears;
 pub mod cluster;
 pub mod coordinator;
 pub mod event;

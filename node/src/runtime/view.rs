@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use crate::protocol::clears::Clears;
 use crate::protocol::messages::{ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::Replica;
 use crate::protocol::stage::{Source, SourceError};
@@ -38,6 +39,7 @@ struct VnodeView {
 #[derive(Clone, Debug, Default)]
 struct Shown {
     bases: Arc<Clock>,
+    clears: Arc<Clears>,
     catching_up: bool,
 }
 
@@ -58,6 +60,7 @@ impl Views {
             vnode.id(),
             Shown {
                 bases,
+                clears: Arc::clone(vnode.clears()),
                 catching_up: vnode.is_catching_up(),
             },
         );
@@ -113,7 +116,7 @@ impl Views {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
-            let rows = read_rows(source, &read.selection, limits);
+            let rows = read_rows(source, &read.selection, &shown.clears, limits);
             fence(Ordering::SeqCst);
             if view.number.load(Ordering::SeqCst) == before {
                 return Some(rows.map(|rows| {

@@ -225,7 +225,7 @@ fn kind_of(leaf: Leaf) -> Option<Kind> {
         Leaf::RemoveWinsElement => Kind::RemoveSet,
         Leaf::Sketch => Kind::Sketch,
         Leaf::Item => Kind::List,
-        Leaf::Rights => return None,
+        Leaf::Rights | Leaf::Cleared => return None,
     })
 }
 

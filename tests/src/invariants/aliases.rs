@@ -56,6 +56,6 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
 fn has_aliases(leaf: Leaf) -> bool {
     !matches!(
         leaf,
-        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights
+        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights | Leaf::Cleared
     )
 }

@@ -24,13 +24,13 @@ use crdt::kinds::Leaf;
 use crdt::{Clock, Dot, Row};
 use starling_node::protocol::keys::RowKey;
 use starling_node::protocol::stage::{Family, Source, decode_row};
+use starling_node::protocol::vnode::Vnode;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     match observation {
         Observation::Committed(committed) => {
-            let clock = committed.vnode.clock();
             for key in committed.rows {
-                let found = check_row(key, clock, committed.source, ledger, |_, _| true);
+                let found = check_row(key, committed.vnode, committed.source, ledger, |_, _| true);
                 found.map_err(|what| format!("node {}: {what}", committed.node))?;
             }
             Ok(())
@@ -43,7 +43,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
                     let vnode = subject.and_then(|subject| resting.replica.vnode(subject.vnode));
                     let Some(vnode) = vnode else { continue };
                     let is_known = |dot, row: &Row| is_known(dot, row, vnode.clock(), ledger);
-                    check_row(key, vnode.clock(), resting.source, ledger, is_known)
+                    check_row(key, vnode, resting.source, ledger, is_known)
                         .map_err(|what| format!("at rest, node {}: {what}", resting.node))?;
                 }
             }
@@ -58,14 +58,16 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
 /// `explains` says which covering events may have taken a version away.
 fn check_row(
     key: &RowKey,
-    clock: &Clock,
+    vnode: &Vnode,
     source: &dyn Source,
     ledger: &Ledger,
     explains: impl Fn(Dot, &Row) -> bool,
 ) -> Result<(), String> {
-    let Some(row) = row_of(key, source)? else {
+    let Some(mut row) = row_of(key, source)? else {
         return Ok(());
     };
+    vnode.clears().hide(key, &mut row);
+    let clock = vnode.clock();
     for (&dot, version) in row.versions() {
         let entry = ledger
             .entry(dot)
@@ -96,7 +98,8 @@ fn check_row(
             return Err(format!("{key} shows {dot}, which {by} covers"));
         }
     }
-    if key.leaf() == Leaf::Share {
+    // A clear is forgotten when there is nothing left of it.
+    if matches!(key.leaf(), Leaf::Share | Leaf::Cleared) {
         return Ok(());
     }
     let hidden = |entry: &&Entry| {

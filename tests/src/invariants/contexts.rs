@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use super::Observation;
 use crate::sim::ledger::Ledger;
 use crdt::Dot;
+use crdt::kinds::Leaf;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     let Observation::Read(answered) = observation else {
@@ -24,7 +25,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
     let prefix = &ledger.subjects[answered.subject].prefix;
     for entry in ledger
         .entries_of(prefix)
-        .filter(|entry| entry.body.is_some())
+        .filter(|entry| entry.body.is_some() && entry.event.row.leaf() != Leaf::Cleared)
     {
         let dot = entry.event.dot;
         let is_claimed = context.contains(dot) && !shown.contains(&dot);

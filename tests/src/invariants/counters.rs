@@ -19,6 +19,7 @@ use crdt::kinds::Leaf;
 use crdt::kinds::counter::{self, Share};
 use crdt::kinds::map::Path;
 use crdt::{Actor, Clock, Dot, Row};
+use starling_node::protocol::clears::Clears;
 use starling_node::protocol::event::Effect;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::{Range, Selection};
@@ -68,7 +69,12 @@ fn value(prefix: &KeyPrefix, path: &Path, source: &dyn Source) -> Result<i128, S
         reverse: false,
         limit: None,
     };
-    let rows = read_rows(source, &Selection::Range(range), &Limits::default());
+    let rows = read_rows(
+        source,
+        &Selection::Range(range),
+        &Clears::default(),
+        &Limits::default(),
+    );
     let rows = rows.map_err(|error| error.to_string())?;
     let rows = rows.map_err(|refusal| format!("{refusal:?}"))?;
     let rows: Vec<Row> = rows.rows.into_iter().map(|keyed| keyed.row).collect();

@@ -76,6 +76,14 @@ fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
             ))
         };
     }
+    if key.leaf() == Leaf::Cleared {
+        let rows = done.rows.iter().filter(|(row, _)| entry.is_about(row));
+        let mut shown = rows.flat_map(|(_, row)| row.versions().keys());
+        return match shown.find(|&&shown| entry.covers.contains(shown)) {
+            Some(back) => Err(format!("{back} is shown, which {dot} cleared")),
+            None => Ok(()),
+        };
+    }
     if entry.body.is_some() {
         // A version that was seen is shown or covered. In keys of many rows the context need not
         // hold what was covered in one of them.

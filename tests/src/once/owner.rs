@@ -7,6 +7,7 @@ use super::TTL_GRACE_MS;
 use crate::sim::disk::batch_of;
 use crdt::{Context, Hlc, Row};
 use ring::{BucketId, NodeId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
+use starling_node::protocol::clears::Clears;
 use starling_node::protocol::keys::{KeyPrefix, RowKey};
 use starling_node::protocol::messages::{Bundle, Change, KeyedRow, Page, Pulled, Range, Selection};
 use starling_node::protocol::stage::{Family, Source, Stage};
@@ -211,7 +212,7 @@ impl Owner {
 
     fn select(&self, selection: &Selection) -> Vec<KeyedRow> {
         let disk = StoreSource::new(&self.engine);
-        let read = read_rows(&disk, selection, &Limits::default());
+        let read = read_rows(&disk, selection, &Clears::default(), &Limits::default());
         read.expect("the disk is sound")
             .expect("rows are small")
             .rows

@@ -7,12 +7,13 @@ use bytes::Bytes;
 
 use super::plan::Plan;
 use super::queue::Instant;
+use crdt::kinds::cleared;
 use crdt::kinds::map::Path;
 use crdt::{Context, Dot, OpId};
 use ring::VnodeId;
 use starling::wire::{Durability, Kind};
 use starling_node::protocol::event::Event;
-use starling_node::protocol::keys::KeyPrefix;
+use starling_node::protocol::keys::{KeyPrefix, RowKey};
 use starling_node::protocol::vnode::{Action, FieldEdit};
 
 /// Everything that happened in a run.
@@ -118,6 +119,24 @@ pub(crate) struct Entry {
     pub(crate) covered_by: Vec<Dot>,
 }
 
+impl Entry {
+    /// Does it take away what another event has written?
+    fn takes(&self, other: &Event) -> bool {
+        self.covers.contains(other.dot) && self.is_about(&other.row)
+    }
+
+    /// Is it of this row, or the clear of a range that it stands in?
+    pub(crate) fn is_about(&self, row: &RowKey) -> bool {
+        match self.event.row.cleared() {
+            None => self.event.row == *row,
+            Some((from, to)) => {
+                let range = &from[..]..&to[..];
+                range.contains(&row.as_bytes()) && !cleared::spares(row.leaf())
+            }
+        }
+    }
+}
+
 /// A write that a coordinator acknowledged.
 #[derive(Debug, Clone)]
 pub(crate) struct Acked {
@@ -164,13 +183,11 @@ impl Ledger {
         let of_key = self.by_key.entry(entry.event.row.prefix()).or_default();
         for &earlier in of_key.iter() {
             let earlier = &mut self.entries[earlier];
-            if earlier.event.row == entry.event.row {
-                if entry.covers.contains(earlier.event.dot) {
-                    earlier.covered_by.push(dot);
-                }
-                if earlier.covers.contains(dot) {
-                    entry.covered_by.push(earlier.event.dot);
-                }
+            if entry.takes(&earlier.event) {
+                earlier.covered_by.push(dot);
+            }
+            if earlier.takes(&entry.event) {
+                entry.covered_by.push(earlier.event.dot);
             }
         }
         of_key.push(index);

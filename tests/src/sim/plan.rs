@@ -39,6 +39,8 @@ pub struct Plan {
     pub(crate) waits_for_all: bool,
     /// A restored disk is known to be one: its vnodes catch up.
     pub(crate) restores_known: bool,
+    /// Collections of more than one row are cleared at once.
+    pub(crate) clears_at_once: bool,
     /// Messages hold a few rows, so that pulls and syncs take several.
     pub(crate) small_messages: bool,
     /// A batch waits for its disk up to this long at each step.
@@ -104,6 +106,7 @@ impl Plan {
             kinds,
             batches,
             expires,
+            clears_at_once,
         } = Shape::of(seed, &strikes);
         Self {
             seed,
@@ -124,6 +127,7 @@ impl Plan {
             waits_for_all,
             restores_known,
             small_messages,
+            clears_at_once,
             slow_disk: if slow { random.u64(1..=40) * MS } else { MS },
             delay: if quick {
                 2 * MS
@@ -143,6 +147,7 @@ struct Shape {
     kinds: Vec<Kind>,
     batches: bool,
     expires: bool,
+    clears_at_once: bool,
 }
 
 impl Shape {
@@ -167,6 +172,7 @@ impl Shape {
             kinds,
             batches,
             expires: random.f64() < 0.2 && is_timely,
+            clears_at_once: random.f64() < 0.5,
         }
     }
 }
@@ -223,6 +229,7 @@ impl fmt::Display for Plan {
             (self.waits_for_all, "catching up waits for all"),
             (self.restores_known, "restores known"),
             (self.small_messages, "small messages"),
+            (self.clears_at_once, "clears at once"),
         ] {
             if is_on {
                 write!(f, ", {name}")?;

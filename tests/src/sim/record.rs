@@ -7,7 +7,7 @@ use super::describe::Brief;
 use super::ledger::{Entry, Wanted};
 use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
-use crdt::kinds::Leaf;
+use crdt::kinds::{Leaf, cleared};
 use crdt::{Context, Dot};
 use ring::VnodeId;
 use starling::wire::Durability;
@@ -107,6 +107,9 @@ impl World {
         if event.row.leaf() == Leaf::Share && is_removal(event) {
             self.tally.count("a counter was reset");
         }
+        if event.row.leaf() == Leaf::Cleared {
+            self.tally.count("a collection was cleared at once");
+        }
         let version = delta.versions().get(&event.dot);
         let body = version.map(|version| version.body.clone());
         let expires_ms = version.and_then(|version| version.expires_ms);
@@ -131,7 +134,11 @@ impl World {
         let (prefix, path, leaf) = (event.row.prefix(), event.row.path(), event.row.leaf());
         let changes = self.ledger.operations[operation].changes.iter();
         let mut of_key = changes.filter(|w| self.ledger.subjects[w.subject].prefix == prefix);
-        let by_vnode = delta.context().clone();
+        let mut by_vnode = delta.context().clone();
+        if leaf == Leaf::Cleared {
+            by_vnode.join(&Context::of(cleared::removed(delta).unwrap_or_default()));
+            return by_vnode;
+        }
         let Some(Wanted { context, edits, .. }) = of_key.next() else {
             return by_vnode;
         };

@@ -55,6 +55,7 @@ impl fmt::Display for Tally {
 pub const SOMETIMES: &[&str] = &[
     "a batch was lost in a crash",
     "a catching-up replica did not count",
+    "a collection was cleared at once",
     "a coordinator answered below quorum",
     "a coordinator did not know",
     "a counter was reset",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::protocol::clears::Clears;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{KeyedRow, RowsRead};
 use crdt::kinds::Leaf;
@@ -49,6 +50,18 @@ impl Joined {
         self.seen.join(&there);
     }
 
+    /// Leaves out what any replica knows to be cleared, and the clears.
+    fn hide_cleared(&mut self) {
+        let mut clears = Clears::default();
+        for (key, row) in &self.rows {
+            clears.meet(key, row);
+        }
+        self.rows.retain(|key, row| {
+            clears.hide(key, row);
+            key.leaf() != Leaf::Cleared
+        });
+    }
+
     /// The joined rows, not filled.
     pub(super) fn rows(&self) -> &BTreeMap<RowKey, Row> {
         &self.rows
@@ -57,6 +70,7 @@ impl Joined {
     /// The rows that show a version, what a reader of no row has seen, and what a reader of all of
     /// them has. The first goes with every row: it fills them.
     pub(super) fn finish(mut self) -> (BTreeMap<RowKey, Row>, Context, Context) {
+        self.hide_cleared();
         let mut context = self.seen.clone();
         for (key, row) in &self.rows {
             // A row's own context may hold what a peer had seen of other rows when it sent this

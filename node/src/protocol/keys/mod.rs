@@ -6,6 +6,7 @@
 //!   dotlog   n u8 | partition u32 | actor 16 B | counter u64
 //!   records  n u8 | partition u32 | operation id 24 B
 //!   meta     "vnode" | n u8 | partition u32          "behind" | n u8 | partition u32
+//!            "cleared" | n u8 | partition u32 | row key of a clear
 //! ```
 //!
 //! The path is empty but in a map, where it leads to a field ([`map`]). Numbers are big endian, so
@@ -20,11 +21,13 @@ use std::fmt;
 use crdt::Actor;
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::kinds::Leaf;
+use crdt::kinds::cleared::Scope;
 use crdt::kinds::map::{self, Path};
 use ring::{BucketId, PartitionId, QBits, Token, VnodeId};
 pub use tables::{
-    behind_key, behind_key_beside, checkpoint_key, checkpoint_range, dot_of_event_key, event_key,
-    record_key, vnode_end, vnode_prefix,
+    Bounds, behind_key, behind_key_beside, checkpoint_key, checkpoint_range, cleared_key,
+    cleared_range, dot_of_event_key, event_key, record_key, row_of_cleared_key, vnode_end,
+    vnode_prefix,
 };
 
 /// Where a key lives: what the keys of all its rows begin with.
@@ -96,6 +99,18 @@ impl KeyPrefix {
 
     fn bounds(&self, from: &[u8], to: &[u8]) -> (Vec<u8>, Vec<u8>) {
         ([&self.0[..], from].concat(), [&self.0[..], to].concat())
+    }
+
+    /// The key of the row that says what was cleared in a scope of a field.
+    #[must_use]
+    pub fn cleared(&self, path: &Path, scope: Scope) -> RowKey {
+        self.row_at(path, Leaf::Cleared, &scope.part())
+    }
+
+    /// What the keys of the fields below a field begin at: behind all rows of the field itself.
+    #[must_use]
+    pub fn below(&self, path: &Path) -> Vec<u8> {
+        [&self.0[..], &path.prefix()[..], &[map::STEP]].concat()
     }
 
     /// The range of all rows at a field and below it: from, and up to but without.
@@ -242,6 +257,19 @@ impl RowKey {
         let mut decoder = Decoder::new(self.part());
         let actor = Actor::decode(&mut decoder).ok()?;
         decoder.finish().ok().map(|()| actor)
+    }
+
+    /// The range that the row clears, if it is the row of a clear: from, and up to but without.
+    #[must_use]
+    pub fn cleared(&self) -> Option<Bounds> {
+        if self.leaf() != Leaf::Cleared {
+            return None;
+        }
+        let (prefix, path) = (self.prefix(), self.path());
+        match Scope::of(self.part())? {
+            Scope::Leaf(leaf) => Some(prefix.leaf_range(&path, leaf)),
+            Scope::Below => Some(prefix.field_range(&path)),
+        }
     }
 
     /// The share of another actor in the same counter.

@@ -1,8 +1,12 @@
 //! The keys of the dotlog, the records and the meta data: each begins with its vnode.
 
+use super::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::{Actor, Dot, OpId};
 use ring::VnodeId;
+
+/// A range of keys: from, and up to but without.
+pub type Bounds = (Vec<u8>, Vec<u8>);
 
 /// What the `dotlog`, `records` and `meta` keys of a vnode begin with, after the table.
 #[must_use]
@@ -80,3 +84,30 @@ pub fn behind_key_beside(checkpoint: &[u8]) -> Option<Vec<u8>> {
     let vnode = checkpoint.strip_prefix(b"vnode")?;
     Some([&b"behind"[..], vnode].concat())
 }
+
+/// The key of the mark that a range of a vnode was cleared and is not gone through yet.
+#[must_use]
+pub fn cleared_key(vnode: VnodeId, row: &RowKey) -> Vec<u8> {
+    [CLEARED, &vnode_prefix(vnode), row.as_bytes()].concat()
+}
+
+/// The range of all such marks of a vnode: from, and up to but without.
+#[must_use]
+pub fn cleared_range(vnode: VnodeId) -> Bounds {
+    let from = [CLEARED, &vnode_prefix(vnode)].concat();
+    let to = [CLEARED, &vnode_end(vnode)].concat();
+    (from, to)
+}
+
+/// The key of the clear's row in the key of such a mark.
+///
+/// # Errors
+/// When the bytes are no such key.
+pub fn row_of_cleared_key(key: &[u8]) -> Result<RowKey, DecodeError> {
+    let truncated = DecodeError::Truncated {
+        field: "cleared key",
+    };
+    RowKey::decode(key.get(CLEARED.len() + 5..).ok_or(truncated)?)
+}
+
+const CLEARED: &[u8] = b"cleared";

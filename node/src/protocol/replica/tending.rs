@@ -20,15 +20,17 @@ impl Replica {
         let mut voided = Vec::new();
         self.tends_again = false;
         for (&id, vnode) in &mut self.vnodes {
-            let voids = vnode.void_doubles(hlc, &mut batch.stage)?;
+            let mut voids = vnode.void_doubles(hlc, &mut batch.stage)?;
+            let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
+            voids.extend(purged.answers);
             let trimmed = vnode.trim(&self.config.limits, &mut batch.stage)?;
-            self.tends_again |= trimmed >= self.config.limits.events_per_trim;
+            self.tends_again |= purged.has_more || trimmed >= self.config.limits.events_per_trim;
             let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
             if vnode.mark_behind(&mut batch.stage) {
                 batch.barrier = batch.barrier.max(Durability::Wal);
             }
             let settled = vnode.settle_some(&mut batch.stage)?;
-            if trimmed + expired + settled + voids.len() > 0 {
+            if purged.is_changed || trimmed + expired + settled + voids.len() > 0 {
                 batch.touched.push(id);
                 voided.push((id, voids));
             }

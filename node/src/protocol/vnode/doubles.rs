@@ -158,7 +158,7 @@ fn has_aliases(leaf: Leaf) -> bool {
         | Leaf::GrowElement
         | Leaf::RemoveWinsElement
         | Leaf::Item => true,
-        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights => false,
+        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights | Leaf::Cleared => false,
     }
 }
 

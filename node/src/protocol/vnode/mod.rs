@@ -15,6 +15,7 @@
 //! rows, dotlog, records and checkpoint change in one batch.
 
 mod catch_up;
+mod clearing;
 mod command;
 mod doubles;
 mod expiry;
@@ -30,7 +31,9 @@ mod trim;
 mod write;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::clears::Clears;
 use super::event::Event;
 use super::keys::{self, RowKey};
 use super::messages::Change;
@@ -39,6 +42,7 @@ use super::stage::{Family, Source, SourceError, Stage};
 use crate::mutants::{self, Mutant};
 use catch_up::CatchUp;
 pub use catch_up::{PeerView, mark_all_behind};
+pub use clearing::Purged;
 pub use command::{Action, Command, FieldEdit, Rejected, Sending, SetLeaf, Target, Written};
 use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
@@ -53,6 +57,11 @@ pub struct Limits {
     pub siblings: usize,
     /// Rows that one operation may touch; a larger one is refused. Default 10,000.
     pub rows_per_operation: usize,
+    /// Rows that a removal of a whole removes one by one; more go at once, by a clear. Default 128.
+    pub rows_cleared_singly: usize,
+    /// Clears that a vnode keeps while an owner is away; beyond it the rows go one by one, as far
+    /// as one operation may touch them. Default 1,024.
+    pub clears: usize,
     /// Bytes of rows in one message; pulls and syncs go on in the next, reads are refused.
     /// Default 4 MiB.
     pub message_bytes: usize,
@@ -75,6 +84,8 @@ impl Default for Limits {
         Self {
             siblings: 64,
             rows_per_operation: 10_000,
+            rows_cleared_singly: 128,
+            clears: 1_024,
             message_bytes: 4 << 20,
             events_per_pull: 4_096,
             events_per_trim: 4_096,
@@ -109,6 +120,7 @@ pub struct Vnode {
     #[cfg(feature = "mutants")]
     late_records: BTreeMap<OpId, records::Record>,
     expiring: expiry::Expiring,
+    clears: Arc<Clears>,
     syncing: Option<sync::Syncing>,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
@@ -173,8 +185,8 @@ impl Vnode {
         chosen(&event.row, &mut row);
         self.clock.insert(event.dot);
         row.strip(&self.clock);
+        self.put_row(&event.row, &mut row, stage);
         self.expiring.meet(&row);
-        stage.put_row(&event.row, &row);
         self.log(event, !row.context().is_empty(), stage);
     }
 

@@ -141,7 +141,7 @@ impl Vnode {
     /// A row kills by all that this vnode has seen of it. So with a row goes every event of it
     /// among `others`, which are what the receiver lacks: a kill that arrived without its event
     /// would outlive it, should the event be lost with a disk. With an event goes its whole span,
-    /// and with a version that a row shows its own event.
+    /// with a version that a row shows its own event, and with a row that is cleared the clear.
     pub(super) fn bundle(
         &self,
         wanted: Vec<Event>,
@@ -222,7 +222,8 @@ impl<'a> Closing<'a> {
             let mut events = self.wanted.remove(&key).unwrap_or_default();
             events.extend(self.others.remove(&key).unwrap_or_default());
             if self.taken.insert(key.clone()) {
-                let row = stage.row(&key)?;
+                rows.extend(self.vnode.clears.around(&key).cloned());
+                let row = self.vnode.row(&key, stage)?;
                 // A version that the row shows brings its own event, wanted or not: its dot must
                 // not be left behind by the container that carries it.
                 for (&dot, version) in row.versions() {

@@ -7,9 +7,11 @@ use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
+use crate::protocol::clears::Clears;
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Selection};
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crdt::kinds::Leaf;
 use crdt::{Clock, Row};
 use ring::BucketId;
 
@@ -35,9 +37,9 @@ impl Vnode {
     ) -> Result<Result<RowsRead, Refusal>, SourceError> {
         let selected = if mutants::is_active(Mutant::ClockNewerThanRow) {
             // The bug: the rows from before this batch, the clock from within it.
-            read_rows(stage.source(), &read.selection, limits)?
+            read_rows(stage.source(), &read.selection, &self.clears, limits)?
         } else {
-            read_rows(stage, &read.selection, limits)?
+            read_rows(stage, &read.selection, &self.clears, limits)?
         };
         let clock = if read.whole_clock {
             self.clock.clone()
@@ -53,66 +55,75 @@ impl Vnode {
     }
 }
 
-/// The rows of a selection. The caller pairs them with the clock that belongs to them.
+/// The rows of a selection without what is cleared, and the clears, since what they clear may stand
+/// at another owner still. The caller pairs them with the clock that belongs to them.
 ///
 /// # Errors
 /// The outer error is the store's; the inner one refuses an answer over the limit.
 pub fn read_rows(
     source: &dyn Source,
     selection: &Selection,
+    clears: &Clears,
     limits: &Limits,
 ) -> Result<Result<Selected, Refusal>, SourceError> {
+    let range = |from: &[u8], to: Vec<u8>| Range {
+        from: ByteBuf::from(from),
+        to: ByteBuf::from(to),
+        reverse: false,
+        limit: None,
+    };
     match selection {
         Selection::Row(key) => {
-            let stored = source.get(Family::Data, key.as_bytes())?;
-            let row = stored.map(|stored| decode_row(key.as_bytes(), &stored));
-            let rows = row.transpose()?.map(|row| KeyedRow {
-                key: key.clone(),
-                row,
-            });
-            Ok(Ok(Selected {
-                rows: rows.into_iter().collect(),
-                until: None,
-            }))
+            let row = range(key.as_bytes(), [key.as_bytes(), &[0]].concat());
+            read_range(source, &row, clears, limits)
         }
-        Selection::Key(prefix) => read_range(
-            source,
-            &Range {
-                from: ByteBuf::from(prefix.as_bytes()),
-                to: ByteBuf::from(prefix.end()),
-                reverse: false,
-                limit: None,
-            },
-            limits,
-        ),
-        Selection::Range(range) => read_range(source, range, limits),
-        Selection::Keys { bucket, range } => read_keys(source, *bucket, range, limits).map(Ok),
+        Selection::Key(prefix) => {
+            let key = range(prefix.as_bytes(), prefix.end());
+            read_range(source, &key, clears, limits)
+        }
+        Selection::Range(range) => read_range(source, range, clears, limits),
+        Selection::Keys { bucket, range } => {
+            read_keys(source, *bucket, (range, clears), limits).map(Ok)
+        }
     }
 }
 
 fn read_range(
     source: &dyn Source,
     range: &Range,
+    clears: &Clears,
     limits: &Limits,
 ) -> Result<Result<Selected, Refusal>, SourceError> {
     let mut selected = Selected::default();
-    let (mut bytes, mut is_cut) = (0, false);
+    let (mut bytes, mut hidden) = (0, 0);
     let limit = range.limit.map_or(usize::MAX, |limit| {
         usize::try_from(limit).unwrap_or(usize::MAX)
     });
+    let (mut last, mut is_cut) = (Vec::new(), false);
     let mut failed = None;
     let mut visit = |key: &[u8], stored: &[u8]| {
-        if selected.rows.len() >= limit || bytes > limits.message_bytes {
+        let is_full = selected.rows.len() >= limit || bytes > limits.message_bytes;
+        if is_full || (range.limit.is_some() && hidden >= HIDDEN_LOOKED_AT) {
             is_cut = true;
             return ControlFlow::Break(());
         }
-        bytes += key.len() + stored.len();
         match decode(key, stored) {
-            Ok(row) => selected.rows.push(row),
+            Ok(mut keyed) => {
+                if clears.hide(&keyed.key, &mut keyed.row) && keyed.row.is_empty() {
+                    hidden += 1;
+                } else {
+                    bytes += key.len() + stored.len();
+                    selected.rows.push(keyed);
+                }
+            }
             Err(error) => {
                 failed = Some(error);
                 return ControlFlow::Break(());
             }
+        }
+        if range.limit.is_some() {
+            last.clear();
+            last.extend_from_slice(key);
         }
         ControlFlow::Continue(())
     };
@@ -127,13 +138,34 @@ fn read_range(
     if range.limit.is_none() && bytes > limits.message_bytes {
         return Ok(Err(Refusal::TooLarge));
     }
-    let last = selected.rows.last().filter(|_| is_cut);
-    selected.until = last.map(|keyed| ByteBuf::from(keyed.key.as_bytes()));
+    selected.until = is_cut.then(|| ByteBuf::from(last));
     // Readers join answers by key order, whichever way they were gathered.
     if range.reverse {
         selected.rows.reverse();
     }
+    add_clears(source, range, clears, &mut selected.rows)?;
     Ok(Ok(selected))
+}
+
+/// Adds the rows of the clears that concern a range.
+fn add_clears(
+    source: &dyn Source,
+    range: &Range,
+    clears: &Clears,
+    rows: &mut Vec<KeyedRow>,
+) -> Result<(), SourceError> {
+    let mut is_sorted = true;
+    for key in clears.meeting(&range.from, &range.to) {
+        if let Some(stored) = source.get(Family::Data, key.as_bytes())? {
+            rows.push(decode(key.as_bytes(), &stored)?);
+            is_sorted = false;
+        }
+    }
+    if !is_sorted {
+        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        rows.dedup_by(|a, b| a.key == b.key);
+    }
+    Ok(())
 }
 
 /// Of each key of a bucket the first row that shows a version, and those behind it that last
@@ -142,7 +174,7 @@ fn read_range(
 fn read_keys(
     source: &dyn Source,
     bucket: BucketId,
-    range: &Range,
+    (range, clears): (&Range, &Clears),
     limits: &Limits,
 ) -> Result<Selected, SourceError> {
     let mut selected = Selected::default();
@@ -152,17 +184,19 @@ fn read_keys(
     let mut failed = None;
     source.scan(Family::Data, &range.from, &range.to, &mut |key, stored| {
         looked_at += 1;
-        let row = match decode(key, stored) {
+        let mut row = match decode(key, stored) {
             Ok(row) => row,
             Err(error) => {
                 failed = Some(error);
                 return ControlFlow::Break(());
             }
         };
+        clears.hide(&row.key, &mut row.row);
         let longest = last.as_ref().filter(|(prefix, _)| row.key.is_of(prefix));
         let longest = longest.map(|&(_, end)| end);
         if let Some(end) = end_of(&row.row).filter(|&end| Some(end) > longest)
             && row.key.bucket() == Some(bucket)
+            && row.key.leaf() != Leaf::Cleared
         {
             bytes += key.len() + 96;
             last = Some((row.key.prefix(), end));
@@ -200,3 +234,5 @@ fn decode(key: &[u8], stored: &[u8]) -> Result<KeyedRow, SourceError> {
 
 /// Rows that one step of a listing looks at.
 const KEYS_LOOKED_AT: u32 = 4_096;
+/// Rows with nothing left in them that one page looks at.
+const HIDDEN_LOOKED_AT: usize = 16_384;

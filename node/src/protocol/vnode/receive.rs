@@ -149,8 +149,8 @@ impl Vnode {
             before.insert(key.clone(), stage.row(key)?);
             chosen(key, row);
             row.strip(&self.clock);
+            self.put_row(key, row, stage);
             self.expiring.meet(row);
-            stage.put_row(key, row);
         }
         for event in &entered {
             let row = rows.get(&event.row);
@@ -189,7 +189,7 @@ impl Vnode {
         bundle: &Bundle,
         stage: &Stage<'_>,
     ) -> Result<Row, SourceError> {
-        let mine = stage.row(key)?;
+        let mine = self.row(key, stage)?;
         let (mut joined, mut other) = (mine.clone(), theirs.clone());
         joined.fill(&self.clock);
         other.fill(&bundle.bases);

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use super::Vnode;
 use super::catch_up::CatchUp;
+use super::clearing::recover_clears;
 use super::expiry::Expiring;
 use super::records::{Record, op_of_record_key};
 use crate::mutants::{self, Mutant};
@@ -41,15 +43,9 @@ impl Vnode {
         beginning: Beginning,
         source: &dyn Source,
     ) -> Result<Self, SourceError> {
-        let key = checkpoint_key(id);
-        let checkpoint = source.get(Family::Meta, &key)?;
+        let checkpoint = recover_checkpoint(id, source)?;
         let is_new = checkpoint.is_none();
-        let unlogged = match checkpoint {
-            Some(bytes) => {
-                Clock::decode(&bytes).map_err(|error| SourceError::corrupt(&key, error))?
-            }
-            None => Clock::default(),
-        };
+        let unlogged = checkpoint.unwrap_or_default();
         let mut clock = unlogged.clone();
         let mut failed = None;
         let (from, to) = (vnode_prefix(id), vnode_end(id));
@@ -99,10 +95,19 @@ impl Vnode {
             #[cfg(feature = "mutants")]
             late_records: BTreeMap::new(),
             expiring: Expiring::new(),
+            clears: Arc::new(recover_clears(id, source)?),
             syncing: None,
             settling: None,
         })
     }
+}
+
+/// The dots without an entry in the dotlog; `None` for a vnode that never was.
+fn recover_checkpoint(id: VnodeId, source: &dyn Source) -> Result<Option<Clock>, SourceError> {
+    let key = checkpoint_key(id);
+    let stored = source.get(Family::Meta, &key)?;
+    let decoded = stored.map(|bytes| Clock::decode(&bytes)).transpose();
+    decoded.map_err(|error| SourceError::corrupt(&key, error))
 }
 
 /// How many records there are, and of which operations several spans are known.

@@ -8,6 +8,7 @@ use crate::protocol::event::{Event, Operation};
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{SourceError, Stage};
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
 use crdt::{Clock, Context, Dot, Hlc, Row, Version};
 
@@ -159,13 +160,19 @@ impl Vnode {
                 context.insert(dot);
             }
             let delta = delta(plan.body, &event, plan.context, command.ttl_ms);
+            // The plan does not show what is cleared; it may have aliases here all the same.
+            let stored = if self.clears.is_empty() {
+                None
+            } else {
+                Some(stage.row(&event.row)?)
+            };
             if changes.is_empty() && !is_recorded {
                 self.note_first(&event, stage);
             } else {
                 self.note(&event, stage)?;
             }
             self.apply(&event, plan.before.clone(), &delta, stage);
-            answers.push((event.row.clone(), plan.before));
+            answers.push((event.row.clone(), stored.unwrap_or(plan.before)));
             changes.push(Change { event, delta });
         }
         // Only now: what is made in answer takes further dots of this vnode.
@@ -207,7 +214,10 @@ fn delta(body: Body, event: &Event, context: Context, ttl_ms: Option<u64>) -> Ro
     let version = Version {
         hlc,
         op: event.operation.map(|operation| operation.id),
-        expires_ms: ttl_ms.map(|ttl| hlc.milliseconds().saturating_add(ttl)),
+        // What is cleared stays so.
+        expires_ms: ttl_ms
+            .filter(|_| event.row.leaf() != Leaf::Cleared)
+            .map(|ttl| hlc.milliseconds().saturating_add(ttl)),
         body,
     };
     Row::write(event.dot, version, context)

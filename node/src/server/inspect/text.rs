@@ -4,6 +4,7 @@ use crate::protocol::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder};
 use crdt::kinds::Leaf;
 use crdt::kinds::bounded::Rights;
+use crdt::kinds::cleared::{self, Scope};
 use crdt::kinds::counter::Share;
 use crdt::kinds::flag::{self, Wins};
 use crdt::kinds::hll::Block;
@@ -15,6 +16,7 @@ pub(super) fn part(key: &RowKey) -> Vec<u8> {
     match (key.leaf(), key.part()) {
         (Leaf::Share, part) => actor(part).unwrap_or_else(damaged).into_bytes(),
         (Leaf::Sketch, [block]) => block.to_string().into_bytes(),
+        (Leaf::Cleared, part) => scope(part).into_bytes(),
         (Leaf::Rights, part) => node(part).unwrap_or_else(damaged).into_bytes(),
         (
             Leaf::Value
@@ -42,6 +44,7 @@ pub(super) fn body(leaf: Leaf, dot: Dot, version: &Version) -> Vec<u8> {
             extremum::max(&alone()).map(|number| number.unwrap_or_default().to_string())
         }
         Leaf::Sketch => sketch(&version.body),
+        Leaf::Cleared => cleared(&alone()),
         Leaf::Rights => rights(&version.body),
         Leaf::Flag => Ok(on(flag::is_enabled(&alone(), Wins::Enable))),
         Leaf::DisableFlag => Ok(on(flag::is_enabled(&alone(), Wins::Disable))),
@@ -73,6 +76,19 @@ fn sketch(body: &[u8]) -> Result<String, DecodeError> {
 
 fn rights(body: &[u8]) -> Result<String, DecodeError> {
     Ok(format!("{:?}", Rights::decode(body)?))
+}
+
+fn scope(part: &[u8]) -> String {
+    match Scope::of(part) {
+        Some(Scope::Leaf(leaf)) => format!("every {}", leaf.name()),
+        Some(Scope::Below) => "everything".to_owned(),
+        None => "unknown".to_owned(),
+    }
+}
+
+fn cleared(row: &Row) -> Result<String, DecodeError> {
+    let removed = cleared::removed(row)?;
+    Ok(format!("whatever {} events have written", removed.len()))
 }
 
 fn share(body: &[u8]) -> Result<String, DecodeError> {

@@ -7,6 +7,8 @@
 //! is here come last, so that two applications of one operation correspond by their places
 //! ([`crdt::Applications`]).
 
+mod clear;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
@@ -24,7 +26,7 @@ use crdt::codec::DecodeError;
 use crdt::dots::DotSet;
 use crdt::kinds::counter::Share;
 use crdt::kinds::flag::Wins;
-use crdt::kinds::map::{self, Path};
+use crdt::kinds::map::Path;
 use crdt::kinds::{Edit, Leaf, extremum, flag, hll, list, register, remove_wins, set};
 use crdt::{Actor, Context, Dot, Hlc, Row, Version};
 use starling::wire::Siblings;
@@ -102,7 +104,8 @@ impl<'a> Planner<'a> {
             }
         }
         let depends_on_what_is_here = |plan: &Plan| match (&plan.body, plan.row.leaf()) {
-            (Body::None | Body::Reset(_), _) | (_, Leaf::Max | Leaf::Min | Leaf::Sketch) => true,
+            (Body::None | Body::Reset(_), _)
+            | (_, Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Cleared) => true,
             (Body::Bytes(_) | Body::Added(..), _) => false,
         };
         self.plans.sort_by_key(depends_on_what_is_here);
@@ -217,38 +220,6 @@ impl<'a> Planner<'a> {
         Ok(Ok(()))
     }
 
-    fn clear(&mut self, target: &Target, path: &Path, leaf: Option<Leaf>) -> Checked<()> {
-        if let Some(leaf @ (Leaf::Value | Leaf::Register | Leaf::Max | Leaf::Min)) = leaf {
-            // Of one row, a context may cover what is not here yet.
-            let key = target.prefix.row_at(path, leaf, &[]);
-            self.fold(key, |row| Ok(Some(removal(target, row))))?;
-            return Ok(Ok(()));
-        }
-        let (from, to) = match leaf {
-            Some(leaf) => target.prefix.leaf_range(path, leaf),
-            None => target.prefix.field_range(path),
-        };
-        let limit = self.limits.rows_per_operation;
-        let found = self.stage.range(Family::Data, &from, &to, limit + 1)?;
-        if found.len() > limit {
-            return Ok(Err(self.too_many_rows()));
-        }
-        for (key, stored) in found {
-            let row = decode_row(&key, &stored)?;
-            let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
-            let erased = map::erase(key.leaf(), &row);
-            let erased = erased.map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
-            if let Some(Edit { body, context }) = erased {
-                let (body, context) = match body {
-                    Some(reset) => (Body::Reset(reset), context),
-                    None => (Body::None, target.covering(context)),
-                };
-                self.push((key, row), body, context);
-            }
-        }
-        Ok(Ok(()))
-    }
-
     /// Plans what a kind makes of a row.
     fn fold(
         &mut self,
@@ -280,7 +251,7 @@ impl<'a> Planner<'a> {
 
     /// A row as it is here, with what is planned for it already.
     fn row(&self, key: &RowKey) -> Result<Row, SourceError> {
-        let mut row = self.stage.row(key)?;
+        let mut row = self.vnode.row(key, self.stage)?;
         if let Some(&place) = self.places.get(key) {
             let plan = &self.plans[place];
             let delta = match &plan.body {
@@ -323,7 +294,7 @@ impl<'a> Planner<'a> {
         let (from, to) = target.prefix.field_range(&Path::root());
         let mut found = Ok(true);
         let mut visit = |key: &[u8], stored: &[u8]| {
-            found = decode_row(key, stored).map(|mut row| {
+            found = self.visible(key, stored).map(|mut row| {
                 row.hide_expired(now_ms);
                 row.versions()
                     .keys()
@@ -336,6 +307,17 @@ impl<'a> Planner<'a> {
         };
         self.stage.scan(Family::Data, &from, &to, &mut visit)?;
         found
+    }
+
+    /// What readers see of a stored row: nothing of what is cleared, nor of the clears.
+    fn visible(&self, key: &[u8], stored: &[u8]) -> Result<Row, SourceError> {
+        let mut row = decode_row(key, stored)?;
+        let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+        if key.leaf() == Leaf::Cleared {
+            return Ok(Row::default());
+        }
+        self.vnode.clears.hide(&key, &mut row);
+        Ok(row)
     }
 
     fn too_many_rows(&self) -> Rejected {

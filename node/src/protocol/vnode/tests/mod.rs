@@ -1,6 +1,7 @@
 //! Directed tests: each rule of the vnode on the smallest history that needs it.
 
 mod aliases;
+mod clearing;
 mod doubles;
 mod edits;
 mod expiry;
@@ -152,6 +153,21 @@ impl Owner {
         self.commit(|vnode, stage, limits| vnode.trim(limits, stage).unwrap())
     }
 
+    /// Goes through what is cleared to the end, and forgets what can be forgotten.
+    fn purge(&mut self) -> Vec<Change> {
+        let mut answers = Vec::new();
+        loop {
+            let purged = self.commit(|vnode, stage, _| {
+                let purged = vnode.purge_cleared(Hlc::at(3_000), stage);
+                purged.unwrap()
+            });
+            answers.extend(purged.answers);
+            if !purged.has_more {
+                return answers;
+            }
+        }
+    }
+
     fn void(&mut self) -> Vec<Change> {
         self.commit(|vnode, stage, _| vnode.void_doubles(Hlc::at(3_000), stage).unwrap())
     }
@@ -187,11 +203,12 @@ impl Owner {
     fn counter_at(&self, prefix: &KeyPrefix, names: &[&'static str]) -> i128 {
         let (from, to) = prefix.leaf_range(&path(names), Leaf::Share);
         let rows = self.select(&Selection::Range(range(from, to, None))).rows;
-        counter::value(rows.iter().map(|keyed| &keyed.row)).unwrap()
+        let shares = rows.iter().filter(|keyed| keyed.key.leaf() == Leaf::Share);
+        counter::value(shares.map(|keyed| &keyed.row)).unwrap()
     }
 
     fn select(&self, selection: &Selection) -> Selected {
-        let read = read_rows(&self.disk, selection, &self.limits);
+        let read = read_rows(&self.disk, selection, self.vnode.clears(), &self.limits);
         read.unwrap().unwrap()
     }
 

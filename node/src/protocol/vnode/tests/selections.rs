@@ -87,7 +87,7 @@ fn what_is_over_the_limit_of_a_message_is_cut_in_a_page_and_refused_as_a_whole()
         Selection::Range(range(from, to, None)),
         Selection::Key(key()),
     ] {
-        let read = read_rows(&owner.disk, &whole, &owner.limits).unwrap();
+        let read = read_rows(&owner.disk, &whole, owner.vnode.clears(), &owner.limits).unwrap();
         assert_eq!(read.unwrap_err(), Refusal::TooLarge);
     }
 }

@@ -1,0 +1,207 @@
+//! Clears of large collections.
+
+use bytes::Bytes;
+
+use super::{NODES, Owner, changes, command, edit, exchange_clocks, key, pull_all};
+use crate::protocol::messages::{Change, Selection};
+use crate::protocol::stage::Family;
+use crate::protocol::vnode::{Action, Rejected, SetLeaf};
+use crdt::Context;
+use crdt::kinds::Leaf;
+
+/// Three owners of a set, for which more than two elements are many.
+fn owners() -> [Owner; 3] {
+    let mut owners = NODES.map(Owner::new);
+    for owner in &mut owners {
+        owner.limits.rows_cleared_singly = 2;
+    }
+    owners
+}
+
+fn add(elements: &[&'static str]) -> Action {
+    let elements = elements.iter().map(|element| Bytes::from(*element));
+    Action::Add(SetLeaf::AddWins, elements.collect())
+}
+
+fn write(owner: &mut Owner, op: u64, action: Action) -> Vec<Change> {
+    let written = owner.write(op, &Context::default(), action).unwrap();
+    changes(&written).to_vec()
+}
+
+fn clear(owner: &mut Owner, op: u64) -> Vec<Change> {
+    write(owner, op, Action::Clear(Some(Leaf::Element)))
+}
+
+/// The elements that an owner shows.
+fn elements(owner: &Owner) -> Vec<String> {
+    let rows = owner.select(&Selection::Key(key())).rows;
+    let shown = rows
+        .iter()
+        .filter(|keyed| keyed.key.leaf() == Leaf::Element && !keyed.row.versions().is_empty());
+    shown
+        .map(|keyed| String::from_utf8(keyed.key.part().to_vec()).unwrap())
+        .collect()
+}
+
+/// Everybody hears of everything, and does what housekeeping there is.
+fn settle(owners: &mut [Owner; 3]) {
+    for _ in 0..3 {
+        pull_all(owners);
+        exchange_clocks(owners);
+        for owner in owners.iter_mut() {
+            owner.purge();
+            owner.trim();
+        }
+    }
+}
+
+#[test]
+fn many_rows_go_by_one_event_and_leave_nothing() {
+    let mut owners = owners();
+    write(&mut owners[0], 1, add(&["a", "b", "c", "d"]));
+    let cleared = clear(&mut owners[0], 2);
+    assert_eq!(cleared.len(), 1);
+    assert_eq!(elements(&owners[0]), Vec::<String>::new());
+    settle(&mut owners);
+    for owner in &owners {
+        assert_eq!(owner.stored(Family::Data), 0);
+        assert_eq!(owner.stored(Family::Dotlog), 0);
+        // The checkpoint is what stays.
+        assert_eq!(owner.stored(Family::Meta), 1);
+        assert!(owner.vnode.clears().is_empty());
+    }
+}
+
+#[test]
+fn few_rows_go_one_by_one() {
+    let mut owners = owners();
+    write(&mut owners[0], 1, add(&["a", "b"]));
+    assert_eq!(clear(&mut owners[0], 2).len(), 2);
+    assert!(owners[0].vnode.clears().is_empty());
+}
+
+#[test]
+fn what_was_seen_dies_on_its_way_and_what_was_not_stays() {
+    let [mut one, mut two, mut three] = owners();
+    let seen = write(&mut one, 1, add(&["a", "b", "c"]));
+    let unseen = write(&mut two, 2, add(&["a", "d"]));
+    let cleared = clear(&mut one, 3);
+    three.receive(&cleared);
+    three.receive(&seen);
+    assert_eq!(elements(&three), Vec::<String>::new());
+    three.receive(&unseen);
+    assert_eq!(elements(&three), ["a", "d"]);
+    let mut owners = [one, two, three];
+    settle(&mut owners);
+    for owner in &owners {
+        assert_eq!(elements(owner), ["a", "d"]);
+        assert!(owner.vnode.clears().is_empty());
+    }
+}
+
+#[test]
+fn a_clear_holds_on_across_a_restart() {
+    let [mut one, ..] = owners();
+    write(&mut one, 1, add(&["a", "b", "c"]));
+    clear(&mut one, 2);
+    one.restart(99);
+    assert_eq!(elements(&one), Vec::<String>::new());
+    write(&mut one, 3, add(&["b"]));
+    one.purge();
+    assert_eq!(elements(&one), ["b"]);
+    assert_eq!(one.stored(Family::Data), 2);
+}
+
+#[test]
+fn an_owner_that_drops_the_clear_before_it_went_through_the_rows_still_heeds_it() {
+    let [mut one, mut two, mut three] = owners();
+    let added = write(&mut one, 1, add(&["a", "b", "c"]));
+    let cleared = clear(&mut one, 2);
+    for owner in [&mut two, &mut three] {
+        owner.receive(&added);
+        owner.receive(&cleared);
+    }
+    // The second is quick and done with it, while the third has not begun.
+    let mut owners = [one, two, three];
+    exchange_clocks(&mut owners);
+    owners[1].purge();
+    assert!(owners[1].vnode.clears().is_empty());
+    let [_, two, mut three] = owners;
+    three.pull(&two);
+    assert_eq!(elements(&three), Vec::<String>::new());
+    three.purge();
+    assert_eq!(three.stored(Family::Data), 0);
+}
+
+#[test]
+fn a_pulled_row_brings_the_clear_that_it_shows() {
+    let [mut one, mut two, _] = owners();
+    let added = write(&mut one, 1, add(&["a", "b", "c"]));
+    two.receive(&added);
+    clear(&mut one, 2);
+    write(&mut one, 3, add(&["a"]));
+    two.pull(&one);
+    assert_eq!(elements(&two), ["a"]);
+    two.purge();
+    assert_eq!(elements(&two), ["a"]);
+}
+
+#[test]
+fn counters_under_a_clear_are_reset_and_do_not_come_back() {
+    let [mut one, ..] = owners();
+    let fields = |action: fn() -> Action| {
+        let names = [["a"], ["b"], ["c"]];
+        names.map(|name| edit(&name, action())).to_vec()
+    };
+    one.run(&command(1, fields(|| Action::Increment(5))))
+        .unwrap();
+    one.run(&command(2, fields(|| add(&["x", "y", "z"]))))
+        .unwrap();
+    let clear = command(3, vec![edit(&[], Action::Clear(None))]);
+    // Three resets and the clear.
+    assert_eq!(changes(&one.run(&clear).unwrap()).len(), 4);
+    assert_eq!(elements(&one), Vec::<String>::new());
+    for name in ["a", "b", "c"] {
+        assert_eq!(one.counter_at(&key(), &[name]), 0);
+    }
+    one.run(&command(4, fields(|| Action::Increment(1))))
+        .unwrap();
+    one.purge();
+    assert_eq!(one.counter_at(&key(), &["b"]), 1);
+}
+
+#[test]
+fn a_clear_under_a_context_goes_row_by_row() {
+    let [mut one, ..] = owners();
+    let written = one.write(1, &Context::default(), add(&["a", "b", "c"]));
+    let seen = written.unwrap().contexts.remove(0);
+    write(&mut one, 2, add(&["c"]));
+    let cleared = one.write(3, &seen, Action::Clear(Some(Leaf::Element)));
+    assert_eq!(changes(&cleared.unwrap()).len(), 3);
+    assert_eq!(elements(&one), ["c"]);
+}
+
+#[test]
+fn with_too_many_clears_outstanding_rows_go_one_by_one_as_far_as_they_may() {
+    let [mut one, ..] = owners();
+    one.limits.clears = 0;
+    write(&mut one, 1, add(&["a", "b", "c"]));
+    assert_eq!(clear(&mut one, 2).len(), 3);
+    write(&mut one, 3, add(&["a", "b", "c"]));
+    one.limits.rows_per_operation = 2;
+    let none = Context::default();
+    let refused = one.write(4, &none, Action::Clear(Some(Leaf::Element)));
+    assert_eq!(refused, Err(Rejected::TooManyRows { limit: 2 }));
+}
+
+#[test]
+fn the_alias_of_an_element_that_was_cleared_goes_too() {
+    let [mut one, mut two, _] = owners();
+    let first = write(&mut one, 1, add(&["a", "b", "c"]));
+    // The same operation, tried again where nobody had heard of it.
+    let again = write(&mut two, 1, add(&["a", "b", "c"]));
+    clear(&mut one, 2);
+    two.receive(&first);
+    assert_eq!(one.receive(&again).len(), 3);
+    assert_eq!(elements(&one), Vec::<String>::new());
+}
