@@ -69,7 +69,7 @@ units: setup ## Every test: laws, model, simulation, real processes, examples, d
 # features, and cargo would compile every crate beneath a second time.
 mutants: setup ## Builds the deliberate bugs in and shows that the suite catches each of them.
 	$(call step,mutants,cargo test --package starling-tests --locked \
-		--features mutants --test mutants)
+		--features mutants --test mutants --test bounded)
 	$(call step,mutants of gossip,cargo test --package starling-ring --locked \
 		--features mutants --test gossip mutants)
 

@@ -1,4 +1,5 @@
-//! The other kinds: registers, maxima and minima, flags, sketches, lists, and what lasts a while.
+//! The other kinds: registers, maxima and minima, flags, sketches, lists, bounded counters, and
+//! what lasts a while.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Duration;
@@ -67,6 +68,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     assert_eq!(texts, ["think", "write", "test", "review", "publish"]);
     tasks.remove(&items.items()[0].position).await?;
 
+    sell(&bucket("tickets", Kind::BoundedCounter).await?).await?;
+
     // Elements of a set that last for a while: each has its own end.
     let sessions = bucket("sessions", Kind::Set).await?;
     let online = sessions.set("online");
@@ -75,6 +78,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::time::timeout(Duration::from_secs(10), gone(&online, "ada")).await??;
     assert!(online.contains("eve").await?);
     client.close().await;
+    Ok(())
+}
+
+/// Tickets, never below 0. What was added can be spent when every owner holds it, so a spend may
+/// have to wait; the client does so within its deadline.
+async fn sell(tickets: &Bucket) -> Result<(), Error> {
+    let seats = tickets.bounded_counter("hall");
+    seats.add(3).await?;
+    println!("{} seats are left", seats.value().await?.value());
+    let refused = seats.spend(1_000_000_000).await.err();
+    let kind = refused.map(|error| error.kind());
+    assert_eq!(kind, Some(ErrorKind::Insufficient));
     Ok(())
 }
 

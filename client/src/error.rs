@@ -73,6 +73,9 @@ pub enum ErrorKind {
     Conflict,
     /// A conditional write found something that its context does not cover. Nothing was written.
     NotCurrent,
+    /// A bounded counter has too little, or too little of it where it was asked: then
+    /// [`Error::retry_after`] says when to try again. Nothing was spent by this try.
+    Insufficient,
     /// The nodes' disks are full: nothing is written, reads go on.
     DiskFull,
     /// A node's store failed.
@@ -143,7 +146,8 @@ impl Error {
     /// Whether the same operation may succeed later. A write whose outcome is not `NotApplied`
     /// must keep its [`operation`](Error::operation) id then.
     pub fn is_retryable(&self) -> bool {
-        self.details.kind.is_retryable()
+        let is_spent = self.kind() == ErrorKind::Insufficient && self.retry_after().is_none();
+        self.details.kind.is_retryable() && !is_spent
     }
 
     /// How long to wait before trying again, if a node said so.
@@ -185,6 +189,7 @@ impl ErrorKind {
             | Self::Unavailable
             | Self::QuorumNotReached
             | Self::ShuttingDown
+            | Self::Insufficient
             | Self::NotOwner => true,
             // These need somebody to change something first.
             Self::UnknownBucket
@@ -224,6 +229,7 @@ impl fmt::Display for ErrorKind {
             Self::BadOperation => "bad operation",
             Self::Conflict => "conflict",
             Self::NotCurrent => "not current",
+            Self::Insufficient => "insufficient",
             Self::DiskFull => "disk full",
             Self::Storage => "storage failed",
             Self::ShuttingDown => "shutting down",
@@ -298,6 +304,7 @@ impl From<FailureKind> for ErrorKind {
             FailureKind::BadRequest => Self::BadRequest,
             FailureKind::BadOperation => Self::BadOperation,
             FailureKind::NotCurrent => Self::NotCurrent,
+            FailureKind::Insufficient => Self::Insufficient,
             FailureKind::DiskFull => Self::DiskFull,
             FailureKind::Storage => Self::Storage,
             FailureKind::ShuttingDown => Self::ShuttingDown,

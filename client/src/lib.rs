@@ -42,8 +42,8 @@
 //!
 //! # Kinds
 //!
-//! A bucket holds keys of one [`Kind`]; a map's fields may be of any. The handle of a field works
-//! like that of a key.
+//! A bucket holds keys of one [`Kind`]; a map's fields may be of any but a bounded counter. The
+//! handle of a field works like that of a key.
 //!
 //! | kind | handle | at the same time | lasts for a while |
 //! |---|---|---|---|
@@ -58,6 +58,7 @@
 //! | disable-flag | [`Bucket::disable_flag`] | off wins | |
 //! | hll | [`Bucket::hll`] | both are counted | |
 //! | list | [`Bucket::list`] | both, each in a row | each item |
+//! | bounded-counter | [`Bucket::bounded_counter`] | both, and never below 0 | |
 //! | map | [`Bucket::map`] | as the fields' kinds say | those fields |
 //!
 //! Values of a type of the program's own are read and written by [`Client::typed`], as MessagePack
@@ -104,6 +105,8 @@
 //! | `UnknownBucket` that this client knows | refresh, after a pause | refresh, after a pause |
 //! | `NotInitialised`, `ShuttingDown` | next owner, free | next owner, free |
 //! | `DiskFull`, `Storage` | next owner, once | next owner, once |
+//! | `Insufficient` with a time to wait for | | next owner |
+//! | `Insufficient` without | | no |
 //! | `UnknownBucket` otherwise, `WrongKind` | no | no |
 //! | `TooLarge`, `BadContext`, `BadRequest`, `BadOperation`, `NotCurrent` | no | no |
 //!
@@ -133,11 +136,11 @@ mod typed;
 pub mod wire;
 
 pub use bucket::{
-    Adding, Batch, BatchEdits, BatchItem, Batched, Bucket, Bulk, BulkReport, Conflict, Count,
-    Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits, Found, Gap,
-    GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapState, Members,
-    MultiGet, NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan, Set,
-    SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
+    Adding, Batch, BatchEdits, BatchItem, Batched, BoundedCounter, Bucket, Bulk, BulkReport,
+    Conflict, Count, Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits,
+    Found, Gap, GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapState,
+    Members, MultiGet, NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan,
+    Set, SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
 };
 pub use client::{Ask, Client, ClientBuilder, NewBucket, Profile, Tls};
 pub use context::{BadContextToken, Context};

@@ -75,8 +75,15 @@ impl Applications {
     /// Which place in its span a dot has; `None` if it is of no span.
     #[must_use]
     pub fn place_of(&self, dot: Dot) -> Option<u64> {
+        self.span_of(dot).map(|(first, _)| dot.counter - first)
+    }
+
+    /// The counters of the first and the last dot of the span that a dot is of; `None` if it is of
+    /// none.
+    #[must_use]
+    pub fn span_of(&self, dot: Dot) -> Option<(u64, u64)> {
         let (first, &last) = self.spans.range(..=dot).next_back()?;
-        (first.actor == dot.actor && dot.counter <= last).then(|| dot.counter - first.counter)
+        (first.actor == dot.actor && dot.counter <= last).then_some((first.counter, last))
     }
 
     /// The dots at one place of every span that reaches it, the winner first.

@@ -32,10 +32,14 @@ pub enum Mutant {
     ExpiryDropsContext,
     /// A vnode that is catching up counts towards r.
     CatchingUpCounts,
+    /// A node spends rights of a bounded counter before it knows again what it spent.
+    SpendBeforeWhole,
+    /// What was added to a bounded counter is spent before a copy of it would be known.
+    AddedSpendableAtOnce,
 }
 
 impl Mutant {
-    /// All of them.
+    /// Those that the simulator must catch.
     pub const ALL: [Self; 13] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
@@ -51,6 +55,9 @@ impl Mutant {
         Self::ExpiryDropsContext,
         Self::CatchingUpCounts,
     ];
+
+    /// Those of bounded counters, which a model of its own must catch.
+    pub const BOUNDED: [Self; 2] = [Self::SpendBeforeWhole, Self::AddedSpendableAtOnce];
 }
 
 #[cfg(feature = "mutants")]

@@ -22,6 +22,7 @@ async fn every_kind_is_written_and_read_from_the_command_line() -> anyhow::Resul
     for kind in [
         "value",
         "counter",
+        "bounded-counter",
         "set",
         "grow-set",
         "remove-set",
@@ -72,6 +73,32 @@ async fn a_list_is_changed_by_index_and_by_position() -> anyhow::Result<()> {
         let now = run(&cluster, "get list k").await?.out;
         ensure!(now == list, "{line}: {now}");
     }
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_added_to_a_bounded_counter_is_spent_and_no_more() -> anyhow::Result<()> {
+    let cluster = Cluster::start(in_memory()).await?;
+    let create = ("bucket create tickets --kind bounded-counter", 0, "*");
+    expect(&cluster, &[create, ("incr tickets k 5", 0, "")]).await?;
+    // Until every owner holds it on its disk it cannot be spent, and nothing is.
+    let mut said = run(&cluster, "incr tickets k -3").await?;
+    for _ in 0..100 {
+        if said.code == 0 {
+            break;
+        }
+        ensure!(said.err.contains("nothing was"), "{}", said.err);
+        said = run(&cluster, "incr tickets k -3").await?;
+    }
+    ensure!(said.code == 0, "{}", said.err);
+    expect(&cluster, &[("get tickets k -r 3", 0, "2\n")]).await?;
+    let said = run(&cluster, "incr tickets k -3").await?;
+    ensure!(
+        said.code == 1 && said.err.contains("nothing was spent: add to it first"),
+        "{}",
+        said.err
+    );
+    expect(&cluster, &[("delete tickets k", 1, "")]).await?;
     cluster.finish()
 }
 
@@ -237,7 +264,7 @@ fn in_memory() -> Options {
     }
 }
 
-const SIMPLE: [Case; 32] = [
+const SIMPLE: [Case; 37] = [
     ("put value k one", 0, ""),
     ("get value k", 0, "one\n"),
     ("get value none", 1, ""),
@@ -250,6 +277,11 @@ const SIMPLE: [Case; 32] = [
     ("reset counter k", 0, ""),
     ("get counter k", 0, "0\n"),
     ("incr value k", 1, ""),
+    ("get bounded-counter k", 0, "0\n"),
+    ("incr bounded-counter k -1", 1, ""),
+    ("incr bounded-counter k 5 -w 3", 0, ""),
+    ("get bounded-counter k", 0, "5\n"),
+    ("reset bounded-counter k", 1, ""),
     ("register get register k", 1, ""),
     ("register set register k a -w 3", 0, ""),
     ("register set register k b -w 3", 0, ""),

@@ -84,6 +84,7 @@ fn a_retry_is_made_void_when_the_last_owner_tells_that_it_holds_the_winner() {
         incarnation: 3,
         clock: winner.vnode.clock().clone(),
         durable: winner.vnode.clock().clone(),
+        whole: true,
     };
     winner
         .vnode
@@ -173,7 +174,8 @@ impl Node {
     }
 
     fn void(&mut self) -> Vec<Change> {
-        let trimmed = self.commit(|vnode, stage| vnode.void_doubles(Hlc::at(9), stage));
+        let trimmed =
+            self.commit(|vnode, stage| vnode.void_doubles(Hlc::at(9), &Limits::default(), stage));
         trimmed.expect("the disk is sound")
     }
 

@@ -19,6 +19,18 @@ pub struct Counter {
     target: Target,
 }
 
+/// A counter that is never below 0: what is spent was added before, whatever node takes the spend
+/// and whoever it can reach.
+///
+/// Each owner spends from rights of its own, and asks another one when it has too few. So a spend
+/// may fail as [`Insufficient`](crate::ErrorKind::Insufficient) although [`value`](Self::value)
+/// would allow it: with a time to wait for, and the client tries again by itself within the
+/// deadline. What was added can be spent when all owners hold it, usually after some seconds.
+#[derive(Debug, Clone)]
+pub struct BoundedCounter {
+    target: Target,
+}
+
 /// A register: opaque bytes of which the latest assignment counts, by the clocks of the nodes that
 /// took them. Of two at the same time one is lost; use a [`Value`] where that matters.
 #[derive(Debug, Clone)]
@@ -89,6 +101,36 @@ impl Counter {
     /// the same time count on. A context is refused: it cannot say how much of a counter was seen.
     pub fn reset(&self) -> Write<Plain> {
         self.target.write(Kind::Counter, Mutation::Delete)
+    }
+}
+
+impl BoundedCounter {
+    pub(super) fn new(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Adds. Automatic retries count once. An amount beyond 2^63 - 1 is refused by the node.
+    pub fn add(&self, amount: u64) -> Write<Plain> {
+        self.change(i128::from(amount))
+    }
+
+    /// Spends, or fails and spends nothing. Automatic retries count once.
+    pub fn spend(&self, amount: u64) -> Write<Plain> {
+        self.change(-i128::from(amount))
+    }
+
+    /// Reads what is left; 0 if it was never written. At the moment of an answer it may be more
+    /// than what can be spent, and after a retry through another node for a while too much or too
+    /// little; it is never below 0.
+    pub fn value(&self) -> Query<Count> {
+        self.target.read(Kind::BoundedCounter, Count::new)
+    }
+
+    fn change(&self, amount: i128) -> Write<Plain> {
+        let change = i64::try_from(amount);
+        // Larger numbers are no amounts: a change of nothing is refused.
+        let mutation = Mutation::Increment(change.unwrap_or(0));
+        self.target.write(Kind::BoundedCounter, mutation)
     }
 }
 

@@ -41,7 +41,7 @@ pub use edits::{
     ValueEdits,
 };
 pub use keys::Keys;
-pub use kinds::{Counter, Extreme, Flag, Register, Sketch, Value};
+pub use kinds::{BoundedCounter, Counter, Extreme, Flag, Register, Sketch, Value};
 pub use length::Length;
 pub use list::List;
 pub use many::MultiGet;
@@ -153,6 +153,11 @@ impl Bucket {
     /// A counter of this bucket.
     pub fn counter(&self, key: impl Into<Key>) -> Counter {
         Counter::new(self.target(key))
+    }
+
+    /// A bounded counter of this bucket, which is never below 0.
+    pub fn bounded_counter(&self, key: impl Into<Key>) -> BoundedCounter {
+        BoundedCounter::new(self.target(key))
     }
 
     /// A set of this bucket in which an add wins over a removal at the same time.

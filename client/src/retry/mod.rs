@@ -19,7 +19,7 @@ mod tests;
 
 use std::time::Duration;
 
-use crate::wire::Outcome;
+use crate::wire::{FailureKind, Outcome};
 use ring::NodeId;
 
 pub(crate) use budget::Budget;
@@ -57,6 +57,13 @@ pub(crate) struct Attempt {
     pub(crate) outcome: Outcome,
     /// How long the node asks us to wait.
     pub(crate) retry_after: Duration,
+}
+
+impl Attempt {
+    /// Has a bounded counter as a whole too little? Then the node names no time to wait for.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.cause == Cause::Failed(FailureKind::Insufficient) && self.retry_after.is_zero()
+    }
 }
 
 /// What to do next.
@@ -138,6 +145,9 @@ impl Retry {
         };
         self.outcome = worse(self.outcome, outcome);
         let advice = advice(attempt.cause, self.work);
+        if attempt.is_hopeless() {
+            return Verdict::Stop(Why::Final);
+        }
         if let Some(why) = self.forbids(&advice) {
             return Verdict::Stop(why);
         }

@@ -17,7 +17,7 @@ const C: NodeId = NodeId(3);
 const OWNERS: [NodeId; 3] = [A, B, C];
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-const CAUSES: [Cause; 23] = [
+const CAUSES: [Cause; 24] = [
     Cause::Unreachable,
     Cause::Denied,
     Cause::Lost,
@@ -38,6 +38,7 @@ const CAUSES: [Cause; 23] = [
     Cause::Failed(FailureKind::BadRequest),
     Cause::Failed(FailureKind::BadOperation),
     Cause::Failed(FailureKind::NotCurrent),
+    Cause::Failed(FailureKind::Insufficient),
     Cause::Failed(FailureKind::DiskFull),
     Cause::Failed(FailureKind::Storage),
     Cause::Failed(FailureKind::ShuttingDown),

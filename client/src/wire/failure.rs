@@ -60,6 +60,9 @@ pub enum FailureKind {
     BadOperation,
     /// A conditional write found something at its coordinator that its context does not cover.
     NotCurrent,
+    /// The node holds too few rights of a bounded counter to spend so much now. With a time to wait
+    /// for, other nodes hold enough.
+    Insufficient,
     /// The node's disk is full: nothing is written, reads go on.
     DiskFull,
     /// The node's store failed.

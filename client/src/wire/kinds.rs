@@ -34,13 +34,15 @@ pub enum Kind {
     Sketch,
     /// Items in an order that concurrent inserts do not interleave.
     List,
-    /// Named fields of any of these kinds, maps among them.
+    /// Named fields of any of these kinds but a bounded counter, maps among them.
     Map,
+    /// A number that is added to and spent from, and is never below 0.
+    BoundedCounter,
 }
 
 impl Kind {
     /// All kinds and their names.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub const ALL: [(Self, &'static str); 14] = [
         (Self::Value, "value"),
         (Self::Counter, "counter"),
         (Self::Set, "set"),
@@ -54,6 +56,7 @@ impl Kind {
         (Self::Sketch, "hll"),
         (Self::List, "list"),
         (Self::Map, "map"),
+        (Self::BoundedCounter, "bounded-counter"),
     ];
 
     /// What people call it.
@@ -76,7 +79,8 @@ impl Kind {
             | Self::DisableFlag
             | Self::RemoveSet
             | Self::Sketch
-            | Self::Map => false,
+            | Self::Map
+            | Self::BoundedCounter => false,
         }
     }
 }
@@ -136,12 +140,13 @@ impl Edit {
 /// What to do to a key or a field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mutation {
-    /// Any kind: remove what the context covers, or without one what the coordinator sees. Of a
-    /// map, all fields; a counter starts again at zero.
+    /// Any kind but `grow-set` and `bounded-counter`: remove what the context covers, or without
+    /// one what the coordinator sees. Of a map, all fields; a counter starts again at zero.
     Delete,
     /// `value`: write these bytes over what the context covers. `register`: assign them.
     Put(ByteBuf),
-    /// `counter`: add, or with a negative amount subtract.
+    /// `counter`: add, or with a negative amount subtract. `bounded-counter`: add, or with a
+    /// negative amount spend.
     Increment(i64),
     /// Sets and `hll`: put the elements in.
     Add(Vec<ByteBuf>),

@@ -63,6 +63,13 @@ async fn every_kind_is_written_in_its_own_words() {
     expect(Kind::Flag, Mutation::Switch(true));
     b.disable_flag("k").disable().await.unwrap();
     expect(Kind::DisableFlag, Mutation::Switch(false));
+    b.bounded_counter("k").add(5).await.unwrap();
+    expect(Kind::BoundedCounter, Mutation::Increment(5));
+    b.bounded_counter("k").spend(5).await.unwrap();
+    expect(Kind::BoundedCounter, Mutation::Increment(-5));
+    // What is no amount changes nothing, and is refused by the node.
+    b.bounded_counter("k").spend(u64::MAX).await.unwrap();
+    expect(Kind::BoundedCounter, Mutation::Increment(0));
     b.grow_set("k").add("a").add("b").await.unwrap();
     expect(Kind::GrowSet, Mutation::Add(buffers(&["a", "b"])));
     b.remove_set("k").remove("a").await.unwrap();

@@ -367,6 +367,7 @@ fn outcome(response: &Response) -> &'static str {
         FailureKind::BadRequest => "bad_request",
         FailureKind::BadOperation => "bad_operation",
         FailureKind::NotCurrent => "not_current",
+        FailureKind::Insufficient => "insufficient",
         FailureKind::DiskFull => "disk_full",
         FailureKind::Storage => "storage",
         FailureKind::ShuttingDown => "shutting_down",

@@ -40,7 +40,7 @@ pub(crate) const GROUPS: [Group; 10] = [
         rows: &["put users ada '{\"name\":\"Ada\"}' -w 3 --ttl 1h"],
     },
     Group {
-        title: "Counters",
+        title: "Counters (counter, bounded-counter)",
         rows: &[
             "incr words the 2 --idempotency-key order-42",
             "reset words the",

@@ -45,6 +45,19 @@ pub enum Effect {
     Increment(i64),
     /// Removes or resets what was seen.
     Removal,
+    /// Takes an earlier application of the same operation back, since another one counts.
+    TakenBack(Application),
+}
+
+/// One application of an increment, and the span that it is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Application {
+    /// Its dot.
+    pub dot: Dot,
+    /// The counter of the first dot of its batch.
+    pub first: u64,
+    /// The counter of the last dot of its batch.
+    pub last: u64,
 }
 
 impl Event {
@@ -52,7 +65,8 @@ impl Event {
     #[must_use]
     pub fn has_version(&self) -> bool {
         let is_put = |operation: Operation| operation.effect == Effect::Carried;
-        self.row.leaf() == Leaf::Share || self.operation.is_some_and(is_put)
+        let is_total = matches!(self.row.leaf(), Leaf::Share | Leaf::Rights);
+        is_total || self.operation.is_some_and(is_put)
     }
 
     /// Did it make the store larger? A removal does not, nor what no client asked for, which cleans
@@ -67,8 +81,8 @@ impl Event {
     ///
     /// ```text
     ///   u8 format = 2 | u64 hlc | varint dots before in the span | varint dots after
-    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal; [24 B id, varint digest];
-    ///     [zigzag amount]
+    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal, 4 taken back;
+    ///     [24 B id, varint digest]; [zigzag amount]; [dot, varint before, varint after]
     ///   | row key
     /// ```
     #[must_use]
@@ -125,20 +139,7 @@ impl Event {
             }
         }
         let hlc = Hlc::from_bits(decoder.u64("event's stamp")?);
-        let span = DecodeError::Invalid {
-            field: "event's span",
-        };
-        let first = dot
-            .counter
-            .checked_sub(decoder.varint("event's span")?)
-            .ok_or(span)?;
-        let last = dot
-            .counter
-            .checked_add(decoder.varint("event's span")?)
-            .ok_or(span)?;
-        if first == 0 {
-            return Err(span);
-        }
+        let (first, last) = decode_span(dot, &mut decoder)?;
         let operation = decode_operation(&mut decoder)?;
         let row = RowKey::decode(decoder.rest())?;
         Ok(Self {
@@ -160,11 +161,29 @@ fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
         Effect::Carried => 1,
         Effect::Increment(_) => 2,
         Effect::Removal => 3,
+        Effect::TakenBack(_) => 4,
     });
     id.encode(encoder);
     encoder.varint(u64::from(digest));
-    if let Effect::Increment(amount) = effect {
-        encoder.signed(i128::from(amount));
+    match effect {
+        Effect::Carried | Effect::Removal => {}
+        Effect::Increment(amount) => encoder.signed(i128::from(amount)),
+        Effect::TakenBack(Application { dot, first, last }) => {
+            dot.encode(encoder);
+            encoder.varint(dot.counter - first);
+            encoder.varint(last - dot.counter);
+        }
+    }
+}
+
+/// The counters of the first and the last dot of the batch that `dot` is of.
+fn decode_span(dot: Dot, decoder: &mut Decoder<'_>) -> Result<(u64, u64), DecodeError> {
+    let field = "event's span";
+    let first = dot.counter.checked_sub(decoder.varint(field)?);
+    let last = dot.counter.checked_add(decoder.varint(field)?);
+    match (first, last) {
+        (Some(first), Some(last)) if first > 0 => Ok((first, last)),
+        _ => Err(DecodeError::Invalid { field }),
     }
 }
 
@@ -183,6 +202,11 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, Deco
             Effect::Increment(amount.map_err(|_wide| DecodeError::Invalid { field: "amount" })?)
         }
         3 => Effect::Removal,
+        4 => {
+            let dot = Dot::decode(decoder)?;
+            let (first, last) = decode_span(dot, decoder)?;
+            Effect::TakenBack(Application { dot, first, last })
+        }
         _ => {
             return Err(DecodeError::Invalid {
                 field: "event's operation mark",
@@ -200,7 +224,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
     use ring::{BucketId, Token};
 
-    use super::{Effect, Event, Operation};
+    use super::{Application, Effect, Event, Operation};
     use crate::protocol::keys::KeyPrefix;
     use crdt::kinds::Leaf;
 
@@ -233,6 +257,25 @@ mod tests {
         expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
         assert_eq!(bytes, expected);
         assert_eq!(Event::decode_value(event().dot, &bytes), Ok(event()));
+    }
+
+    #[test]
+    fn the_bytes_of_what_is_taken_back_stay() {
+        let mut event = event();
+        let dot = Dot::new(Actor { node: 1, nonce: 9 }, 5);
+        let (first, last) = (4, 5);
+        if let Some(operation) = &mut event.operation {
+            operation.effect = Effect::TakenBack(Application { dot, first, last });
+        }
+        let bytes = event.encode_value();
+        let mut expected = vec![2, 0, 0, 0, 0, 0, 0, 0, 5, 1, 1, 4];
+        expected.extend_from_slice(&[0; 15]);
+        expected.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0x86, 0x8a, 0x90, 0x18]);
+        expected.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 9, 5, 1, 0]);
+        expected.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4]);
+        expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
+        assert_eq!(bytes, expected);
+        assert_eq!(Event::decode_value(event.dot, &bytes), Ok(event));
     }
 
     proptest! {

@@ -154,6 +154,18 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
                 &"nothing is removed from a set that only grows; nothing was written",
             ));
         }
+        (Mutation::Delete, Kind::BoundedCounter) => {
+            return Err(failure::bad_request(
+                &"a bounded counter is neither deleted nor reset; nothing was written: spend what \
+                  it holds",
+            ));
+        }
+        (Mutation::Increment(0), Kind::BoundedCounter) => {
+            return Err(failure::bad_request(
+                &"a bounded counter changes by 1 to 2^63 - 1 at a time; nothing was written",
+            ));
+        }
+        (Mutation::Increment(amount), Kind::BoundedCounter) => Action::Bounded(*amount),
         (Mutation::Delete, kind) => Action::Clear(Some(leaf(kind))),
         (Mutation::Put(value), Kind::Value) => Action::Put(bytes(value)),
         (Mutation::Put(value), Kind::Register) => Action::Assign(bytes(value)),

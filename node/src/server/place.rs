@@ -79,6 +79,12 @@ impl Place<'_> {
         if path.is_empty() && kind != of_bucket {
             return Err(failure::wrong_kind(&self.record.name, of_bucket, kind));
         }
+        if !path.is_empty() && kind == Kind::BoundedCounter {
+            return Err(failure::bad_request(
+                &"a field of a map cannot be a bounded counter; nothing was done: keep it in a \
+                  bucket of its own",
+            ));
+        }
         if !path.is_empty() && of_bucket != Kind::Map {
             return Err(failure::wrong_kind(&self.record.name, of_bucket, Kind::Map));
         }
@@ -139,6 +145,7 @@ impl Field<'_> {
             (
                 Part::Whole,
                 Kind::Counter
+                | Kind::BoundedCounter
                 | Kind::Set
                 | Kind::GrowSet
                 | Kind::RemoveSet
@@ -228,6 +235,7 @@ pub(super) fn is_one_row(kind: Kind) -> bool {
             true
         }
         Kind::Counter
+        | Kind::BoundedCounter
         | Kind::Set
         | Kind::GrowSet
         | Kind::RemoveSet
@@ -242,6 +250,7 @@ pub(super) fn leaf(kind: Kind) -> Leaf {
     match kind {
         Kind::Value | Kind::Map => Leaf::Value,
         Kind::Counter => Leaf::Share,
+        Kind::BoundedCounter => Leaf::Rights,
         Kind::Set => Leaf::Element,
         Kind::Register => Leaf::Register,
         Kind::Max => Leaf::Max,

@@ -13,7 +13,7 @@ use crdt::codec::DecodeError;
 use crdt::kinds::counter::Share;
 use crdt::kinds::flag::{self, Wins};
 use crdt::kinds::hll::{self, Block};
-use crdt::kinds::{Leaf, counter, extremum, list, register, remove_wins, set, value};
+use crdt::kinds::{Leaf, bounded, counter, extremum, list, register, remove_wins, set, value};
 use starling::wire::{Failure, Field, Item, Kind, Siblings, State};
 
 /// What of a key is shown, and when.
@@ -171,6 +171,13 @@ fn of_leaf(shown: Shown, rows: &[Shows<'_>]) -> Result<State, Failure> {
         }
         Kind::Counter => {
             let value = counter::value(rows().map(|(_, row)| &**row)).map_err(damaged)?;
+            let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
+            State::Counter(value)
+        }
+        Kind::BoundedCounter => {
+            let nodes = rows().map(|(key, row)| Ok((bounded::node_of(key.part())?, &**row)));
+            let nodes = nodes.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
+            let value = bounded::ledger(nodes).map_err(damaged)?.value();
             let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
             State::Counter(value)
         }

@@ -136,7 +136,7 @@ impl Owner {
         let limits = Limits::default();
         self.vnode.handle_synced();
         let voids = self.commit(|vnode, stage| {
-            let voids = vnode.void_doubles(hlc, stage)?;
+            let voids = vnode.void_doubles(hlc, &limits, stage)?;
             vnode.trim(&limits, stage)?;
             vnode.settle_some(stage)?;
             Ok::<_, starling_node::protocol::stage::SourceError>(voids)

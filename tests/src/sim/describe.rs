@@ -29,6 +29,9 @@ impl fmt::Display for Request<'_> {
                 bundle(&absorb.bundle, f)
             }
             PeerRequest::Read(read) => write!(f, "read of {:?}", read.vnode.partition),
+            PeerRequest::Grant(grant) => {
+                write!(f, "{} rights of {:?}", grant.lacking, grant.vnode.partition)
+            }
             PeerRequest::Repair { vnode, .. } => write!(f, "repair of {:?}", vnode.partition),
             PeerRequest::Compare(prints) => write!(f, "compare {} clocks", prints.len()),
             PeerRequest::Pull(pull) => {

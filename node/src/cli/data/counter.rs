@@ -1,4 +1,4 @@
-//! `incr reset`: counters.
+//! `incr reset`: counters and bounded counters.
 
 use clap::Subcommand;
 
@@ -11,7 +11,7 @@ use starling::Kind;
 /// Counters.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum CounterCommand {
-    /// Add to a counter; a negative amount subtracts.
+    /// Add to a counter; a negative amount subtracts, or spends from a bounded counter.
     Incr {
         #[command(flatten)]
         place: Place,
@@ -35,11 +35,16 @@ impl CounterCommand {
         let (place, options) = match &self {
             Self::Incr { place, options, .. } | Self::Reset { place, options } => (place, options),
         };
-        place.kind(setting, &[Kind::Counter]).await?;
-        let counter = place.home(setting).counter();
         let change = match &self {
-            Self::Incr { amount, .. } => counter.add(*amount),
-            Self::Reset { .. } => counter.reset(),
+            Self::Incr { amount, .. } => {
+                let kinds = [Kind::Counter, Kind::BoundedCounter];
+                let kind = place.kind(setting, &kinds).await?;
+                place.home(setting).increment(kind, *amount)
+            }
+            Self::Reset { .. } => {
+                place.kind(setting, &[Kind::Counter]).await?;
+                place.home(setting).counter().reset()
+            }
         };
         write::run(setting, place, options, change).await
     }

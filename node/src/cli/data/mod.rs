@@ -133,6 +133,6 @@ fn kind_parser_of(kinds: &[Kind]) -> impl TypedValueParser<Value = Kind> + use<>
 }
 
 /// All kinds, values first.
-fn kinds() -> [Kind; 13] {
+fn kinds() -> [Kind; 14] {
     Kind::ALL.map(|(kind, _)| kind)
 }

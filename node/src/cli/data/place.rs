@@ -135,6 +135,23 @@ impl Home {
         }
     }
 
+    /// Adds, or with a negative amount subtracts; from a bounded counter, which is no field, spends
+    /// it.
+    pub(super) fn increment(&self, kind: Kind, amount: i64) -> Write<Plain> {
+        match (self, kind) {
+            (Self::Key(bucket, key), Kind::BoundedCounter) => {
+                let counter = bucket.bounded_counter(key);
+                let much = amount.unsigned_abs();
+                if amount < 0 {
+                    counter.spend(much)
+                } else {
+                    counter.add(much)
+                }
+            }
+            (Self::Key(..) | Self::Field(..), _) => self.counter().add(amount),
+        }
+    }
+
     /// A set that is read and emptied like any other.
     pub(super) fn set(&self, kind: Kind) -> Set {
         match (self, kind) {

@@ -166,6 +166,9 @@ fn value_spec(kind: Kind, field: Option<String>) -> Result<ValueSpec, UsageError
              are; nothing was imported: use map update, or a bucket of values"
                 .to_owned(),
         )),
+        (Kind::BoundedCounter, _) => Err(UsageError(
+            "a bounded counter cannot be imported into; nothing was imported: add to it".to_owned(),
+        )),
         (_, Some(field)) => Ok(ValueSpec::Field(field)),
         (Kind::Value | Kind::Register, None) => Ok(ValueSpec::Record),
         (Kind::Counter | Kind::Flag | Kind::DisableFlag, None) => Ok(ValueSpec::One),

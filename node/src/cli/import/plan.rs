@@ -137,8 +137,8 @@ impl Plan {
             Kind::Register => Change::Assign(value),
             Kind::Flag | Kind::DisableFlag => Change::Switch(switch(&value)?),
             Kind::Sketch => Change::Count(value),
-            // Lists and maps are refused when a plan is made.
-            Kind::Value | Kind::List | Kind::Map => Change::Put(value),
+            // Lists, maps and bounded counters are refused when a plan is made.
+            Kind::Value | Kind::List | Kind::Map | Kind::BoundedCounter => Change::Put(value),
         };
         Ok(Step { key, change })
     }

@@ -6,6 +6,7 @@
 //! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation: containers and their dots again |
 //! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
 //! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
+//! | [`Grant`] | [`PeerReply::Acked`] | a bounded counter: "grant me rights", perhaps in vain |
 //! | [`PeerRequest::Compare`] | [`PeerReply::Differences`] | dot pull, step 1: what differs |
 //! | [`Pull`] | [`PeerReply::Pulled`] | dot pull, step 2: the rows behind missing dots |
 //! | [`PullKey`] | [`PeerReply::Pulled`] | the same for all missing dots of one key |
@@ -40,6 +41,8 @@ pub enum PeerRequest {
         #[serde(with = "encoded")]
         prefix: KeyPrefix,
     },
+    /// Grant me rights of this bounded counter.
+    Grant(Grant),
     /// Here are my clocks' fingerprints: which of yours differ?
     Compare(Vec<Fingerprint>),
     /// Send the rows behind these dots.
@@ -110,6 +113,18 @@ pub struct Replicate {
     pub changes: Vec<Change>,
 }
 
+/// Asks for rights of a bounded counter. They come as a change of the other's row, if at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// The counter.
+    #[serde(with = "encoded")]
+    pub prefix: KeyPrefix,
+    /// How much the asker lacks.
+    pub lacking: u64,
+}
+
 /// Rows as they stand at their sender, and the dots that they bring.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
@@ -125,6 +140,8 @@ pub struct Bundle {
     /// says what they were. Empty unless the receiver lost its disk.
     #[serde(with = "encoded")]
     pub trimmed: DotSet,
+    /// The nonce of the sender's actor.
+    pub sender: u64,
     /// The records of operations whose versions the rows show and whose events are trimmed: an
     /// event would have told of its operation.
     pub records: Vec<KeyedRecord>,
@@ -214,22 +231,25 @@ pub struct RowsRead {
 pub struct Fingerprint {
     /// The vnode.
     pub vnode: VnodeId,
+    /// The nonce of the asker's actor: what an older one has sent is not waited for any more.
+    pub incarnation: u64,
     /// A hash of the asker's clock.
     pub clock: u64,
     /// A hash of what the asker takes for the answerer's durable clock.
     pub known_durable: u64,
 }
 
-/// How the answerer's vnodes differ from the fingerprints. What is in neither list is equal.
+/// How the answerer's vnodes differ from the fingerprints. What is in neither list is equal, and
+/// whole.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Differences {
-    /// Those that differ, or whose durable clock is news to the asker.
+    /// Those that differ, or whose durable clock is news to the asker, or that are not whole.
     pub differing: Vec<Difference>,
     /// Those that the answerer does not have (yet).
     pub unknown: Vec<VnodeId>,
 }
 
-/// A vnode whose clocks differ, or whose durable clock is news to the asker.
+/// A vnode whose clocks differ, or whose durable clock is news to the asker, or that is not whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// The vnode.
@@ -242,6 +262,8 @@ pub struct Difference {
     /// The part of it that would survive power loss.
     #[serde(with = "encoded")]
     pub durable: Clock,
+    /// It has taken over all that every other owner had seen when it first heard that one.
+    pub whole: bool,
 }
 
 /// Asks for the rows behind missing dots.

@@ -10,7 +10,7 @@
 //! One pull per vnode and a few per node are under way at a time. A call that fails is forgotten:
 //! the next comparison starts over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::tending::TEND_AGAIN;
@@ -29,13 +29,14 @@ use starling::wire::Durability;
 pub(super) struct PeerState {
     next_compare: Time,
     comparing: bool,
-    compared: BTreeSet<VnodeId>,
+    /// What was compared, each under which actor of this node.
+    compared: BTreeMap<VnodeId, u64>,
     unreachable_since: Option<Time>,
 }
 
 impl PeerState {
     pub(super) fn new(now: Time) -> Self {
-        let compared = BTreeSet::new();
+        let compared = BTreeMap::new();
         Self {
             next_compare: now,
             comparing: false,
@@ -61,32 +62,10 @@ pub(super) enum Purpose {
     PullKey(VnodeId),
     Page(VnodeId),
     Spread,
-}
-
-/// How far two owners are apart, in dots over all vnodes that both own, as last heard.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lag {
-    /// The peer has them and this node lacks them.
-    pub missing_here: u64,
-    /// This node has them and the peer lacks them.
-    pub missing_there: u64,
+    Grant,
 }
 
 impl Replica {
-    /// How far each peer and this node are apart.
-    #[must_use]
-    pub fn lags(&self) -> BTreeMap<NodeId, Lag> {
-        let mut lags: BTreeMap<NodeId, Lag> = BTreeMap::new();
-        for vnode in self.vnodes.values() {
-            for (peer, view) in vnode.peers() {
-                let lag = lags.entry(peer).or_default();
-                lag.missing_here += view.clock().missing_from(vnode.clock()).len();
-                lag.missing_there += vnode.clock().missing_from(view.clock()).len();
-            }
-        }
-        lags
-    }
-
     pub(super) fn next_timeout(&self) -> Option<Time> {
         let compares = self.peers.values().map(|peer| peer.next_compare);
         let calls = self.calls.values().map(|call| call.deadline);
@@ -111,6 +90,7 @@ impl Replica {
             .collect();
         for tag in late {
             if let Some(call) = self.calls.remove(&tag) {
+                self.has_asked(tag);
                 self.handle_failed_call(&call, now);
             }
         }
@@ -156,7 +136,7 @@ impl Replica {
                 .collect();
             state.compared = fingerprints
                 .iter()
-                .map(|fingerprint| fingerprint.vnode)
+                .map(|fingerprint| (fingerprint.vnode, fingerprint.incarnation))
                 .collect();
             let request = PeerRequest::Compare(fingerprints);
             self.call(peer, Purpose::Compare, request, batch);
@@ -240,8 +220,11 @@ impl Replica {
             (Purpose::Pull(_) | Purpose::PullKey(_), Some(PeerReply::Pulled(pulled))) => {
                 self.handle_pulled(from, call.purpose, &pulled, batch)?;
             }
-            (Purpose::Page(_), Some(PeerReply::Page(page))) => self.handle_page(&page, batch)?,
+            (Purpose::Page(_), Some(PeerReply::Page(page))) => {
+                self.handle_page(from, &page, batch)?;
+            }
             (Purpose::Spread, Some(_)) => {}
+            (Purpose::Grant, _) => self.has_asked(tag),
             (
                 Purpose::Compare | Purpose::Pull(_) | Purpose::PullKey(_) | Purpose::Page(_),
                 Some(
@@ -276,16 +259,26 @@ impl Replica {
         peer.comparing = false;
         peer.unreachable_since = None;
         let mut equal = std::mem::take(&mut peer.compared);
+        // A vnode that has begun anew meanwhile has not asked.
+        let vnodes = &self.vnodes;
+        let is_asker = |id: &VnodeId, nonce: u64| {
+            vnodes
+                .get(id)
+                .is_some_and(|vnode| vnode.actor().nonce == nonce)
+        };
+        equal.retain(|id, nonce| is_asker(id, *nonce));
         differences.unknown.iter().for_each(|id| {
             equal.remove(id);
         });
         for difference in differences.differing {
-            equal.remove(&difference.vnode);
+            if equal.remove(&difference.vnode).is_none() {
+                continue;
+            }
             if let Some(vnode) = self.vnodes.get_mut(&difference.vnode) {
                 vnode.handle_difference(now, from, difference);
             }
         }
-        for id in equal {
+        for id in equal.into_keys() {
             if let Some(vnode) = self.vnodes.get_mut(&id) {
                 vnode.handle_equal(from);
             }
@@ -305,6 +298,10 @@ impl Replica {
         if vnode.actor().nonce != pulled.incarnation {
             return Ok(());
         }
+        if vnode.is_bundle_outlived(from, &pulled.bundle) {
+            self.fail_pull(from, purpose);
+            return Ok(());
+        }
         self.absorb_bundle(pulled.vnode, &pulled.bundle, Durability::Memory, batch)?;
         let Some(vnode) = self.vnodes.get_mut(&pulled.vnode) else {
             return Ok(());
@@ -318,7 +315,18 @@ impl Replica {
         Ok(())
     }
 
-    fn handle_page(&mut self, page: &Page, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+    fn handle_page(
+        &mut self,
+        from: NodeId,
+        page: &Page,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        if let Some(vnode) = self.vnodes.get_mut(&page.vnode)
+            && vnode.is_bundle_outlived(from, &page.bundle)
+        {
+            vnode.abandon_sync();
+            return Ok(());
+        }
         let hlc = self.take_stamps(page.bundle.events.iter().map(|event| event.hlc), batch);
         let Some(vnode) = self.vnodes.get_mut(&page.vnode) else {
             return Ok(());
@@ -331,18 +339,28 @@ impl Replica {
     fn handle_failed_call(&mut self, call: &Call, now: Time) {
         match call.purpose {
             Purpose::Compare => self.handle_no_comparison(call.peer, now),
-            Purpose::Pull(id) => {
-                if let Some(vnode) = self.vnodes.get_mut(&id) {
-                    vnode.handle_pulled(call.peer, false);
-                }
-            }
+            Purpose::Pull(_) => self.fail_pull(call.peer, call.purpose),
             Purpose::Page(id) => {
                 if let Some(vnode) = self.vnodes.get_mut(&id) {
                     vnode.abandon_sync();
                 }
             }
-            Purpose::PullKey(_) | Purpose::Spread => {}
+            Purpose::PullKey(_) | Purpose::Spread | Purpose::Grant => {}
         }
+    }
+
+    fn fail_pull(&mut self, peer: NodeId, purpose: Purpose) {
+        if let Purpose::Pull(id) = purpose
+            && let Some(vnode) = self.vnodes.get_mut(&id)
+        {
+            vnode.handle_pulled(peer, false);
+        }
+    }
+
+    /// Do the calls to a peer succeed, as far as the last comparison told?
+    pub(super) fn is_reachable(&self, peer: NodeId) -> bool {
+        let state = self.peers.get(&peer);
+        state.is_some_and(|state| state.unreachable_since.is_none())
     }
 
     fn handle_no_comparison(&mut self, peer: NodeId, now: Time) {
@@ -363,7 +381,7 @@ impl Purpose {
     fn brings_rows(self) -> bool {
         match self {
             Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
-            Self::Compare | Self::Spread => false,
+            Self::Compare | Self::Spread | Self::Grant => false,
         }
     }
 }
@@ -373,7 +391,7 @@ impl Call {
     fn occupied(&self) -> Option<VnodeId> {
         match self.purpose {
             Purpose::Pull(id) | Purpose::Page(id) => Some(id),
-            Purpose::Compare | Purpose::PullKey(_) | Purpose::Spread => None,
+            Purpose::Compare | Purpose::PullKey(_) | Purpose::Spread | Purpose::Grant => None,
         }
     }
 }

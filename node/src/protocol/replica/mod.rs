@@ -10,7 +10,9 @@
 
 mod anti_entropy;
 mod config;
+mod grants;
 mod io;
+mod lag;
 mod requests;
 mod tending;
 
@@ -21,12 +23,12 @@ use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
 use super::vnode::{Beginning, Command, Vnode, Written};
-pub use anti_entropy::Lag;
 use anti_entropy::PeerState;
 pub use config::ReplicaConfig;
 use crdt::hlc::HlcClock;
 use crdt::{Clock, Hlc};
 pub use io::{Commit, Input, Output, WriteError};
+pub use lag::Lag;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
 use starling::wire::Durability;
 
@@ -43,6 +45,8 @@ pub struct Replica {
     vnodes: BTreeMap<VnodeId, Vnode>,
     peers: BTreeMap<NodeId, PeerState>,
     calls: BTreeMap<u64, anti_entropy::Call>,
+    /// The bounded counters for which rights are asked, each in one call at a time.
+    asking: grants::Asking,
     next_tag: u64,
     unsynced: bool,
     last_sync: Time,
@@ -92,6 +96,7 @@ impl Replica {
             vnodes: BTreeMap::new(),
             peers: BTreeMap::new(),
             calls: BTreeMap::new(),
+            asking: grants::Asking::new(),
             next_tag: 0,
             unsynced: false,
             last_sync: Time::default(),
@@ -285,6 +290,7 @@ impl Replica {
         batch.barrier = batch.barrier.max(durability);
         batch.touched.push(id);
         let written = vnode.write(hlc, command, &self.config.limits, &mut batch.stage)?;
+        self.handle_rights(id, command, &written, batch)?;
         Ok(written.map_err(WriteError::Rejected))
     }
 

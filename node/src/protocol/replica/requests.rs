@@ -24,7 +24,8 @@ impl Replica {
         let not_owner = PeerReply::Refused(Refusal::NotOwner);
         match request {
             PeerRequest::Replicate(replicate) => self.replicate(from, &replicate, batch),
-            PeerRequest::Absorb(absorb) => self.absorb(&absorb, batch),
+            PeerRequest::Absorb(absorb) => self.absorb(from, &absorb, batch),
+            PeerRequest::Grant(grant) => self.grant(from, &grant, batch),
             PeerRequest::Read(read) => Ok(match self.read(&read, batch)? {
                 Ok(rows) => PeerReply::Rows(rows),
                 Err(refusal) => PeerReply::Refused(refusal),
@@ -33,9 +34,9 @@ impl Replica {
                 self.repair(from, vnode, prefix, batch);
                 Ok(PeerReply::Acked)
             }
-            PeerRequest::Compare(fingerprints) => {
-                Ok(PeerReply::Differences(self.differences(&fingerprints)))
-            }
+            PeerRequest::Compare(fingerprints) => Ok(PeerReply::Differences(
+                self.differences(from, &fingerprints),
+            )),
             PeerRequest::Pull(pull) => match self.vnodes.get(&pull.vnode) {
                 Some(vnode) => vnode
                     .answer_pull(&pull, limits, &batch.stage)
@@ -57,11 +58,14 @@ impl Replica {
         }
     }
 
-    fn differences(&self, fingerprints: &[Fingerprint]) -> Differences {
+    fn differences(&mut self, from: NodeId, fingerprints: &[Fingerprint]) -> Differences {
         let mut differences = Differences::default();
         for fingerprint in fingerprints {
-            match self.vnodes.get(&fingerprint.vnode) {
-                Some(vnode) => differences.differing.extend(vnode.difference(fingerprint)),
+            match self.vnodes.get_mut(&fingerprint.vnode) {
+                Some(vnode) => {
+                    vnode.meet(from, fingerprint);
+                    differences.differing.extend(vnode.difference(fingerprint));
+                }
                 None => differences.unknown.push(fingerprint.vnode),
             }
         }
@@ -86,6 +90,9 @@ impl Replica {
         let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
         };
+        if vnode.are_outlived(&replicate.changes) {
+            return Ok(PeerReply::Refused(Refusal::Behind));
+        }
         if let Some(prefix) = vnode.lacks_increments(&replicate.changes, &batch.stage)? {
             self.repair(from, replicate.vnode, prefix, batch);
             return Ok(PeerReply::Refused(Refusal::Behind));
@@ -95,9 +102,18 @@ impl Replica {
         Ok(PeerReply::Acked)
     }
 
-    fn absorb(&mut self, absorb: &Absorb, batch: &mut Batch<'_>) -> Result<PeerReply, SourceError> {
-        if !self.vnodes.contains_key(&absorb.vnode) {
-            return Ok(PeerReply::Refused(Refusal::NotOwner));
+    fn absorb(
+        &mut self,
+        from: NodeId,
+        absorb: &Absorb,
+        batch: &mut Batch<'_>,
+    ) -> Result<PeerReply, SourceError> {
+        match self.vnodes.get(&absorb.vnode) {
+            Some(vnode) if vnode.is_bundle_outlived(from, &absorb.bundle) => {
+                return Ok(PeerReply::Refused(Refusal::Behind));
+            }
+            Some(_) => {}
+            None => return Ok(PeerReply::Refused(Refusal::NotOwner)),
         }
         if self.has_no_room(absorb.vnode, &mut absorb.bundle.events.iter()) {
             return Ok(PeerReply::Refused(Refusal::DiskFull));

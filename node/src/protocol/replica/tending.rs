@@ -4,6 +4,7 @@
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::grants::keep;
 use super::{Batch, Replica};
 use crate::protocol::stage::SourceError;
 use crdt::Hlc;
@@ -20,7 +21,7 @@ impl Replica {
         let mut voided = Vec::new();
         self.tends_again = false;
         for (&id, vnode) in &mut self.vnodes {
-            let mut voids = vnode.void_doubles(hlc, &mut batch.stage)?;
+            let mut voids = vnode.void_doubles(hlc, &self.config.limits, &mut batch.stage)?;
             let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
             voids.extend(purged.answers);
             let trimmed = vnode.trim(&self.config.limits, &mut batch.stage)?;
@@ -39,9 +40,10 @@ impl Replica {
             self.next_tending = batch.now.time.after(TEND_AGAIN);
         }
         self.sweep_expired(hlc, batch)?;
-        voided
-            .into_iter()
-            .for_each(|(id, voids)| self.spread(id, &voids, batch));
+        for (id, voids) in voided {
+            keep(&voids, batch);
+            self.spread(id, &voids, batch);
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Vnode;
+use super::rights::Lives;
 use crate::mutants::{self, Mutant};
 use crate::protocol::keys::{behind_key, behind_key_beside, checkpoint_range};
 use crate::protocol::messages::{Difference, Fingerprint, Pull};
@@ -24,11 +25,15 @@ use ring::NodeId;
 /// What is known of another owner's vnode.
 #[derive(Debug, Clone, Default)]
 pub struct PeerView {
-    incarnation: u64,
+    pub(super) incarnation: u64,
     clock: Clock,
     durable: Clock,
     missing: DotSet,
     missing_since: Time,
+    /// It was whole when it told that.
+    pub(super) is_whole: bool,
+    /// Under which actors it compared its clock with this vnode's.
+    pub(super) lives: Lives,
 }
 
 impl PeerView {
@@ -105,21 +110,26 @@ impl Vnode {
         let view = self.peers.get(&peer)?;
         Some(Fingerprint {
             vnode: self.id,
+            incarnation: self.actor.nonce,
             clock: hash(&self.clock),
             known_durable: hash(&view.durable),
         })
     }
 
-    /// What differs from the fingerprint of a peer's vnode, if anything does.
+    /// What differs from the fingerprint of a peer's vnode, if anything does. A vnode that is not
+    /// whole equals none.
     #[must_use]
     pub fn difference(&self, fingerprint: &Fingerprint) -> Option<Difference> {
-        let same = fingerprint.clock == hash(&self.clock)
+        let whole = self.awaited().is_none();
+        let same = whole
+            && fingerprint.clock == hash(&self.clock)
             && fingerprint.known_durable == hash(&self.durable);
         (!same).then(|| Difference {
             vnode: self.id,
             incarnation: self.actor.nonce,
             clock: self.clock.clone(),
             durable: self.durable.clone(),
+            whole,
         })
     }
 
@@ -135,8 +145,10 @@ impl Vnode {
             view.missing_since = now;
         }
         view.incarnation = difference.incarnation;
-        view.clock = difference.clock;
+        view.clock = difference.clock.clone();
         view.durable = difference.durable;
+        view.is_whole = difference.whole;
+        self.hear(peer, difference.incarnation, Some(&difference.clock));
         self.settle_if_covered(peer);
     }
 
@@ -146,6 +158,9 @@ impl Vnode {
         if let Some(view) = self.peers.get_mut(&peer) {
             view.missing = DotSet::default();
             view.clock = clock;
+            view.is_whole = true;
+            let incarnation = view.incarnation;
+            self.hear(peer, incarnation, None);
             self.catch_up.settled.insert(peer);
             self.check_caught_up();
         }

@@ -57,6 +57,8 @@ pub enum Action {
     Put(Bytes),
     /// Add to a counter.
     Increment(i64),
+    /// Add to a bounded counter, or with a negative amount spend from it.
+    Bounded(i64),
     /// Put elements into a set.
     Add(SetLeaf, Vec<Bytes>),
     /// Take elements out: what the context covers of them, or without one what is seen here.
@@ -103,6 +105,7 @@ impl Action {
             Self::Observe(hashes) => 8 * hashes.len(),
             Self::Insert(items) => items.iter().map(|(at, item)| at.len() + item.len()).sum(),
             Self::Increment(_)
+            | Self::Bounded(_)
             | Self::Raise(_)
             | Self::Lower(_)
             | Self::Enable(_)
@@ -115,6 +118,7 @@ impl Action {
         match self {
             Self::Put(_)
             | Self::Increment(_)
+            | Self::Bounded(_)
             | Self::Add(..)
             | Self::Remove(SetLeaf::RemoveWins, _)
             | Self::Assign(_)
@@ -194,6 +198,7 @@ impl Command {
                         rows.extend(items.iter().map(|(at, _)| row(Leaf::Item, at)));
                     }
                     Action::Increment(_)
+                    | Action::Bounded(_)
                     | Action::Remove(..)
                     | Action::Raise(_)
                     | Action::Lower(_)
@@ -282,4 +287,19 @@ pub enum Rejected {
     NotCurrent,
     /// The disk has no room for it: see [`Room`](crate::protocol::room::Room).
     DiskFull,
+    /// This node holds too few rights of a bounded counter to spend so much now.
+    Insufficient {
+        /// What was to be spent.
+        asked: u64,
+        /// What this node may spend now.
+        available: u64,
+        /// What the counter shows here.
+        value: u64,
+    },
+    /// This node may have lost what it did with a bounded counter, until it has heard this owner
+    /// and taken over what that one has seen.
+    NotWhole {
+        /// An owner that it waits for.
+        waits_for: NodeId,
+    },
 }

@@ -7,6 +7,8 @@
 //! winner may be lost, and the loser is the copy that was acknowledged. Until then both count, and
 //! the counter reads too high for a while.
 //!
+//! Those of bounded counters are taken back by the nodes that entered them (`rights`).
+//!
 //! *Versions.* The dots at one place of the spans are aliases: one version under several names. A
 //! reader sees one of them, and a context that covers one alias covers all. So where one alias is
 //! gone from a row and another stands there, the one that stands is removed, by an event of whoever
@@ -16,7 +18,7 @@ use std::collections::BTreeSet;
 
 use super::records::Record;
 use super::write::share_of;
-use super::{Vnode, versions_of};
+use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::RowKey;
@@ -34,6 +36,7 @@ impl Vnode {
     pub fn void_doubles(
         &mut self,
         hlc: Hlc,
+        limits: &Limits,
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Change>, SourceError> {
         #[cfg(feature = "mutants")]
@@ -56,7 +59,8 @@ impl Vnode {
                 self.doubled.remove(&id);
                 continue;
             };
-            if self.void_losers(hlc, &record, stage, &mut voids)? {
+            let taken_back = self.take_back((id, &record), hlc, limits, stage, &mut voids)?;
+            if self.void_losers(hlc, &record, stage, &mut voids)? && taken_back {
                 self.doubled.insert(id, false);
             }
         }
@@ -72,7 +76,8 @@ impl Vnode {
         voids: &mut Vec<Change>,
     ) -> Result<bool, SourceError> {
         let mut is_done = true;
-        for increment in &record.increments {
+        let shares = record.increments.iter();
+        for increment in shares.filter(|increment| increment.share.leaf() == Leaf::Share) {
             let mut dots = record.applied.at(increment.place);
             let winner = dots.next();
             let is_safe = winner.is_some_and(|winner| self.is_durable_everywhere(winner));

@@ -25,16 +25,17 @@ mod read;
 mod receive;
 mod records;
 mod recover;
+mod rights;
 mod sketch;
 mod sync;
 mod trim;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::clears::Clears;
-use super::event::Event;
+use super::event::{Event, Operation};
 use super::keys::{self, RowKey};
 use super::messages::Change;
 use super::room::Room;
@@ -48,6 +49,7 @@ use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
 pub use read::{Selected, read_rows};
 pub use recover::Beginning;
+pub use rights::Shortage;
 use ring::{NodeId, QBits, VnodeId};
 
 /// How much of everything.
@@ -121,6 +123,12 @@ pub struct Vnode {
     late_records: BTreeMap<OpId, records::Record>,
     expiring: expiry::Expiring,
     clears: Arc<Clears>,
+    /// Who has been heard since the vnode began.
+    whole: rights::Wholeness,
+    /// What this node added to bounded counters and may not spend yet.
+    reserved: rights::Reserved,
+    /// The operations in bounded counters that were doubled when the vnode began.
+    doubled_before: BTreeSet<OpId>,
     syncing: Option<sync::Syncing>,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
@@ -162,6 +170,7 @@ impl Vnode {
     pub(crate) fn handle_restart(&mut self, before: &Self) {
         let lost = before.durable.missing_from(&self.clock);
         self.durable = Clock::of(before.durable.dots().difference(&lost));
+        self.follow(before);
     }
 
     /// Joins a delta into its row and enters its event and its record. Returns the removal of an
@@ -219,6 +228,18 @@ impl Vnode {
         delta: Row,
         stage: &mut Stage<'_>,
     ) -> Result<Change, SourceError> {
+        self.own_change_of(hlc, row, delta, None, stage)
+    }
+
+    /// The same for one that follows from a client's operation.
+    fn own_change_of(
+        &mut self,
+        hlc: Hlc,
+        row: &RowKey,
+        delta: Row,
+        operation: Option<Operation>,
+        stage: &mut Stage<'_>,
+    ) -> Result<Change, SourceError> {
         let dot = self.next_dot();
         let (first, last) = (dot.counter, dot.counter);
         let event = Event {
@@ -227,8 +248,9 @@ impl Vnode {
             first,
             last,
             hlc,
-            operation: None,
+            operation,
         };
+        self.note(&event, stage)?;
         let before = stage.row(row)?;
         self.apply(&event, before, &delta, stage);
         Ok(Change { event, delta })

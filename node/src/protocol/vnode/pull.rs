@@ -1,15 +1,17 @@
 //! Answering a dot pull: the rows behind dots that another owner lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
-use crate::protocol::keys::{RowKey, event_key, record_key};
+use crate::protocol::keys::{RowKey, event_key, record_key, vnode_end, vnode_prefix};
 use crate::protocol::messages::{Bundle, KeyedRecord, KeyedRow, Pull, PullKey, Pulled};
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::{Clock, Dot, OpId};
 
 impl Vnode {
@@ -29,7 +31,10 @@ impl Vnode {
             cut,
         } = self.logged_of(&pull.want, limits, stage)?;
         let others = self.clock.missing_from(&pull.have).difference(&pull.want);
-        let others = self.logged_of(&others, limits, stage)?.events;
+        let mut others = self.lacked_of(others, limits, stage)?;
+        if cut {
+            others.beyond.join(&pull.want);
+        }
         let (mut bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
         bundle.trimmed = self.trimmed_beyond(&pull.have);
         let more = cut || left_out;
@@ -55,10 +60,11 @@ impl Vnode {
         stage: &Stage<'_>,
     ) -> Result<Pulled, SourceError> {
         let missing = self.clock.missing_from(&pull.have);
-        let events = self.logged_of(&missing, limits, stage)?.events;
-        let (wanted, others) = events
+        let Lacked { events, beyond } = self.lacked_of(missing, limits, stage)?;
+        let (wanted, events) = events
             .into_iter()
             .partition(|event| event.row.is_of(&pull.prefix));
+        let others = Lacked { events, beyond };
         let (mut bundle, _) = self.bundle(wanted, others, limits, stage)?;
         bundle.trimmed = self.trimmed_beyond(&pull.have);
         let (vnode, incarnation) = (self.id, pull.incarnation);
@@ -83,9 +89,43 @@ impl Vnode {
         &self,
         limits: &Limits,
         stage: &Stage<'_>,
-    ) -> Result<Vec<Event>, SourceError> {
-        self.logged_of(&self.clock.missing_from(&self.unlogged), limits, stage)
-            .map(|found| found.events)
+    ) -> Result<Lacked, SourceError> {
+        self.lacked_of(self.clock.missing_from(&self.unlogged), limits, stage)
+    }
+
+    /// What the dotlog holds of dots that a receiver lacks, as far as one search goes.
+    pub(super) fn lacked_of(
+        &self,
+        lacked: DotSet,
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<Lacked, SourceError> {
+        let Logged { events, cut, .. } = self.logged_of(&lacked, limits, stage)?;
+        let beyond = if cut { lacked } else { DotSet::default() };
+        Ok(Lacked { events, beyond })
+    }
+
+    /// The events of bounded counters that the dotlog holds of these dots, as many as fit beside
+    /// the rows of a message.
+    fn logged_rights(&self, dots: &DotSet, stage: &Stage<'_>) -> Result<Vec<Event>, SourceError> {
+        let mut events = Vec::new();
+        let (from, to) = (vnode_prefix(self.id), vnode_end(self.id));
+        let mut failed = None;
+        stage.scan(Family::Dotlog, &from, &to, &mut |key, entry| {
+            match decode_entry(key, entry) {
+                Ok((event, _)) => {
+                    let is_right = event.row.leaf() == Leaf::Rights && dots.contains(event.dot);
+                    events.extend(Some(event).filter(|_| is_right));
+                }
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() || events.len() >= MAX_RIGHTS {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        })?;
+        failed.map_or(Ok(events), Err)
     }
 
     /// What the dotlog holds of wanted dots.
@@ -142,10 +182,12 @@ impl Vnode {
     /// among `others`, which are what the receiver lacks: a kill that arrived without its event
     /// would outlive it, should the event be lost with a disk. With an event goes its whole span,
     /// with a version that a row shows its own event, and with a row that is cleared the clear.
+    /// With a row of a bounded counter goes what the search for the others did not reach: the total
+    /// must not arrive without its past.
     pub(super) fn bundle(
         &self,
         wanted: Vec<Event>,
-        others: Vec<Event>,
+        others: Lacked,
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<(Bundle, bool), SourceError> {
@@ -163,7 +205,7 @@ impl Vnode {
     pub(super) fn bundle_rows(
         &self,
         rows: impl IntoIterator<Item = RowKey>,
-        others: Vec<Event>,
+        others: Lacked,
         stage: &Stage<'_>,
     ) -> Result<Bundle, SourceError> {
         let mut closing = Closing::new(self, Vec::new(), others);
@@ -184,11 +226,20 @@ pub(super) struct Logged {
     pub(super) cut: bool,
 }
 
+/// What the dotlog holds of dots that a receiver lacks.
+pub(super) struct Lacked {
+    /// The events that a search found.
+    pub(super) events: Vec<Event>,
+    /// All the dots, if the search did not reach the end of them.
+    beyond: DotSet,
+}
+
 /// Rows that go into a bundle, and the events that must go with them.
 struct Closing<'a> {
     vnode: &'a Vnode,
     wanted: BTreeMap<RowKey, Vec<Event>>,
     others: BTreeMap<RowKey, Vec<Event>>,
+    beyond: DotSet,
     taken: BTreeSet<RowKey>,
     dots: BTreeSet<Dot>,
     /// The first dots of the spans taken: a span is looked up once, not once for each event of it.
@@ -198,18 +249,20 @@ struct Closing<'a> {
 }
 
 impl<'a> Closing<'a> {
-    fn new(vnode: &'a Vnode, wanted: Vec<Event>, others: Vec<Event>) -> Self {
+    fn new(vnode: &'a Vnode, wanted: Vec<Event>, others: Lacked) -> Self {
         let bases = Clock::of(vnode.clock.dots().bases());
         Self {
             vnode,
             wanted: by_row(wanted),
-            others: by_row(others),
+            others: by_row(others.events),
+            beyond: others.beyond,
             taken: BTreeSet::new(),
             dots: BTreeSet::new(),
             spans: BTreeSet::new(),
             bytes: 0,
             bundle: Bundle {
                 bases,
+                sender: vnode.actor.nonce,
                 ..Bundle::default()
             },
         }
@@ -219,6 +272,13 @@ impl<'a> Closing<'a> {
     fn take(&mut self, key: RowKey, stage: &Stage<'_>) -> Result<(), SourceError> {
         let mut rows = BTreeSet::from([key]);
         while let Some(key) = rows.pop_first() {
+            if key.leaf() == Leaf::Rights && !self.beyond.is_empty() {
+                let beyond = std::mem::take(&mut self.beyond);
+                let rights = by_row(self.vnode.logged_rights(&beyond, stage)?);
+                for (row, events) in rights {
+                    self.others.entry(row).or_default().extend(events);
+                }
+            }
             let mut events = self.wanted.remove(&key).unwrap_or_default();
             events.extend(self.others.remove(&key).unwrap_or_default());
             if self.taken.insert(key.clone()) {
@@ -242,6 +302,7 @@ impl<'a> Closing<'a> {
             for event in events {
                 if self.dots.insert(event.dot) {
                     rows.extend(self.span_of(&event, stage)?);
+                    self.take_doubled(&event, stage)?;
                     self.bundle.events.push(event);
                 }
             }
@@ -249,7 +310,18 @@ impl<'a> Closing<'a> {
         Ok(())
     }
 
-    /// Takes the record of an operation whose event is trimmed.
+    /// Takes the record of an increment of a bounded counter that was entered twice: the receiver
+    /// may have to take back a copy of which no entry tells any more.
+    fn take_doubled(&mut self, event: &Event, stage: &Stage<'_>) -> Result<(), SourceError> {
+        let id = event.operation.map(|operation| operation.id);
+        let is_doubled = |id: &OpId| self.vnode.doubled.contains_key(id);
+        self.take_record(
+            id.filter(|id| event.row.leaf() == Leaf::Rights && is_doubled(id)),
+            stage,
+        )
+    }
+
+    /// Takes the record of an operation, if there is one, of which the events may not tell.
     fn take_record(&mut self, op: Option<OpId>, stage: &Stage<'_>) -> Result<(), SourceError> {
         let Some(op) = op else {
             return Ok(());
@@ -292,3 +364,7 @@ fn by_row(events: Vec<Event>) -> BTreeMap<RowKey, Vec<Event>> {
     }
     by_row
 }
+
+/// Events of bounded counters that go with rows beyond what one search finds. A peer that lacks
+/// more gets the rest later.
+const MAX_RIGHTS: usize = 16_384;

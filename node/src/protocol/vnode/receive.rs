@@ -9,6 +9,7 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc, Row};
 
 impl Vnode {
@@ -33,7 +34,8 @@ impl Vnode {
         Ok(answers)
     }
 
-    /// The counter whose share in these deltas sums up increments that are not here, if any does.
+    /// The counter whose share, or a node's rights, in these deltas sums up increments that are not
+    /// here, if any does.
     ///
     /// A share is a running total: entered without the events of all it sums up, it would count
     /// increments that have no record here, and should those events be lost with a disk, their
@@ -47,6 +49,9 @@ impl Vnode {
         stage: &Stage<'_>,
     ) -> Result<Option<KeyPrefix>, SourceError> {
         for Change { event, delta } in changes {
+            if event.row.leaf() == Leaf::Rights && self.lacks_rights(event, delta, changes) {
+                return Ok(Some(event.row.prefix()));
+            }
             let Some(actor) = event
                 .row
                 .actor()
@@ -66,6 +71,15 @@ impl Vnode {
             }
         }
         Ok(None)
+    }
+
+    /// Is the version that a delta of a bounded counter was made over neither here nor among the
+    /// changes that come with it?
+    fn lacks_rights(&self, event: &Event, delta: &Row, changes: &[Change]) -> bool {
+        let lacking = delta.context().dots().difference(self.clock.dots());
+        let mut carried = DotSet::default();
+        changes.iter().for_each(|c| carried.insert(c.event.dot));
+        !self.clock.contains(event.dot) && !carried.covers(&lacking)
     }
 
     /// Joins containers and then enters their events: the end of a pull, of a repair, of a repeated

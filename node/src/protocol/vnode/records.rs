@@ -5,11 +5,14 @@
 //! has the record. What is done where two spans of one operation meet is in `doubles`.
 //!
 //! A record is kept for twice the retry window, counted from the coordinator's stamp, and longer
-//! while it has an increment that still counts twice. A retry after that is not known again.
+//! while it has an increment that still counts twice, or one of this node's in a bounded counter
+//! that not every owner is known to hold. A retry after that is not known again.
+
+use std::collections::BTreeSet;
 
 use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
-use crate::protocol::event::{Effect, Event, Operation};
+use crate::protocol::event::{Application, Effect, Event, Operation};
 use crate::protocol::keys::{RowKey, record_key, vnode_end, vnode_prefix};
 use crate::protocol::messages::KeyedRecord;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
@@ -21,11 +24,13 @@ use crdt::{Applications, Dot, Hlc, OpId};
 pub(super) struct Record {
     /// A hash of what was asked.
     pub(super) digest: u32,
-    hlc: Hlc,
+    pub(super) hlc: Hlc,
     pub(super) applied: Applications,
     /// The increments among its events: the place of each in the span, a share of the counter, and
     /// the amount. They follow from what was asked, so every span has the same.
     pub(super) increments: Vec<Increment>,
+    /// The applications that their own nodes took back: those in bounded counters alone.
+    pub(super) taken: BTreeSet<Dot>,
 }
 
 /// One increment of an operation.
@@ -39,27 +44,31 @@ pub(super) struct Increment {
 }
 
 impl Record {
-    fn new(event: &Event, digest: u32) -> Self {
-        let first = Dot::new(event.dot.actor, event.first);
+    fn new(event: &Event, operation: Operation) -> Self {
+        let (first, last) = applied_by(event, operation.effect);
         Self {
-            digest,
+            digest: operation.digest,
             hlc: event.hlc,
-            applied: Applications::new(first, event.last),
+            applied: Applications::new(first, last),
             increments: Vec::new(),
+            taken: BTreeSet::new(),
         }
     }
 
     fn enter(&mut self, event: &Event, effect: Effect) {
-        let first = Dot::new(event.dot.actor, event.first);
-        self.applied.insert(first, event.last);
+        let (first, last) = applied_by(event, effect);
+        self.applied.insert(first, last);
         self.hlc = self.hlc.min(event.hlc);
-        let place = event.dot.counter - event.first;
-        if let Effect::Increment(amount) = effect {
-            self.insert(Increment {
-                place,
+        match effect {
+            Effect::Carried | Effect::Removal => {}
+            Effect::Increment(amount) => self.insert(Increment {
+                place: event.dot.counter - event.first,
                 share: event.row.clone(),
                 amount,
-            });
+            }),
+            Effect::TakenBack(application) => {
+                self.taken.insert(application.dot);
+            }
         }
     }
 
@@ -75,15 +84,21 @@ impl Record {
         self.applied.join(&other.applied);
         self.hlc = self.hlc.min(other.hlc);
         other.increments.into_iter().for_each(|i| self.insert(i));
+        self.taken.extend(other.taken);
     }
 
     /// ```text
     ///   u8 format = 2 | varint digest | u64 hlc | spans
     ///   | varint increments | each: varint place, bytes row key, zigzag amount
+    ///   format 3: the same | varint taken back, at least 1 | each: dot
     /// ```
     fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(128);
-        encoder.u8(FORMAT);
+        encoder.u8(if self.taken.is_empty() {
+            FORMAT
+        } else {
+            FORMAT_TAKEN
+        });
         encoder.varint(u64::from(self.digest));
         encoder.u64(self.hlc.to_bits());
         self.applied.encode(&mut encoder);
@@ -93,13 +108,18 @@ impl Record {
             encoder.bytes(increment.share.as_bytes());
             encoder.signed(i128::from(increment.amount));
         }
+        if !self.taken.is_empty() {
+            encoder.varint(self.taken.len() as u64);
+            self.taken.iter().for_each(|dot| dot.encode(&mut encoder));
+        }
         encoder.finish()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
-        match decoder.u8("record's format")? {
-            FORMAT => {}
+        let format = decoder.u8("record's format")?;
+        match format {
+            FORMAT | FORMAT_TAKEN => {}
             found => {
                 return Err(DecodeError::UnknownFormat {
                     field: "record",
@@ -114,6 +134,7 @@ impl Record {
             hlc: Hlc::from_bits(decoder.u64("record's stamp")?),
             applied: Applications::decode(&mut decoder)?,
             increments: Vec::new(),
+            taken: BTreeSet::new(),
         };
         for _ in 0..decoder.count("record's increments")? {
             let place = decoder.varint("record's place")?;
@@ -135,9 +156,38 @@ impl Record {
                 amount,
             });
         }
+        if format == FORMAT_TAKEN {
+            record.taken = decode_taken(&mut decoder)?;
+        }
         decoder.finish()?;
         Ok(record)
     }
+}
+
+/// The span of the application that an event tells of.
+fn applied_by(event: &Event, effect: Effect) -> (Dot, u64) {
+    match effect {
+        Effect::Carried | Effect::Increment(_) | Effect::Removal => {
+            (Dot::new(event.dot.actor, event.first), event.last)
+        }
+        Effect::TakenBack(Application { dot, first, last }) => (Dot::new(dot.actor, first), last),
+    }
+}
+
+fn decode_taken(decoder: &mut Decoder<'_>) -> Result<BTreeSet<Dot>, DecodeError> {
+    let field = "applications taken back";
+    let mut taken = BTreeSet::new();
+    for _ in 0..decoder.count(field)? {
+        let dot = Dot::decode(decoder)?;
+        if taken.last().is_some_and(|last| *last >= dot) {
+            return Err(DecodeError::Invalid { field });
+        }
+        taken.insert(dot);
+    }
+    if taken.is_empty() {
+        return Err(DecodeError::Invalid { field });
+    }
+    Ok(taken)
 }
 
 impl Vnode {
@@ -164,8 +214,11 @@ impl Vnode {
             return Ok(());
         };
         // A span comes whole, so its first event has entered it for those that follow.
-        let is_noted = self.noted == Some(span_of(id, event));
-        if is_noted && !matches!(effect, Effect::Increment(_)) {
+        let is_noted = match effect {
+            Effect::Carried | Effect::Removal => self.noted == Some(span_of(id, event)),
+            Effect::Increment(_) | Effect::TakenBack(_) => false,
+        };
+        if is_noted {
             return Ok(());
         }
         let record = self.record(id, stage)?;
@@ -179,16 +232,18 @@ impl Vnode {
     }
 
     fn note_in(&mut self, record: Option<Record>, event: &Event, stage: &mut Stage<'_>) {
-        let Some(Operation { id, digest, effect }) = event.operation else {
+        let Some(operation) = event.operation else {
             return;
         };
+        let Operation { id, effect, .. } = operation;
+        self.note_rights(event);
         if mutants::is_active(Mutant::NoRecord) {
             return;
         }
         self.noted = Some(span_of(id, event));
         let mut record = record.unwrap_or_else(|| {
             self.records += 1;
-            Record::new(event, digest)
+            Record::new(event, operation)
         });
         record.enter(event, effect);
         self.put_record(id, &record, stage);
@@ -231,9 +286,10 @@ impl Vnode {
         Ok(())
     }
 
-    fn put_record(&mut self, id: OpId, record: &Record, stage: &mut Stage<'_>) {
+    pub(super) fn put_record(&mut self, id: OpId, record: &Record, stage: &mut Stage<'_>) {
         if record.applied.is_doubled() {
             self.doubled.insert(id, true);
+            self.reserve_losers(record);
         }
         #[cfg(feature = "mutants")]
         if mutants::is_active(Mutant::RecordOutsideBatch) {
@@ -281,7 +337,7 @@ impl Vnode {
             let record = Record::decode(&value).map_err(corrupt)?;
             let id = op_of_record_key(&key).map_err(corrupt)?;
             let counts_twice = self.doubled.get(&id) == Some(&true);
-            if is_expired(&record, now, limits) && !counts_twice {
+            if is_expired(&record, now, limits) && !counts_twice && !self.has_open_rights(&record) {
                 stage.delete(Family::Records, key);
                 self.doubled.remove(&id);
                 self.records = self.records.saturating_sub(1);
@@ -316,3 +372,5 @@ fn is_expired(record: &Record, now: Hlc, limits: &Limits) -> bool {
 /// How many records one sweep looks at.
 const SWEEP: usize = 512;
 const FORMAT: u8 = 2;
+/// With applications that were taken back.
+const FORMAT_TAKEN: u8 = 3;

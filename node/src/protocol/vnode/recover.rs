@@ -1,19 +1,22 @@
 //! How a vnode begins: from the store, under an actor that never was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::Vnode;
 use super::catch_up::CatchUp;
 use super::clearing::recover_clears;
 use super::expiry::Expiring;
 use super::records::{Record, op_of_record_key};
+use super::rights::{Reserved, Wholeness};
+use super::{Vnode, decode_entry};
 use crate::mutants::{self, Mutant};
+use crate::protocol::event::Event;
 use crate::protocol::keys::{
     behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix,
 };
 use crate::protocol::stage::{Family, Source, SourceError};
+use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, OpId};
 use ring::{NodeId, QBits, VnodeId};
 
@@ -46,27 +49,7 @@ impl Vnode {
         let checkpoint = recover_checkpoint(id, source)?;
         let is_new = checkpoint.is_none();
         let unlogged = checkpoint.unwrap_or_default();
-        let mut clock = unlogged.clone();
-        let mut failed = None;
-        let (from, to) = (vnode_prefix(id), vnode_end(id));
-        source.scan(
-            Family::Dotlog,
-            &from,
-            &to,
-            &mut |key, _| match dot_of_event_key(key) {
-                Ok(dot) => {
-                    clock.insert(dot);
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
-                    failed = Some(SourceError::corrupt(key, error));
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        let (clock, own) = recover_log(id, beginning.node, unlogged.clone(), source)?;
         let (records, doubled) = recover_records(id, source)?;
         let is_marked = source.get(Family::Meta, &behind_key(id))?.is_some();
         let nonce = if mutants::is_active(Mutant::ActorReused) {
@@ -75,7 +58,7 @@ impl Vnode {
         } else {
             beginning.nonce
         };
-        Ok(Self {
+        let mut vnode = Self {
             id,
             bits: beginning.bits,
             actor: Actor {
@@ -96,9 +79,14 @@ impl Vnode {
             late_records: BTreeMap::new(),
             expiring: Expiring::new(),
             clears: Arc::new(recover_clears(id, source)?),
+            whole: Wholeness::default(),
+            reserved: Reserved::new(),
+            doubled_before: BTreeSet::new(),
             syncing: None,
             settling: None,
-        })
+        };
+        vnode.recover_rights(&own, source)?;
+        Ok(vnode)
     }
 }
 
@@ -108,6 +96,36 @@ fn recover_checkpoint(id: VnodeId, source: &dyn Source) -> Result<Option<Clock>,
     let stored = source.get(Family::Meta, &key)?;
     let decoded = stored.map(|bytes| Clock::decode(&bytes)).transpose();
     decoded.map_err(|error| SourceError::corrupt(&key, error))
+}
+
+/// The clock: what has no entry in the dotlog, and the dots of those there. And of the node's own
+/// rows of bounded counters the logged events.
+fn recover_log(
+    id: VnodeId,
+    node: NodeId,
+    mut clock: Clock,
+    source: &dyn Source,
+) -> Result<(Clock, Vec<Event>), SourceError> {
+    let (mut own, mut failed) = (Vec::new(), None);
+    let mut enter = |key: &[u8], entry: &[u8]| {
+        let dot = dot_of_event_key(key).map_err(|error| SourceError::corrupt(key, error))?;
+        clock.insert(dot);
+        if dot.actor.node == node.0 {
+            let (event, _) = decode_entry(key, entry)?;
+            own.extend(Some(event).filter(|event| event.row.leaf() == Leaf::Rights));
+        }
+        Ok::<_, SourceError>(())
+    };
+    let (from, to) = (vnode_prefix(id), vnode_end(id));
+    source.scan(Family::Dotlog, &from, &to, &mut |key, entry| {
+        failed = enter(key, entry).err();
+        if failed.is_some() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    failed.map_or(Ok((clock, own)), Err)
 }
 
 /// How many records there are, and of which operations several spans are known.

@@ -115,12 +115,16 @@ impl Vnode {
         let is_last = found.len() < ROWS_PER_PAGE && keys.len() == found.len();
         let upto = keys.last().filter(|_| !is_last).cloned();
         let others = self.clock.missing_from(&sync.have);
-        let others = self.logged_of(&others, limits, stage)?.events;
+        let others = self.lacked_of(others, limits, stage)?;
         // A row that is gone here has no key in the page; what it lacks of its events has.
         let is_inside = |key: &&RowKey| {
             from[..] <= *key.as_bytes() && upto.as_ref().is_none_or(|upto| *key <= upto)
         };
-        let gone = others.iter().map(|event| &event.row).filter(is_inside);
+        let gone = others
+            .events
+            .iter()
+            .map(|event| &event.row)
+            .filter(is_inside);
         keys.extend(gone.cloned());
         let mut bundle = self.bundle_rows(keys, others, stage)?;
         bundle.trimmed = self.trimmed_beyond(&sync.have);

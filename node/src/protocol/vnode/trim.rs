@@ -11,8 +11,9 @@ use crdt::{Clock, Dot};
 impl Vnode {
     /// Removes entries that every owner holds durably, and settles the rows that they marked:
     /// strips their contexts by the clock, and removes rows with nothing left. An entry whose row
-    /// cannot be settled yet stays. The dots go to the checkpoint in the same batch. Returns how
-    /// many entries went.
+    /// cannot be settled yet stays, and so does this node's own increment of a bounded counter
+    /// while an unknown copy of it may exist (`rights`). The dots go to the checkpoint in the same
+    /// batch. Returns how many entries went.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
@@ -40,9 +41,12 @@ impl Vnode {
         }
         let mut trimmed = 0;
         for (event, unsettled) in entries {
-            if unsettled && !self.settle(&event, stage)? {
+            if !self.are_rights_settled(&event, stage)?
+                || (unsettled && !self.settle(&event, stage)?)
+            {
                 continue;
             }
+            self.release(&event);
             stage.delete(Family::Dotlog, event_key(self.id, event.dot));
             self.unlogged.insert(event.dot);
             trimmed += 1;

@@ -205,7 +205,7 @@ fn delta(body: Body, event: &Event, context: Context, ttl_ms: Option<u64>) -> Ro
     let hlc = event.hlc;
     let body = match body {
         Body::None => return Row::delete(context),
-        Body::Bytes(body) | Body::Reset(body) => body,
+        Body::Bytes(body) | Body::Reset(body) | Body::Rights(body, _) => body,
         Body::Added(mut share, amount) => {
             share.add(event.dot.counter, amount);
             share.encode()

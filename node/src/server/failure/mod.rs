@@ -249,3 +249,5 @@ fn refused(kind: FailureKind, message: String) -> Failure {
 const OVERLOAD_PASSES_MS: u32 = 100;
 const START_TAKES_MS: u32 = 500;
 const RECORDS_EXPIRE_MS: u32 = 1_000;
+const OWNER_IS_HEARD_MS: u32 = 500;
+const RIGHTS_MOVE_MS: u32 = 200;

@@ -1,9 +1,12 @@
 //! What came of an order that failed.
 
-use super::{OVERLOAD_PASSES_MS, RECORDS_EXPIRE_MS, refused, starting};
+use super::{
+    OVERLOAD_PASSES_MS, OWNER_IS_HEARD_MS, RECORDS_EXPIRE_MS, RIGHTS_MOVE_MS, refused, starting,
+};
 use crate::protocol::coordinator::OrderFailed;
 use crate::protocol::messages::Refusal;
 use crate::protocol::vnode::Rejected;
+use ring::NodeId;
 use starling::wire::{Failure, FailureKind, Outcome};
 
 /// What an order that failed was for: only a write can have been applied.
@@ -88,16 +91,7 @@ fn of_rejected(rejected: Rejected) -> Failure {
                  elements in parts"
             ),
         ),
-        // What is late was tried before, and that try may have been applied.
-        Rejected::TooLate { window_ms } => Failure {
-            kind: FailureKind::BadOperation,
-            outcome: Outcome::MaybeApplied,
-            message: format!(
-                "the operation was first tried over {window_ms} ms ago, too long to know whether \
-                 it was applied; this try was not: read the key to find out"
-            ),
-            retry_after_ms: 0,
-        },
+        Rejected::TooLate { window_ms } => too_late(window_ms),
         Rejected::OperationReused => refused(
             FailureKind::BadOperation,
             "the operation id was used for another change; this one was not applied: give every \
@@ -110,6 +104,12 @@ fn of_rejected(rejected: Rejected) -> Failure {
              reset the counter"
                 .to_owned(),
         ),
+        Rejected::Insufficient {
+            asked,
+            available,
+            value,
+        } => insufficient(asked, available, value),
+        Rejected::NotWhole { waits_for } => not_whole(waits_for),
         Rejected::NotCurrent => refused(
             FailureKind::NotCurrent,
             "the key shows something that the context does not cover; nothing was written: read \
@@ -132,6 +132,57 @@ fn of_rejected(rejected: Rejected) -> Failure {
                 ),
             )
         },
+    }
+}
+
+/// What is late was tried before, and that try may have been applied.
+fn too_late(window_ms: u64) -> Failure {
+    Failure {
+        kind: FailureKind::BadOperation,
+        outcome: Outcome::MaybeApplied,
+        message: format!(
+            "the operation was first tried over {window_ms} ms ago, too long to know whether it \
+             was applied; this try was not: read the key to find out"
+        ),
+        retry_after_ms: 0,
+    }
+}
+
+/// Another owner may not have begun anew.
+fn not_whole(waits_for: NodeId) -> Failure {
+    Failure {
+        retry_after_ms: OWNER_IS_HEARD_MS,
+        ..refused(
+            FailureKind::Unavailable,
+            format!(
+                "the node has begun anew and changes no bounded counter before it has taken over \
+                 what node {waits_for} has seen; nothing was written: try again when that node \
+                 can be reached, or ask another owner"
+            ),
+        )
+    }
+}
+
+/// Rights are asked of another owner if the counter as a whole shows enough.
+fn insufficient(asked: u64, available: u64, value: u64) -> Failure {
+    let (next, retry_after_ms) = if value < asked {
+        ("add to it first", 0)
+    } else {
+        (
+            "more was asked of the other owners, and what was just added can soon be spent, so \
+             try again in a moment",
+            RIGHTS_MOVE_MS,
+        )
+    };
+    Failure {
+        retry_after_ms,
+        ..refused(
+            FailureKind::Insufficient,
+            format!(
+                "{asked} was to be spent, this node may spend {available} now and the counter \
+                 shows {value}; nothing was spent: {next}"
+            ),
+        )
     }
 }
 

@@ -75,7 +75,14 @@ fn sketch(body: &[u8]) -> Result<String, DecodeError> {
 }
 
 fn rights(body: &[u8]) -> Result<String, DecodeError> {
-    Ok(format!("{:?}", Rights::decode(body)?))
+    let rights = Rights::decode(body)?;
+    let grants = rights.granted.iter();
+    let grants = grants.map(|(node, amount)| format!(", granted {amount} to {node:016x}"));
+    let grants: String = grants.collect();
+    Ok(format!(
+        "added {}, used {}{grants}",
+        rights.added, rights.used
+    ))
 }
 
 fn scope(part: &[u8]) -> String {

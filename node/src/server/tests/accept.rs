@@ -262,7 +262,12 @@ fn the_topology_is_what_the_cluster_agreed_on() {
     buckets.sort_unstable();
     assert_eq!(
         buckets,
-        [("counts", 3, 2), ("sets", 3, 2), ("values", 3, 2)]
+        [
+            ("counts", 3, 2),
+            ("sets", 3, 2),
+            ("tickets", 3, 2),
+            ("values", 3, 2)
+        ]
     );
 }
 

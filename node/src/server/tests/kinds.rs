@@ -19,14 +19,21 @@ fn mutations() -> Vec<(Mutation, Vec<Kind>)> {
         (
             Mutation::Delete,
             but_grow_sets
-                .filter(|&kind| kind != Kind::GrowSet)
+                .filter(|&kind| kind != Kind::GrowSet && kind != Kind::BoundedCounter)
                 .collect(),
         ),
         (
             Mutation::Put(ByteBuf::from(b"v")),
             vec![Kind::Value, Kind::Register],
         ),
-        (Mutation::Increment(1), vec![Kind::Counter]),
+        (
+            Mutation::Increment(1),
+            vec![Kind::Counter, Kind::BoundedCounter],
+        ),
+        (
+            Mutation::Increment(-1),
+            vec![Kind::Counter, Kind::BoundedCounter],
+        ),
         (
             Mutation::Add(bytes()),
             vec![Kind::Set, Kind::GrowSet, Kind::RemoveSet, Kind::Sketch],

@@ -25,7 +25,7 @@ use starling::wire::{
     WriteItem, WriteRequest,
 };
 
-/// The state of a cluster with the buckets `values`, `counts` and `sets`.
+/// The state of a cluster with the buckets `values`, `counts`, `sets` and `tickets`.
 fn cluster(nodes: u64) -> ClusterState {
     let member = |id| InitMember {
         node: NodeId(id),
@@ -50,6 +50,7 @@ fn cluster(nodes: u64) -> ClusterState {
         ("values", Kind::Value),
         ("counts", Kind::Counter),
         ("sets", Kind::Set),
+        ("tickets", Kind::BoundedCounter),
     ] {
         state
             .buckets
@@ -117,6 +118,7 @@ fn kind_of(bucket: &str) -> Kind {
     match bucket {
         "counts" => Kind::Counter,
         "sets" => Kind::Set,
+        "tickets" => Kind::BoundedCounter,
         _ => bucket.parse().unwrap_or(Kind::Value),
     }
 }

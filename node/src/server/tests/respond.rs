@@ -11,6 +11,7 @@ use crate::protocol::messages::Refusal;
 use crate::protocol::vnode::Rejected;
 use crate::server::{HereStatus, PeerStatus, StatusInput, encode_response};
 use crdt::kinds::Leaf;
+use crdt::kinds::bounded::{Rights, part};
 use crdt::kinds::counter::Share;
 use crdt::kinds::map::Path;
 use crdt::{Context, Row};
@@ -22,6 +23,14 @@ use starling::wire::{
 
 fn key(leaf: Leaf, part: &[u8]) -> RowKey {
     KeyPrefix::new(3, Token(1), BucketId(2), b"ada", b"").row(leaf, part)
+}
+
+fn insufficient(asked: u64) -> Rejected {
+    Rejected::Insufficient {
+        asked,
+        available: 0,
+        value: 5,
+    }
 }
 
 fn share(node: u64, amount: i64) -> (RowKey, Row) {
@@ -88,6 +97,19 @@ fn each_kind_is_shown_as_what_it_is() {
     let counter = answer("counts", Kind::Counter, [share(1, 40), share(2, 2)]);
     assert_eq!(state(counter), State::Counter(42));
 
+    let rights = |node, added, used| {
+        let rights = Rights {
+            added,
+            used,
+            ..Rights::default()
+        };
+        let body = rights.encode();
+        (key(Leaf::Rights, &part(node)), row(dot(node, 1), body))
+    };
+    let rows = [rights(1, 9, 2), rights(2, 0, 3)];
+    let bounded = answer("tickets", Kind::BoundedCounter, rows);
+    assert_eq!(state(bounded), State::Counter(4));
+
     let element = |name: &[u8]| (key(Leaf::Element, name), row(dot(1, 1), ""));
     let set = answer("sets", Kind::Set, [element(b"b"), element(b"a")]);
     assert_eq!(
@@ -149,6 +171,33 @@ fn written(failed: OrderFailed) -> Failure {
     }
 }
 
+/// What a vnode refuses before anything is done.
+fn rejected() -> Vec<(Rejected, FailureKind)> {
+    vec![
+        (
+            Rejected::TooManySiblings { limit: 9 },
+            FailureKind::TooLarge,
+        ),
+        (Rejected::TooManyRows { limit: 9 }, FailureKind::TooLarge),
+        (Rejected::OperationReused, FailureKind::BadOperation),
+        (Rejected::CounterOverflow, FailureKind::BadRequest),
+        (Rejected::NotCurrent, FailureKind::NotCurrent),
+        (Rejected::DiskFull, FailureKind::DiskFull),
+        (insufficient(9), FailureKind::Insufficient),
+        (insufficient(1), FailureKind::Insufficient),
+        (
+            Rejected::NotWhole {
+                waits_for: NodeId(3),
+            },
+            FailureKind::Unavailable,
+        ),
+        (
+            Rejected::TooManyRecords { limit: 9 },
+            FailureKind::Overloaded,
+        ),
+    ]
+}
+
 #[test]
 fn only_a_write_that_may_be_there_says_so() {
     let (acks, required) = (1, 2);
@@ -189,21 +238,7 @@ fn only_a_write_that_may_be_there_says_so() {
             FailureKind::Overloaded,
         ),
     ];
-    let rejected = [
-        (
-            Rejected::TooManySiblings { limit: 9 },
-            FailureKind::TooLarge,
-        ),
-        (Rejected::TooManyRows { limit: 9 }, FailureKind::TooLarge),
-        (Rejected::OperationReused, FailureKind::BadOperation),
-        (Rejected::CounterOverflow, FailureKind::BadRequest),
-        (Rejected::NotCurrent, FailureKind::NotCurrent),
-        (Rejected::DiskFull, FailureKind::DiskFull),
-        (
-            Rejected::TooManyRecords { limit: 9 },
-            FailureKind::Overloaded,
-        ),
-    ];
+    let rejected = rejected().into_iter();
     let rejected = rejected.map(|(rejected, kind)| (OrderFailed::Rejected(rejected), kind));
     for (failed, kind) in refused.into_iter().chain(rejected) {
         let failure = written(failed);

@@ -7,9 +7,9 @@ use super::{MessageError, decode, encode};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
-    Absorb, Bundle, Change, Cursor, Difference, Differences, Fingerprint, KeyedRecord, KeyedRow,
-    Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows, Refusal, Replicate,
-    RowsRead, Selection, Sync,
+    Absorb, Bundle, Change, Cursor, Difference, Differences, Fingerprint, Grant, KeyedRecord,
+    KeyedRow, Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows, Refusal,
+    Replicate, RowsRead, Selection, Sync,
 };
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -84,6 +84,7 @@ fn bundle() -> Bundle {
         rows,
         bases: clock(),
         trimmed: dots(),
+        sender: 7,
         records: vec![record()],
     }
 }
@@ -142,8 +143,14 @@ fn requests() -> Vec<PeerRequest> {
             vnode,
             prefix: prefix(),
         },
+        PeerRequest::Grant(Grant {
+            vnode,
+            prefix: prefix(),
+            lacking: 3,
+        }),
         PeerRequest::Compare(vec![Fingerprint {
             vnode,
+            incarnation: 5,
             clock: 1,
             known_durable: 2,
         }]),
@@ -170,6 +177,7 @@ fn replies() -> Vec<PeerReply> {
         incarnation,
         clock: clock(),
         durable: clock(),
+        whole: true,
     };
     let differences = Differences {
         differing: vec![difference],

@@ -49,6 +49,8 @@ pub(super) enum Body {
     Reset(Bytes),
     /// A counter's share: made when the dot is known, because it names the dot.
     Added(Share, i64),
+    /// This node's rights in a bounded counter, and by how much the counter changes.
+    Rights(Bytes, i64),
 }
 
 impl Body {
@@ -56,22 +58,22 @@ impl Body {
         match self {
             Self::None | Self::Reset(_) => Effect::Removal,
             Self::Bytes(_) => Effect::Carried,
-            Self::Added(_, amount) => Effect::Increment(*amount),
+            Self::Added(_, amount) | Self::Rights(_, amount) => Effect::Increment(*amount),
         }
     }
 }
 
 /// The outer error is the store's, the inner one refuses the write.
-type Checked<T> = Result<Result<T, Rejected>, SourceError>;
+pub(super) type Checked<T> = Result<Result<T, Rejected>, SourceError>;
 
 /// Plans in the making.
 pub(super) struct Planner<'a> {
-    vnode: &'a Vnode,
+    pub(super) vnode: &'a Vnode,
     limits: &'a Limits,
-    stage: &'a Stage<'a>,
+    pub(super) stage: &'a Stage<'a>,
     target: usize,
-    plans: Vec<Plan>,
-    places: BTreeMap<RowKey, usize>,
+    pub(super) plans: Vec<Plan>,
+    pub(super) places: BTreeMap<RowKey, usize>,
 }
 
 impl<'a> Planner<'a> {
@@ -106,7 +108,7 @@ impl<'a> Planner<'a> {
         let depends_on_what_is_here = |plan: &Plan| match (&plan.body, plan.row.leaf()) {
             (Body::None | Body::Reset(_), _)
             | (_, Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Cleared) => true,
-            (Body::Bytes(_) | Body::Added(..), _) => false,
+            (Body::Bytes(_) | Body::Added(..) | Body::Rights(..), _) => false,
         };
         self.plans.sort_by_key(depends_on_what_is_here);
         Ok(Ok(self.plans))
@@ -118,6 +120,7 @@ impl<'a> Planner<'a> {
         match &edit.action {
             Action::Put(value) => return self.put(target, row(Leaf::Value, &[]), value),
             Action::Increment(amount) => return self.increment(target, path, *amount),
+            Action::Bounded(amount) => return self.bounded(target, *amount),
             Action::Add(set, elements) => {
                 for element in elements {
                     let (key, set) = (row(set.leaf(), element), *set);
@@ -204,7 +207,7 @@ impl<'a> Planner<'a> {
         let planned = self.places.get(&key).map(|&place| &self.plans[place].body);
         let before = match planned {
             Some(Body::Added(_, before)) => *before,
-            Some(Body::None | Body::Bytes(_) | Body::Reset(_)) | None => 0,
+            Some(Body::None | Body::Bytes(_) | Body::Reset(_) | Body::Rights(..)) | None => 0,
         };
         let current = self.stage.row(&key)?;
         let share = share_of(&key, &current)?;
@@ -259,7 +262,9 @@ impl<'a> Planner<'a> {
                     let version = Version::new(Hlc::at(0), None, body.clone());
                     Row::write(PENDING, version, plan.context.clone())
                 }
-                Body::None | Body::Reset(_) | Body::Added(..) => Row::delete(plan.context.clone()),
+                Body::None | Body::Reset(_) | Body::Added(..) | Body::Rights(..) => {
+                    Row::delete(plan.context.clone())
+                }
             };
             row.join(&delta);
         }
@@ -268,7 +273,7 @@ impl<'a> Planner<'a> {
 
     /// Plans a row, given as it is; over an earlier plan of the same row it covers what that one
     /// covers too.
-    fn push(&mut self, (row, before): (RowKey, Row), body: Body, context: Context) {
+    pub(super) fn push(&mut self, (row, before): (RowKey, Row), body: Body, context: Context) {
         let target = self.target;
         if let Some(&place) = self.places.get(&row) {
             let plan = &mut self.plans[place];

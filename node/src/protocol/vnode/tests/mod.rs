@@ -7,6 +7,8 @@ mod edits;
 mod expiry;
 mod pulls;
 mod retries;
+mod rights;
+mod rights_lost;
 mod selections;
 mod syncing;
 mod writes;
@@ -169,7 +171,8 @@ impl Owner {
     }
 
     fn void(&mut self) -> Vec<Change> {
-        self.commit(|vnode, stage, _| vnode.void_doubles(Hlc::at(3_000), stage).unwrap())
+        let at = Hlc::at(3_000);
+        self.commit(|vnode, stage, limits| vnode.void_doubles(at, limits, stage).unwrap())
     }
 
     /// Pulls all that `from` has and this vnode lacks.

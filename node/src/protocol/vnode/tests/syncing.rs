@@ -23,7 +23,7 @@ fn trimmed() -> [Owner; 3] {
 }
 
 /// Replaces an owner by one with an empty disk.
-fn lose_the_disk(owner: &mut Owner) {
+pub(super) fn lose_the_disk(owner: &mut Owner) {
     let node = ring::NodeId(owner.vnode.actor().node);
     let limits = owner.limits.clone();
     *owner = Owner::new(node);
@@ -34,7 +34,7 @@ fn lose_the_disk(owner: &mut Owner) {
 }
 
 /// Syncs from an owner to its end. Returns how many pages that took.
-fn sync(owner: &mut Owner, from: &Owner) -> usize {
+pub(super) fn sync(owner: &mut Owner, from: &Owner) -> usize {
     owner.vnode.begin_sync(NODES[0]);
     for pages in 1.. {
         let (source, sync) = owner.vnode.next_page().unwrap();
