@@ -32,6 +32,12 @@ pub enum Mutant {
     ExpiryDropsContext,
     /// A vnode that is catching up counts towards r.
     CatchingUpCounts,
+    /// A stand-in delivers what it keeps under other dots than it has.
+    HintUnderNewDot,
+    /// A stand-in drops what it keeps when it begins to deliver it.
+    HintDroppedEarly,
+    /// A stand-in delivers to another node, and takes its answer for that of the owner.
+    HintToWrongNode,
     /// A node spends rights of a bounded counter before it knows again what it spent.
     SpendBeforeWhole,
     /// What was added to a bounded counter is spent before a copy of it would be known.
@@ -40,7 +46,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -54,6 +60,9 @@ impl Mutant {
         Self::ClearForgotten,
         Self::ExpiryDropsContext,
         Self::CatchingUpCounts,
+        Self::HintUnderNewDot,
+        Self::HintDroppedEarly,
+        Self::HintToWrongNode,
     ];
 
     /// Those of bounded counters, which a model of its own must catch.

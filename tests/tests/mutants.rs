@@ -86,9 +86,9 @@ impl Suite {
 /// Within how many seeds a mutant must be caught. For the rarest of all a node that lost what it
 /// acknowledged must be read before it has it again.
 fn within(mutant: Mutant) -> u64 {
-    if mutant == Mutant::CatchingUpCounts {
-        2_000
-    } else {
-        300
+    match mutant {
+        Mutant::CatchingUpCounts => 2_000,
+        Mutant::HintUnderNewDot | Mutant::HintDroppedEarly | Mutant::HintToWrongNode => 200,
+        _ => 300,
     }
 }

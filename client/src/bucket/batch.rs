@@ -62,6 +62,21 @@ impl Batch {
         self
     }
 
+    /// Lets nodes that own nothing of the key stand in for owners that are away: they keep the
+    /// write and hand it over when the owners are back. It counts for [`w`](Self::w), not for
+    /// [`pw`](Self::pw); a read with r + w > n overlaps the owners that have it, not stand-ins.
+    /// Without this, the bucket's default.
+    pub fn sloppy(mut self, sloppy: bool) -> Self {
+        self.options.sloppy = Some(sloppy);
+        self
+    }
+
+    /// How many owners must be among those that have it. In a write that is not sloppy all are.
+    pub fn pw(mut self, pw: u8) -> Self {
+        self.options.pw = Some(pw);
+        self
+    }
+
     /// How durable it must be at each of those.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = Some(durability);

@@ -19,6 +19,7 @@ pub struct Query<T> {
     kind: Kind,
     part: Part,
     r: Option<u8>,
+    pr: Option<u8>,
     is_local: bool,
     node: Option<NodeId>,
     timeout: Option<Duration>,
@@ -38,6 +39,7 @@ impl<T> Query<T> {
             kind,
             part,
             r,
+            pr: None,
             is_local: false,
             node: None,
             timeout: None,
@@ -48,6 +50,13 @@ impl<T> Query<T> {
     /// How many replicas must answer. With r + w > n a read overlaps the last complete write.
     pub fn r(mut self, r: u8) -> Self {
         self.r = Some(r);
+        self
+    }
+
+    /// How many owners of the key must be among those that answer. Reads are answered by owners
+    /// alone, so it is another lower bound of [`r`](Query::r).
+    pub fn pr(mut self, pr: u8) -> Self {
+        self.pr = Some(pr);
         self
     }
 
@@ -82,6 +91,7 @@ impl<T: 'static> IntoFuture for Query<T> {
                 kind,
                 part,
                 r,
+                pr,
                 is_local,
                 node,
                 timeout,
@@ -103,6 +113,7 @@ impl<T: 'static> IntoFuture for Query<T> {
                 r,
                 local: is_local,
                 timeout_ms: 0,
+                pr,
             });
             let route = node.map_or(Route::Owners, Route::Node);
             let plan = Plan {

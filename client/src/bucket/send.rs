@@ -34,6 +34,8 @@ pub(crate) struct Draft {
 pub(crate) struct Options {
     pub(crate) operation: Option<OperationId>,
     pub(crate) w: Option<u8>,
+    pub(crate) pw: Option<u8>,
+    pub(crate) sloppy: Option<bool>,
     pub(crate) durability: Option<Durability>,
     pub(crate) returns_value: bool,
     pub(crate) timeout: Option<Duration>,
@@ -114,6 +116,8 @@ impl Options {
         Self {
             operation: None,
             w: profile.default_w(),
+            pw: None,
+            sloppy: None,
             durability: profile.default_durability(),
             returns_value: false,
             timeout: None,
@@ -177,6 +181,8 @@ pub(crate) async fn send(
         });
     let done = Done {
         acks: response.acks,
+        stand_ins: response.stand_ins,
+        owners: response.owners,
         is_repeated: response.repeated,
         node,
         state: response.state,
@@ -211,6 +217,8 @@ fn request(
         durability: options.durability,
         return_value: options.returns_value,
         timeout_ms: 0,
+        sloppy: options.sloppy,
+        pw: options.pw,
     };
     request.check()?;
     let plan = Plan {

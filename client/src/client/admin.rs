@@ -63,6 +63,7 @@ impl Client {
             kind: Kind::Value,
             n: u8::from(self.topology().ring().layout().n()),
             siblings: Siblings::default(),
+            sloppy: false,
         };
         NewBucket {
             client: self.clone(),
@@ -125,6 +126,13 @@ impl NewBucket {
     /// What its keys hold; values if this is not called.
     pub fn kind(mut self, kind: Kind) -> Self {
         self.bucket.kind = kind;
+        self
+    }
+
+    /// Lets stand-ins take the place of owners that are away, in writes that do not say. Not if
+    /// not said.
+    pub fn sloppy(mut self, sloppy: bool) -> Self {
+        self.bucket.sloppy = sloppy;
         self
     }
 

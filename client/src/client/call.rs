@@ -175,12 +175,17 @@ impl Shared {
     fn nodes_for(&self, route: &Route, request: &Request) -> Vec<NodeId> {
         let map = self.map();
         let owners = |owners: PreferenceList| owners.as_slice().to_vec();
+        let is_sloppy = matches!(request, Request::Write(write) if map.is_sloppy(write));
         let mut nodes: Vec<NodeId> = match (route, subject(request)) {
             (Route::Node(node), _) => {
                 return map.node(*node).map(|info| info.node).into_iter().collect();
             }
             (Route::Owners, Some((bucket, Subject::Key(partition)))) => {
-                owners(map.owners_of(bucket, partition))
+                let mut nodes = owners(map.owners_of(bucket, partition));
+                if is_sloppy {
+                    nodes.extend(map.stand_ins_of(bucket, partition));
+                }
+                nodes
             }
             (Route::Owners, Some((bucket, Subject::RingPartition(partition)))) => map
                 .owners_of_partition(bucket, partition)

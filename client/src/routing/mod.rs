@@ -7,7 +7,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use crate::wire::{Bucket as BucketProperties, Key, MemberAddress, Topology};
+use crate::wire::{Bucket as BucketProperties, Key, MemberAddress, Topology, WriteRequest};
 use ring::{
     BucketId, ClusterId, Layout, LayoutId, NodeId, PartitionId, PreferenceList, ReplicaCount, Ring,
 };
@@ -129,6 +129,18 @@ impl ClusterMap {
         self.ring.preference(self.n(bucket), token)
     }
 
+    /// Who may stand in for the owners of all keys with a partition key, best first.
+    pub(crate) fn stand_ins_of(&self, bucket: &str, partition_key: &[u8]) -> Vec<NodeId> {
+        let token = self.ring.token(BucketId::of_name(bucket), partition_key);
+        self.ring.stand_ins(self.n(bucket), token, MOST_STAND_INS)
+    }
+
+    /// May stand-ins take a write?
+    pub(crate) fn is_sloppy(&self, write: &WriteRequest) -> bool {
+        let bucket = || self.bucket(&write.bucket).is_some_and(|b| b.sloppy);
+        write.sloppy.unwrap_or_else(bucket)
+    }
+
     /// The owners of a bucket's keys in one partition of the ring; `None` if the ring has no such
     /// partition.
     pub(crate) fn owners_of_partition(
@@ -156,6 +168,9 @@ impl ClusterMap {
 pub(crate) struct BadTopology {
     pub(crate) reason: String,
 }
+
+/// Nodes besides the owners that a sloppy write may be sent to.
+const MOST_STAND_INS: usize = 3;
 
 impl From<MemberAddress> for NodeInfo {
     fn from(member: MemberAddress) -> Self {

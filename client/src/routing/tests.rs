@@ -44,6 +44,7 @@ fn bucket(name: &str, n: u8) -> Bucket {
         r: 2,
         w: 2,
         durability,
+        sloppy: false,
     }
 }
 

@@ -265,6 +265,8 @@ mod tests {
             durability: None,
             return_value: false,
             timeout_ms: 1,
+            sloppy: None,
+            pw: None,
         }
     }
 

@@ -36,8 +36,8 @@ pub use requests::{
     ReadRequest, Request, ScanRequest, WriteItem, WriteRequest,
 };
 pub use responses::{
-    Bucket, Field, Inspection, Item, KeysResponse, MemberAddress, MemberStatus, ReadResponse,
-    ReplicaState, Response, RowState, ScanResponse, ScannedKey, State, Status, Topology,
-    VersionState, WriteResponse,
+    Bucket, Field, HintStatus, Inspection, Item, KeysResponse, MemberAddress, MemberStatus,
+    ReadResponse, ReplicaState, Response, RowState, ScanResponse, ScannedKey, State, Status,
+    Topology, VersionState, WriteResponse,
 };
 pub use siblings::{Siblings, UnknownSiblings};

@@ -80,6 +80,9 @@ pub struct ReadRequest {
     pub local: bool,
     /// How long the node may take, in milliseconds.
     pub timeout_ms: u32,
+    /// How many owners of the key must be among those that answer.
+    #[serde(default)]
+    pub pr: Option<u8>,
 }
 
 /// How much of a key or field to read.
@@ -166,6 +169,12 @@ pub struct WriteRequest {
     pub return_value: bool,
     /// How long the node may take, in milliseconds.
     pub timeout_ms: u32,
+    /// May stand-ins take the place of owners that are away? `None` for the bucket's default.
+    #[serde(default)]
+    pub sloppy: Option<bool>,
+    /// How many owners must be among those that have it.
+    #[serde(default)]
+    pub pw: Option<u8>,
 }
 
 /// The changes of one key.
@@ -192,6 +201,9 @@ pub struct CreateBucket {
     pub n: u8,
     /// What becomes of values that were written at the same time.
     pub siblings: Siblings,
+    /// Stand-ins may take the place of owners that are away, in writes that do not say.
+    #[serde(default)]
+    pub sloppy: bool,
 }
 
 /// Asks for every replica's rows of a key.

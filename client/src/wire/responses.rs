@@ -123,12 +123,18 @@ pub struct KeysResponse {
 pub struct WriteResponse {
     /// For each key its context after the write: the next write over it needs no read.
     pub contexts: Vec<ByteBuf>,
-    /// How many replicas had it when the answer was given.
+    /// How many replicas had it when the answer was given: owners, and stand-ins.
     pub acks: u8,
     /// The state at the coordinator, if it was asked for.
     pub state: Option<State>,
     /// The operation had been applied before: this was a retry that counted once.
     pub repeated: bool,
+    /// How many of those that had it are stand-ins, which keep it for owners that were away.
+    #[serde(default)]
+    pub stand_ins: u8,
+    /// How many owners the key has.
+    #[serde(default)]
+    pub owners: u8,
 }
 
 /// A bucket's properties.
@@ -148,6 +154,9 @@ pub struct Bucket {
     pub w: u8,
     /// Default for writes.
     pub durability: Durability,
+    /// Default for writes: may stand-ins take the place of owners that are away?
+    #[serde(default)]
+    pub sloppy: bool,
 }
 
 /// What a client routes by.
@@ -226,6 +235,22 @@ pub struct MemberStatus {
     /// What the answering node holds it for.
     #[serde(default)]
     pub view: MemberView,
+    /// What it keeps, as a stand-in, for owners that were away.
+    #[serde(default)]
+    pub hints: Vec<HintStatus>,
+}
+
+/// What a node keeps for one owner.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HintStatus {
+    /// The owner's number.
+    pub node: u64,
+    /// Writes that the owner is not known to hold durably.
+    pub events: u64,
+    /// About how many bytes they take, with what is kept for other owners of the same keys.
+    pub bytes: u64,
+    /// How old the oldest may be, in milliseconds.
+    pub age_ms: u64,
 }
 
 /// Every replica's rows of a key.

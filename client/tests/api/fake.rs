@@ -163,6 +163,7 @@ fn bucket(name: &str, kind: Kind) -> Bucket {
         r: 2,
         w: 2,
         durability,
+        sloppy: false,
     }
 }
 
@@ -301,6 +302,8 @@ pub(crate) fn written_all(contexts: &[&[u8]]) -> Action {
         acks: 2,
         state: None,
         repeated: false,
+        stand_ins: 0,
+        owners: 3,
     }))
 }
 

@@ -132,6 +132,7 @@ async fn a_bucket_that_was_just_made_is_waited_for() {
                     r: 2,
                     w: 2,
                     durability: starling::Durability::Wal,
+                    sloppy: false,
                 },
             )),
             (_, 1..) => {

@@ -12,6 +12,7 @@ use prometheus_client::registry::Registry;
 
 use super::disk::DiskGauges;
 use super::gossip::GossipMetrics;
+use super::hints::HintGauges;
 use crate::runtime::Statistics;
 use starling::wire::{FailureKind, Response};
 
@@ -34,6 +35,7 @@ pub(crate) struct Metrics {
     missing_there: Gauge,
     stamps_ahead: Gauge,
     disk: DiskGauges,
+    hints: HintGauges,
     /// Membership.
     pub(crate) gossip: GossipMetrics,
     /// Batches that came to nothing because the store failed.
@@ -104,6 +106,7 @@ impl Metrics {
             missing_there: Gauge::default(),
             stamps_ahead: Gauge::default(),
             disk: DiskGauges::default(),
+            hints: HintGauges::default(),
             gossip: GossipMetrics::default(),
             pulled_but_equal: Counter::default(),
             trimmed: Counter::default(),
@@ -123,12 +126,11 @@ impl Metrics {
         metrics.register_clients(&mut registry);
         metrics.register_store(&mut registry);
         metrics.disk.register(&mut registry);
+        metrics.hints.register(&mut registry);
         metrics.register_replicas(&mut registry);
         metrics.gossip.register(&mut registry);
-        *metrics
-            .registry
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = registry;
+        let shown = metrics.registry.lock();
+        *shown.unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }
 
@@ -320,6 +322,7 @@ impl Metrics {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
         self.disk.show(statistics);
+        self.hints.show(statistics);
     }
 
     /// The text of `/metrics`.

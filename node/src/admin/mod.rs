@@ -7,6 +7,7 @@
 mod disk;
 mod gossip;
 mod health;
+mod hints;
 mod http;
 mod metrics;
 

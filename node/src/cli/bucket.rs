@@ -25,6 +25,9 @@ pub(crate) enum BucketCommand {
         /// 255, or 'latest' for the last writer's alone. 64 if not given.
         #[arg(long, value_name = "COUNT|latest")]
         siblings: Option<Siblings>,
+        /// Let stand-ins take the place of owners that are away, in writes that do not say.
+        #[arg(long)]
+        sloppy: bool,
     },
     /// All buckets.
     List,
@@ -38,8 +41,9 @@ impl BucketCommand {
                 kind,
                 n,
                 siblings,
+                sloppy,
             } => {
-                let mut bucket = client.create_bucket(name).kind(kind);
+                let mut bucket = client.create_bucket(name).kind(kind).sloppy(sloppy);
                 if let Some(n) = n {
                     bucket = bucket.n(n);
                 }
@@ -69,6 +73,7 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
                 "r": bucket.r,
                 "w": bucket.w,
                 "durability": durability_name(bucket.durability),
+                "sloppy": bucket.sloppy,
             })
         };
         let buckets: Vec<_> = buckets.iter().map(bucket).collect();
@@ -88,9 +93,19 @@ fn print(buckets: &[BucketProperties], output: Output) -> anyhow::Result<()> {
             bucket.w.to_string().into(),
             durability_name(bucket.durability).into(),
             bucket.siblings.to_string().into(),
+            if bucket.sloppy { "yes" } else { "no" }.into(),
         ]
     };
-    let headings = ["NAME", "KIND", "N", "R", "W", "DURABILITY", "SIBLINGS"];
+    let headings = [
+        "NAME",
+        "KIND",
+        "N",
+        "R",
+        "W",
+        "DURABILITY",
+        "SIBLINGS",
+        "SLOPPY",
+    ];
     output.table(&headings, buckets.iter().map(row).collect())?;
     Ok(())
 }

@@ -14,6 +14,7 @@ mod data;
 mod demo;
 mod examples;
 mod exit;
+mod hints;
 mod http;
 mod import;
 mod init;
@@ -73,6 +74,9 @@ enum Command {
     /// What the nodes think of each other.
     #[command(subcommand)]
     Node(node::NodeCommand),
+    /// What nodes keep for owners that were away.
+    #[command(subcommand)]
+    Hints(hints::HintsCommand),
     /// Make and list buckets.
     #[command(subcommand)]
     Bucket(bucket::BucketCommand),
@@ -142,6 +146,9 @@ fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Cert(command) => command.run(output),
         Command::Status => connected(&global, async |client| status::run(&client, output).await),
         Command::Node(command) => {
+            connected(&global, async |client| command.run(&client, output).await)
+        }
+        Command::Hints(command) => {
             connected(&global, async |client| command.run(&client, output).await)
         }
         Command::Bucket(command) => {

@@ -128,6 +128,8 @@ pub struct LimitsSection {
     pub rows_per_operation: NonZeroU32,
     /// How long after its first try an operation may be retried; later it is refused.
     pub retry_window: Span,
+    /// Writes kept as a stand-in for owners that are away; more are refused. With 0 none is kept.
+    pub hints: u32,
     /// How long a stopping node waits for requests that are under way.
     pub drain: Span,
 }
@@ -262,6 +264,7 @@ impl Default for LimitsSection {
             siblings: count(64),
             rows_per_operation: count(10_000),
             retry_window: Span::seconds(15 * 60),
+            hints: 100_000,
             drain: Span::seconds(20),
         }
     }

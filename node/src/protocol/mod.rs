@@ -18,6 +18,7 @@ pub mod clears;
 pub mod cluster;
 pub mod coordinator;
 pub mod event;
+pub mod hints;
 pub mod keys;
 pub mod messages;
 pub mod replica;

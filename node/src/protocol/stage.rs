@@ -26,11 +26,19 @@ pub enum Family {
     Records,
     /// Checkpoints of vnodes.
     Meta,
+    /// What this node keeps for owners that were away.
+    Hints,
 }
 
 impl Family {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Data, Self::Dotlog, Self::Records, Self::Meta];
+    pub const ALL: [Self; 5] = [
+        Self::Data,
+        Self::Dotlog,
+        Self::Records,
+        Self::Meta,
+        Self::Hints,
+    ];
 }
 
 /// Is shown a key and its value, and says whether to go on.
@@ -147,22 +155,24 @@ impl Changes {
     }
 
     fn of(&self, family: Family) -> &Changed {
-        let [data, dotlog, records, meta] = &self.families;
+        let [data, dotlog, records, meta, hints] = &self.families;
         match family {
             Family::Data => data,
             Family::Dotlog => dotlog,
             Family::Records => records,
             Family::Meta => meta,
+            Family::Hints => hints,
         }
     }
 
     fn insert(&mut self, family: Family, key: Vec<u8>, value: Option<Vec<u8>>) {
-        let [data, dotlog, records, meta] = &mut self.families;
+        let [data, dotlog, records, meta, hints] = &mut self.families;
         let changes = match family {
             Family::Data => data,
             Family::Dotlog => dotlog,
             Family::Records => records,
             Family::Meta => meta,
+            Family::Hints => hints,
         };
         changes.insert(key, value);
     }

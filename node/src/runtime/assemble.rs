@@ -22,6 +22,7 @@ use crate::admin::{self, Health, Metrics};
 use crate::config::{Config, EngineKind};
 use crate::protocol::cluster::{Exchange, ExchangeConfig};
 use crate::protocol::coordinator::{Coordinator, CoordinatorConfig};
+use crate::protocol::hints::HintConfig;
 use crate::protocol::replica::{Replica, ReplicaConfig};
 use crate::protocol::time::Moment;
 use crate::protocol::vnode::Limits;
@@ -128,10 +129,7 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
         .map_err(|error| unusable(&opened.directory, &error))?;
     let limits = limits(&opened.config);
     let views = Arc::new(Views::default());
-    let config = ReplicaConfig {
-        limits: limits.clone(),
-        ..ReplicaConfig::default()
-    };
+    let config = replica(&opened.config, limits.clone());
     let store = opened.store;
     let behind = opened.last.may_have_lost_wal();
     let parts = CommitterParts {
@@ -210,6 +208,17 @@ fn start_committer(
         reason: error.to_string(),
     };
     Committer::start(parts, let_out).map_err(failed)
+}
+
+fn replica(config: &Config, limits: Limits) -> ReplicaConfig {
+    ReplicaConfig {
+        limits,
+        hints: HintConfig {
+            events: config.limits.hints.into(),
+            ..HintConfig::default()
+        },
+        ..ReplicaConfig::default()
+    }
 }
 
 fn coordinator(config: &Config) -> CoordinatorConfig {

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::cluster::{ClusterReply, ClusterRequest};
 use crate::protocol::messages::codec::{self, MessageError};
 use crate::protocol::messages::{PeerReply, PeerRequest};
+use starling::wire::HintStatus;
 
 /// What one node asks of another.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ pub(crate) enum Answered {
 }
 
 /// What a node says of itself when somebody asks for the cluster's status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// Vnodes that are catching up.
     pub(crate) catching_up: u32,
@@ -57,6 +58,9 @@ pub(crate) struct Report {
     pub(crate) reads: u64,
     /// Writes coordinated since the start.
     pub(crate) writes: u64,
+    /// What it keeps for owners that were away.
+    #[serde(default)]
+    pub(crate) hints: Vec<HintStatus>,
 }
 
 impl Asked {
@@ -126,7 +130,7 @@ const GOSSIP: u8 = 4;
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{Answered, Asked, Bytes, Report};
+    use super::{Answered, Asked, Bytes, HintStatus, Report};
     use crate::protocol::messages::{PeerReply, PeerRequest};
 
     #[test]
@@ -150,8 +154,12 @@ mod tests {
             disk_bytes: 3,
             reads: 4,
             writes: 5,
+            hints: vec![HintStatus {
+                node: 6,
+                ..HintStatus::default()
+            }],
         };
-        let bytes = Answered::Report(report).encode().expect("bytes");
+        let bytes = Answered::Report(report.clone()).encode().expect("bytes");
         let back = Answered::decode(&bytes).expect("a reply");
         assert!(matches!(back, Answered::Report(back) if back == report));
     }

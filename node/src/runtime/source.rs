@@ -83,6 +83,7 @@ fn table(family: Family) -> Table {
         Family::Dotlog => Table::Dotlog,
         Family::Records => Table::Records,
         Family::Meta => Table::Meta,
+        Family::Hints => Table::Hints,
     }
 }
 

@@ -73,11 +73,17 @@ impl Desk {
                 kind,
                 n,
                 siblings,
+                sloppy,
             }) => {
                 self.serving()?;
                 wire::validate_bucket_name(&name).map_err(|error| failure::bad_request(&error))?;
                 let n = ReplicaCount::new(n).map_err(|error| failure::bad_request(&error))?;
-                let properties = BucketProperties { kind, n, siblings };
+                let properties = BucketProperties {
+                    kind,
+                    n,
+                    siblings,
+                    sloppy,
+                };
                 Ok(Accepted::CreateBucket { name, properties })
             }
             Request::Status => self.known().map(|_| Accepted::Status),
@@ -108,7 +114,8 @@ impl Desk {
             r: if read.local {
                 local(read.r)?
             } else {
-                place.count("r", read.r)?
+                let pr = place.owners_count("pr", read.pr)?;
+                place.count("r", read.r)?.max(pr)
             },
             local: read.local,
             repair: Some(place.prefix),

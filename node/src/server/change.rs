@@ -39,7 +39,7 @@ impl Desk {
             .first()
             .map(key_of)
             .ok_or_else(failure::no_change)?;
-        let place = self.place(&write.bucket, &first)?;
+        let (place, sloppy) = self.place_of_write(write, &first)?;
         let digest = digest(write)?;
         let operation = op_id(write.operation);
         let mut targets = Vec::with_capacity(write.items.len());
@@ -57,14 +57,7 @@ impl Desk {
             });
             scopes.push(scope);
         }
-        let shown = Shown {
-            kind: place.record.kind,
-            siblings: place.record.siblings,
-            depth: 0,
-            counts: false,
-            reverse: false,
-            now_ms: now.wall_ms,
-        };
+        let shown = shown(&place, now);
         let whole = Field {
             path: &Path::root(),
             kind: place.record.kind,
@@ -74,6 +67,8 @@ impl Desk {
         let order = WriteOrder {
             vnode: place.vnode,
             w: place.count("w", write.w)?,
+            pw: place.owners_count("pw", write.pw)?,
+            sloppy,
             durability: write.durability.unwrap_or(DEFAULT_DURABILITY),
             read_back: read_back.transpose()?,
             deadline: deadline(now, write.timeout_ms)?,
@@ -89,6 +84,18 @@ impl Desk {
             order: Order::Write(order),
             shape: Shape::write(Wrote { shown, scopes }),
         })
+    }
+}
+
+/// What an answer with the key's state shows.
+fn shown(place: &Place<'_>, now: Moment) -> Shown {
+    Shown {
+        kind: place.record.kind,
+        siblings: place.record.siblings,
+        depth: 0,
+        counts: false,
+        reverse: false,
+        now_ms: now.wall_ms,
     }
 }
 

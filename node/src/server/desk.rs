@@ -167,6 +167,7 @@ pub(super) fn bucket(record: &BucketRecord, layout: &Layout) -> Bucket {
         r: majority,
         w: majority,
         durability: DEFAULT_DURABILITY,
+        sloppy: record.sloppy,
     }
 }
 

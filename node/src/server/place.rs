@@ -12,7 +12,7 @@ use crate::protocol::messages::{Range, Selection};
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
 use ring::{Token, VnodeId};
-use starling::wire::{Failure, Key, Kind, Page, Part, ScanRequest};
+use starling::wire::{Failure, Key, Kind, Page, Part, ScanRequest, WriteRequest};
 
 /// Where a key lies.
 pub(super) struct Place<'a> {
@@ -26,15 +26,21 @@ pub(super) struct Place<'a> {
 impl Desk {
     /// Finds the key, and refuses it if this node does not own it.
     pub(super) fn place(&self, bucket: &str, key: &Key) -> Result<Place<'_>, Failure> {
+        let place = self.find(bucket, key)?;
+        let owners = place.known.ring.preference(place.record.n, place.token);
+        if !owners.contains(self.node) {
+            return Err(failure::not_owner(&place.known.name_of(owners.first())));
+        }
+        Ok(place)
+    }
+
+    /// Finds the key, whoever owns it.
+    fn find(&self, bucket: &str, key: &Key) -> Result<Place<'_>, Failure> {
         let known = self.serving()?;
         key.check().map_err(|error| failure::of_limit(&error))?;
         let record = known.buckets.of_name(bucket);
         let record = record.ok_or_else(|| failure::unknown_bucket(bucket))?;
         let token = known.ring.token(record.id, &key.partition);
-        let owners = known.ring.preference(record.n, token);
-        if !owners.contains(self.node) {
-            return Err(failure::not_owner(&known.name_of(owners.first())));
-        }
         let vnode = VnodeId {
             n: record.n,
             partition: known.ring.partition(token),
@@ -48,6 +54,22 @@ impl Desk {
         };
         place.prefix = place.prefix_of(&key.partition, &key.sort);
         Ok(place)
+    }
+}
+
+impl Desk {
+    /// Finds the key that a write is about. One that stand-ins may take is refused only by the
+    /// coordinator, which knows whether an owner can be reached. True if it is such a one.
+    pub(super) fn place_of_write(
+        &self,
+        write: &WriteRequest,
+        key: &Key,
+    ) -> Result<(Place<'_>, bool), Failure> {
+        let place = self.find(&write.bucket, key)?;
+        if write.sloppy.unwrap_or(place.record.sloppy) {
+            return Ok((place, true));
+        }
+        self.place(&write.bucket, key).map(|place| (place, false))
     }
 }
 
@@ -71,6 +93,14 @@ impl Place<'_> {
 
     pub(super) fn count(&self, what: &str, asked: Option<u8>) -> Result<u8, Failure> {
         count(self.known, self.record, what, asked)
+    }
+
+    /// How many owners: what was asked for, otherwise none in particular.
+    pub(super) fn owners_count(&self, what: &str, asked: Option<u8>) -> Result<u8, Failure> {
+        match asked {
+            None | Some(0) => Ok(0),
+            asked => self.count(what, asked),
+        }
     }
 
     /// Is this what the bucket holds at this path?

@@ -227,6 +227,8 @@ impl Desk {
             // The write succeeded; a state that cannot be shown does not undo it.
             state: done.rows.and_then(|rows| state(wrote.shown, &rows).ok()),
             repeated: done.repeated,
+            stand_ins: done.stand_ins,
+            owners: done.owners,
         }))
     }
 }

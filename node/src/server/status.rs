@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::{Desk, Known};
 use ring::{Member, NodeId};
-use starling::wire::{MemberStatus, MemberView, Response, Status};
+use starling::wire::{HintStatus, MemberStatus, MemberView, Response, Status};
 
 /// What the node's shell has measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub struct HereStatus {
     pub reads: u64,
     /// Client writes it has coordinated since it started.
     pub writes: u64,
+    /// What it keeps for owners that were away.
+    pub hints: Vec<HintStatus>,
 }
 
 /// What a node knows of a peer.
@@ -94,6 +96,7 @@ impl Known {
             disk_bytes: here.disk_bytes,
             reads: here.reads,
             writes: here.writes,
+            hints: here.hints.clone(),
             ..self.listed(member)
         }
     }
@@ -135,6 +138,7 @@ impl Known {
             missing_here: 0,
             missing_there: 0,
             view: MemberView::default(),
+            hints: Vec::new(),
         }
     }
 }

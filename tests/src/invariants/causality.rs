@@ -49,9 +49,10 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
             }
             Ok(())
         }
-        Observation::Recovered { .. } | Observation::Entered { .. } | Observation::Read(_) => {
-            Ok(())
-        }
+        Observation::Recovered { .. }
+        | Observation::Entered { .. }
+        | Observation::Read(_)
+        | Observation::Dropped { .. } => Ok(()),
     }
 }
 

@@ -6,9 +6,11 @@
 //! | wal | kept | may be lost | may be lost |
 //! | synced | kept | kept | may be lost |
 //!
-//! At every start a node's clocks hold all that it still stands by; at the end every event that at
-//! least one node stands by is at all owners. So a write acknowledged `synced` at w survives any
-//! w - 1 lost disks.
+//! At every start a node's clocks, or its hints, hold all that it still stands by; at the end every
+//! event that at least one node stands by is at all owners. So a write acknowledged `synced` at w
+//! survives any w - 1 lost disks.
+
+use std::iter;
 
 use super::Observation;
 use crate::sim::ledger::Ledger;
@@ -21,8 +23,11 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
                     continue;
                 };
                 let subject = ledger.subject_of(&entry.event.row.prefix());
-                let vnode = subject.and_then(|subject| replica.vnode(subject.vnode));
-                if vnode.is_some_and(|vnode| !vnode.clock().contains(dot)) {
+                let holds = subject.is_none_or(|subject| match replica.vnode(subject.vnode) {
+                    Some(vnode) => vnode.clock().contains(dot),
+                    None => replica.hints().holds(subject.vnode, iter::once(dot)),
+                });
+                if !holds {
                     let row = &entry.event.row;
                     return Err(format!(
                         "node {node} lost {dot} of {row}, acked at {level:?}"
@@ -51,6 +56,9 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
             }
             Ok(())
         }
-        Observation::Committed(_) | Observation::Entered { .. } | Observation::Read(_) => Ok(()),
+        Observation::Committed(_)
+        | Observation::Entered { .. }
+        | Observation::Read(_)
+        | Observation::Dropped { .. } => Ok(()),
     }
 }

@@ -9,6 +9,7 @@
 //! | `convergence` | 2: replicas become byte-identical | the end |
 //! | `counters` | 5: an increment counts once, whatever is retried | the end |
 //! | `durability` | 1: what a node promised survives what the level says | every start, the end |
+//! | `hints` | a stand-in drops what every owner has, and nothing else | every drop, the end |
 //! | `naming` | one dot names one row and one operation, for ever | every commit |
 //! | `outcomes` | 7: what was called *not applied* is not applied | the end |
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
@@ -22,6 +23,7 @@ mod contiguity;
 pub(crate) mod convergence;
 mod counters;
 mod durability;
+mod hints;
 mod naming;
 mod outcomes;
 pub(crate) mod quorum_reads;
@@ -30,6 +32,7 @@ mod spans;
 
 use crate::sim::ledger::Ledger;
 use crate::sim::queue::Instant;
+use crdt::Dot;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
@@ -50,6 +53,14 @@ pub(crate) enum Observation<'a> {
         /// It held events of the operation before.
         is_known: bool,
         is_repeated: bool,
+    },
+    /// A stand-in drops an event: what it knows of an owner whose disk is as it was.
+    Dropped {
+        node: usize,
+        dot: Dot,
+        owner: usize,
+        /// The owner has the event.
+        holds: bool,
     },
     /// A coordinator answered a read.
     Read(Answered<'a>),
@@ -124,6 +135,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "durability",
         check: durability::check,
+    },
+    Invariant {
+        name: "hints",
+        check: hints::check,
     },
     Invariant {
         name: "convergence",

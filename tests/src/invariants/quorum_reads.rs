@@ -50,7 +50,8 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
     let is_logged = ledger.operations[acked.operation].durability >= Durability::Wal;
     let is_strict = is_logged && ledger.plan.waits_for_all && !ledger.has_unknown_loss;
     let needed = if is_strict { 1 } else { usize::from(acked.w) };
-    let is_held = acked.dots.iter().all(|&dot| ledger.holders(dot) >= needed);
+    let holding = |dot| ledger.owners_holding(dot, answered.subject);
+    let is_held = acked.dots.iter().all(|&dot| holding(dot) >= needed);
     acked.at <= answered.began && overlaps && is_held
 }
 

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::N;
 use super::ledger::{Operation, Wanted};
 use super::world::World;
 use crdt::kinds::Leaf;
@@ -34,6 +35,12 @@ impl World {
             2..9 => 2,
             _ => 3,
         };
+        let may_lean = self.plan.leans && self.nodes.len() > N && !changes.is_empty();
+        let leaning = if may_lean && self.chance(0.6) {
+            Some(self.random.u8(0..=1))
+        } else {
+            None
+        };
         let durability = match self.random.u32(..10) {
             0..2 => Durability::Memory,
             2..7 => Durability::Wal,
@@ -46,6 +53,7 @@ impl World {
             changes,
             ttl_ms,
             quorum,
+            leaning,
             durability,
             invoked,
             ended: None,

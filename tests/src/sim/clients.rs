@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 
 use super::ledger::{Acked, Ending};
 use super::network::Message;
+use super::node::Process;
 use super::queue::{Instant, MS};
 use super::world::{Happening, World};
 use crate::invariants::{Answered, Observation};
 use crdt::{Context, Dot};
+use ring::NodeId;
 use starling_node::protocol::coordinator::{Order, OrderFailed, Outcome, ReadDone, WriteDone};
 use starling_node::protocol::messages::Refusal;
 
@@ -66,7 +68,11 @@ impl World {
         self.trace
             .note(now, format_args!("c{client} wants {:?}", operation.changes));
         let owners = self.ledger.subjects[operation.subject].owners.clone();
-        let node = self.preferred(&owners, operation.changes.is_empty());
+        let node = if operation.leaning.is_some() {
+            self.anybody(&owners)
+        } else {
+            self.preferred(&owners, operation.changes.is_empty())
+        };
         let index = self.ledger.operations.len();
         self.ledger.operations.push(operation);
         let current = Current {
@@ -91,6 +97,27 @@ impl World {
             owners[0]
         } else {
             owners[self.random.usize(..owners.len())]
+        }
+    }
+
+    /// A coordinator for a write that may lean on stand-ins: an owner, or one that reaches none.
+    fn anybody(&mut self, owners: &[usize]) -> usize {
+        let ids: Vec<NodeId> = owners.iter().map(|&owner| self.nodes[owner].id).collect();
+        let alone = (0..self.nodes.len()).filter(|node| {
+            let process = self.nodes[*node].process.as_ref();
+            let reaches = |process: &Process| {
+                let coordinator = &process.coordinator;
+                ids.iter().any(|&owner| coordinator.is_reachable(owner))
+            };
+            !owners.contains(node) && process.is_some_and(|process| !reaches(process))
+        });
+        let alone: Vec<usize> = alone.collect();
+        if !alone.is_empty() && self.chance(0.5) {
+            alone[self.random.usize(..alone.len())]
+        } else if self.chance(0.8) {
+            owners[self.random.usize(..owners.len())]
+        } else {
+            self.random.usize(..self.nodes.len())
         }
     }
 
@@ -175,11 +202,18 @@ impl World {
         };
         match &outcome {
             Outcome::Read(Ok(done)) => self.observe_read(&attempt, done),
-            Outcome::Written(Ok(_)) => {
+            Outcome::Written(Ok(done)) => {
                 let Attempt {
                     operation, dots, ..
                 } = attempt;
-                let w = self.ledger.operations[operation].quorum;
+                let asked = &self.ledger.operations[operation];
+                let w = match asked.leaning {
+                    // Reads overlap with the owners that have it, not with stand-ins.
+                    Some(_) => done.acks - done.stand_ins,
+                    None => asked.quorum,
+                };
+                self.tally
+                    .add("a stand-in counted", u64::from(done.stand_ins));
                 self.ledger.ack(Acked {
                     operation,
                     dots,
@@ -275,7 +309,12 @@ impl World {
         if self.chance(0.6) {
             let subject = self.ledger.operations[current.operation].subject;
             let owners = self.ledger.subjects[subject].owners.clone();
-            current.node = owners[self.random.usize(..owners.len())];
+            let leans = self.ledger.operations[current.operation].leaning.is_some();
+            current.node = if leans {
+                self.anybody(&owners)
+            } else {
+                owners[self.random.usize(..owners.len())]
+            };
         }
         // Between two tries the client waits for nobody: a late answer to the last is not heard.
         let attempt = current.attempt;

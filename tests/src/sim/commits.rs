@@ -69,7 +69,7 @@ impl World {
             outputs,
             ..
         } = commit;
-        let (events, rows) = self.record_batch(&outputs, &changes)?;
+        let (events, rows) = self.record_batch(node, &outputs, &changes)?;
         self.observe_writes(node, &outputs, &known)?;
         let batch = batch_of(&changes);
         let in_flight = InFlight {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use starling_node::protocol::event::Event;
-use starling_node::protocol::messages::{Bundle, Cursor, PeerReply, PeerRequest};
+use starling_node::protocol::messages::{Bundle, Cursor, Kept, PeerReply, PeerRequest};
 
 /// A request in brief.
 pub(crate) struct Request<'a>(pub(crate) &'a PeerRequest);
@@ -27,6 +27,14 @@ impl fmt::Display for Request<'_> {
             PeerRequest::Absorb(absorb) => {
                 write!(f, "absorb at {:?}", absorb.durability)?;
                 bundle(&absorb.bundle, f)
+            }
+            PeerRequest::Keep(Kept::Changes(replicate)) => {
+                f.write_str("keep: ")?;
+                Request(&PeerRequest::Replicate(replicate.clone())).fmt(f)
+            }
+            PeerRequest::Keep(Kept::Containers(absorb)) => {
+                f.write_str("keep: ")?;
+                Request(&PeerRequest::Absorb(absorb.clone())).fmt(f)
             }
             PeerRequest::Read(read) => write!(f, "read of {:?}", read.vnode.partition),
             PeerRequest::Grant(grant) => {

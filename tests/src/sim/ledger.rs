@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     promises: BTreeMap<Dot, BTreeMap<usize, Durability>>,
     acked: BTreeMap<usize, Vec<Acked>>,
     forsaken: u64,
+    /// Since when a stand-in keeps an event.
+    kept: BTreeMap<(usize, Dot), Instant>,
 }
 
 /// A key.
@@ -63,6 +65,8 @@ pub(crate) struct Operation {
     /// How long what it writes lasts.
     pub(crate) ttl_ms: Option<u64>,
     pub(crate) quorum: u8,
+    /// Stand-ins may take the place of owners, but for so many.
+    pub(crate) leaning: Option<u8>,
     pub(crate) durability: Durability,
     pub(crate) invoked: Instant,
     pub(crate) ended: Option<(Instant, Ending)>,
@@ -173,6 +177,7 @@ impl Ledger {
             promises: BTreeMap::new(),
             acked: BTreeMap::new(),
             forsaken: 0,
+            kept: BTreeMap::new(),
         }
     }
 
@@ -261,6 +266,26 @@ impl Ledger {
     /// How many nodes still stand by an event.
     pub(crate) fn holders(&self, dot: Dot) -> usize {
         self.promises.get(&dot).map_or(0, BTreeMap::len)
+    }
+
+    /// How many owners of a key still stand by an event.
+    pub(crate) fn owners_holding(&self, dot: Dot, subject: usize) -> usize {
+        let owners = &self.subjects[subject].owners;
+        let holders = self.promises.get(&dot).into_iter().flatten();
+        holders.filter(|(node, _)| owners.contains(node)).count()
+    }
+
+    /// A stand-in keeps an event from now on.
+    pub(crate) fn keep(&mut self, node: usize, dot: Dot, now: Instant) {
+        self.kept.entry((node, dot)).or_insert(now);
+    }
+
+    /// A stand-in drops an event. Returns since when it has kept it.
+    pub(crate) fn let_go(&mut self, node: usize, dot: Dot) -> Option<Instant> {
+        if let Some(holders) = self.promises.get_mut(&dot) {
+            holders.remove(&node);
+        }
+        self.kept.remove(&(node, dot))
     }
 
     /// The events that a node still stands by.

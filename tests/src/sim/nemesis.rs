@@ -1,5 +1,6 @@
 //! Faults: what the nemesis does to links, processes, machines, disks and clocks.
 
+use super::N;
 use super::disk::{Image, batch_of};
 use super::ledger::Crash;
 use super::plan::Strike;
@@ -60,6 +61,12 @@ impl World {
         for other in (0..self.nodes.len()).filter(|&other| other != node) {
             self.cut(node, other, lasting);
             self.cut(other, node, lasting);
+            if self.plan.leans && self.nodes.len() > N {
+                // Who is alone knows it: only then does it stand in for owners.
+                let (peer, end) = (other, lasting + 2 * MS);
+                self.later(node, MS, notices(peer, false));
+                self.later(node, end, notices(peer, true));
+            }
         }
     }
 
@@ -253,6 +260,10 @@ impl World {
         let next = SECOND + self.up_to(6 * SECOND);
         self.queue.after(next, Happening::Backup { node });
     }
+}
+
+fn notices(peer: usize, reachable: bool) -> Step {
+    Step::Notices { peer, reachable }
 }
 
 /// What a node's shell does first when it may have lost something: the store says so from then on.

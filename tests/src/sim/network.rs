@@ -75,6 +75,12 @@ impl World {
         if let Input::Repair { .. } = input {
             self.tally.count("a read repaired");
         }
+        if let Input::Write {
+            stands_in: true, ..
+        } = input
+        {
+            self.tally.count("a stand-in coordinated");
+        }
         let inline = if self.plan.reads_inline {
             self.read_inline(node, &input)
         } else {

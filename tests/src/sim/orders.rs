@@ -46,11 +46,14 @@ impl World {
             ttl_ms: asked.ttl_ms,
         };
         let (w, durability) = (asked.quorum, asked.durability);
+        let (pw, sloppy) = (asked.leaning.unwrap_or(0), asked.leaning.is_some());
         let read_back = (self.random.f64() < 0.2).then_some(selection);
         Order::Write(WriteOrder {
             vnode,
             command,
             w,
+            pw,
+            sloppy,
             durability,
             read_back,
             deadline,

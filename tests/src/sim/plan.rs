@@ -31,6 +31,10 @@ pub struct Plan {
     pub(crate) batches: bool,
     /// Some of what is written ends.
     pub(crate) expires: bool,
+    /// Some writes may lean on stand-ins.
+    pub(crate) leans: bool,
+    /// Stand-ins keep hints; otherwise they refuse to.
+    pub(crate) hints: bool,
     /// Every message goes through the codec.
     pub(crate) encodes: bool,
     /// Reads are answered without the committer when it rests.
@@ -107,12 +111,16 @@ impl Plan {
             batches,
             expires,
             clears_at_once,
+            leans,
+            hints,
         } = Shape::of(seed, &strikes);
         Self {
             seed,
             kinds,
             batches,
             expires,
+            leans,
+            hints,
             nodes: if random.f64() < 0.7 {
                 3
             } else {
@@ -140,6 +148,21 @@ impl Plan {
             strikes,
         }
     }
+    /// What is switched on, in words.
+    fn switches(&self) -> [(bool, &'static str); 10] {
+        [
+            (self.batches, "batches"),
+            (self.expires, "some versions end"),
+            (self.leans, "some writes are sloppy"),
+            (!self.hints, "nobody keeps hints"),
+            (self.encodes, "messages encoded"),
+            (self.reads_inline, "reads inline"),
+            (self.waits_for_all, "catching up waits for all"),
+            (self.restores_known, "restores known"),
+            (self.small_messages, "small messages"),
+            (self.clears_at_once, "clears at once"),
+        ]
+    }
 }
 
 /// What clients work with: drawn apart, so that the rest of a plan does not depend on it.
@@ -148,6 +171,8 @@ struct Shape {
     batches: bool,
     expires: bool,
     clears_at_once: bool,
+    leans: bool,
+    hints: bool,
 }
 
 impl Shape {
@@ -173,6 +198,8 @@ impl Shape {
             batches,
             expires: random.f64() < 0.2 && is_timely,
             clears_at_once: random.f64() < 0.5,
+            leans: random.f64() < 0.8,
+            hints: random.f64() < 0.8,
         }
     }
 }
@@ -221,16 +248,7 @@ impl fmt::Display for Plan {
             slow_disk / MS,
             call_timeout / MS
         )?;
-        for (is_on, name) in [
-            (self.batches, "batches"),
-            (self.expires, "some versions end"),
-            (self.encodes, "messages encoded"),
-            (self.reads_inline, "reads inline"),
-            (self.waits_for_all, "catching up waits for all"),
-            (self.restores_known, "restores known"),
-            (self.small_messages, "small messages"),
-            (self.clears_at_once, "clears at once"),
-        ] {
+        for (is_on, name) in self.switches() {
             if is_on {
                 write!(f, ", {name}")?;
             }

@@ -7,16 +7,18 @@ use super::describe::Brief;
 use super::ledger::{Entry, Wanted};
 use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
+use crate::invariants::Observation;
 use crdt::kinds::{Leaf, cleared};
 use crdt::{Context, Dot};
 use ring::VnodeId;
 use starling::wire::Durability;
 use starling_node::protocol::event::{Effect, Event};
+use starling_node::protocol::hints::kept_dot;
 use starling_node::protocol::keys::{RowKey, dot_of_event_key};
-use starling_node::protocol::messages::{Change, PeerReply, PeerRequest};
+use starling_node::protocol::messages::{Change, Kept, PeerReply, PeerRequest};
 use starling_node::protocol::replica::Output;
 use starling_node::protocol::stage::{Changes, Family};
-use starling_node::protocol::vnode::{FieldEdit, Sending, Written};
+use starling_node::protocol::vnode::{FieldEdit, Sending, Vnode, Written};
 
 type Logged = BTreeMap<VnodeId, Vec<Event>>;
 type Changed = BTreeMap<VnodeId, Vec<RowKey>>;
@@ -25,6 +27,7 @@ impl World {
     /// Enters what a batch makes. Returns the events that it logs and the rows that it changes.
     pub(crate) fn record_batch(
         &mut self,
+        node: usize,
         outputs: &[Output],
         changes: &Changes,
     ) -> Result<(Logged, Changed), Broken> {
@@ -64,6 +67,7 @@ impl World {
                         rows.entry(vnode).or_default().push(row);
                     }
                 }
+                (Family::Hints, value) => self.record_hint(node, key, value.is_some())?,
                 (Family::Records | Family::Meta, _) => {}
             }
         }
@@ -205,14 +209,14 @@ impl World {
     /// A peer asks this node to store something: an ack will promise it.
     pub(crate) fn note_asked(&mut self, node: usize, call: u64, request: &PeerRequest) {
         let (dots, durability): (Vec<Dot>, _) = match request {
-            PeerRequest::Replicate(replicate) => {
+            PeerRequest::Replicate(replicate) | PeerRequest::Keep(Kept::Changes(replicate)) => {
                 let changes = replicate.changes.iter();
                 (
                     changes.map(|change| change.event.dot).collect(),
                     replicate.durability,
                 )
             }
-            PeerRequest::Absorb(absorb) => {
+            PeerRequest::Absorb(absorb) | PeerRequest::Keep(Kept::Containers(absorb)) => {
                 let events = absorb.bundle.events.iter();
                 (events.map(|event| event.dot).collect(), absorb.durability)
             }
@@ -245,6 +249,43 @@ impl World {
             }
             _ => {}
         }
+    }
+
+    /// A stand-in keeps an event, or drops it: then the owners stand by it in its place.
+    fn record_hint(&mut self, node: usize, key: &[u8], is_kept: bool) -> Result<(), Broken> {
+        let kept = kept_dot(key).map_err(|error| ("naming", format!("{error:?}")))?;
+        let Some((vnode, dot)) = kept else {
+            return Ok(());
+        };
+        let now = self.queue.now();
+        if is_kept {
+            self.tally.count("a hint was kept");
+            self.ledger.keep(node, dot, now);
+            return Ok(());
+        }
+        self.tally.count("a hint was dropped");
+        let Some(since) = self.ledger.let_go(node, dot) else {
+            return Ok(());
+        };
+        let subjects = &self.ledger.subjects;
+        let owners = subjects.iter().find(|subject| subject.vnode == vnode);
+        let owners = owners.map_or_else(Vec::new, |subject| subject.owners.clone());
+        for owner in owners {
+            let there = &self.nodes[owner];
+            let Some(process) = there.process.as_ref().filter(|_| there.disk_since <= since) else {
+                continue;
+            };
+            let clock = process.replica.vnode(vnode).map(Vnode::clock);
+            let dropped = Observation::Dropped {
+                node,
+                dot,
+                owner,
+                holds: clock.is_some_and(|clock| clock.contains(dot)),
+            };
+            Self::check(&self.ledger, &dropped)?;
+            self.ledger.promise(dot, owner, Durability::Synced);
+        }
+        Ok(())
     }
 
     fn vnode_of(&self, row: &RowKey) -> Option<VnodeId> {

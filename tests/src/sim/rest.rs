@@ -85,6 +85,9 @@ impl World {
         if resting.len() < self.nodes.len() {
             return Err("some node does not run".to_owned());
         }
+        if resting.iter().any(|r| !r.replica.hints().is_empty()) {
+            return Err("a stand-in still keeps something".to_owned());
+        }
         is_converged(&resting, &self.ledger)?;
         if self.plan.expires {
             for resting in &resting {

@@ -235,6 +235,9 @@ impl World {
         if self.plan.clears_at_once {
             config.limits.rows_cleared_singly = 1;
         }
+        if !self.plan.hints {
+            config.hints.events = 0;
+        }
         if self.plan.waits_for_all {
             config.patience = Duration::from_secs(1_000_000);
         }

@@ -217,6 +217,8 @@ fn write(bucket: &str, key: &str, mutation: Mutation) -> Request {
         durability: None,
         return_value: false,
         timeout_ms: 1_000,
+        sloppy: None,
+        pw: None,
     })
 }
 
@@ -239,6 +241,7 @@ fn read(kind: Kind, r: Option<u8>, timeout_ms: u32) -> Request {
         r,
         local: false,
         timeout_ms,
+        pr: None,
     })
 }
 
@@ -248,5 +251,6 @@ fn bucket(name: &str, n: u8) -> Request {
         kind: Kind::Value,
         n,
         siblings: Siblings::default(),
+        sloppy: false,
     })
 }

@@ -122,6 +122,7 @@ impl World {
             vnode: id(),
             command: command(operation, amount, age),
             durability: Durability::Wal,
+            stands_in: false,
         };
         let mut entered = None;
         for output in self.handle(node, write) {

@@ -26,6 +26,8 @@ pub struct Batched {
 #[derive(Debug, Clone)]
 pub(crate) struct Done {
     pub(crate) acks: u8,
+    pub(crate) stand_ins: u8,
+    pub(crate) owners: u8,
     pub(crate) is_repeated: bool,
     pub(crate) node: NodeId,
     pub(crate) state: Option<State>,
@@ -37,9 +39,19 @@ impl Written {
         &self.context
     }
 
-    /// How many replicas had it when the answer was given.
+    /// How many replicas had it when the answer was given: owners, and stand-ins.
     pub fn acks(&self) -> u8 {
         self.done.acks
+    }
+
+    /// How many of those are stand-ins, which keep it for owners that were away.
+    pub fn stand_ins(&self) -> u8 {
+        self.done.stand_ins
+    }
+
+    /// How many owners the key has.
+    pub fn owners(&self) -> u8 {
+        self.done.owners
     }
 
     /// Whether the operation had been applied before, so that this was a retry that counted once.
@@ -79,9 +91,19 @@ impl Batched {
         self.contexts.iter()
     }
 
-    /// How many replicas had it when the answer was given.
+    /// How many replicas had it when the answer was given: owners, and stand-ins.
     pub fn acks(&self) -> u8 {
         self.done.acks
+    }
+
+    /// How many of those are stand-ins, which keep it for owners that were away.
+    pub fn stand_ins(&self) -> u8 {
+        self.done.stand_ins
+    }
+
+    /// How many owners the key has.
+    pub fn owners(&self) -> u8 {
+        self.done.owners
     }
 
     /// Whether the operation had been applied before, so that this was a retry that counted once.

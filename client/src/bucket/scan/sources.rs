@@ -130,6 +130,7 @@ fn ask_part(target: &Target, kind: Kind, part: fn(Page) -> Part) -> Ask {
             r,
             local: false,
             timeout_ms: 0,
+            pr: None,
         })
     })
 }

@@ -14,6 +14,9 @@ pub(crate) struct ReadOptions {
     /// How many replicas must answer.
     #[arg(short, long, value_name = "COUNT")]
     r: Option<u8>,
+    /// How many owners of the key must be among those.
+    #[arg(long, value_name = "COUNT")]
+    pr: Option<u8>,
     /// Only the replica of the node that is asked, whatever the others have.
     #[arg(long)]
     local: bool,
@@ -31,6 +34,19 @@ pub(crate) struct WriteOptions {
     /// How many replicas must have it.
     #[arg(short, long, value_name = "COUNT")]
     w: Option<u8>,
+    /// How many owners of the key must be among those.
+    #[arg(long, value_name = "COUNT")]
+    pw: Option<u8>,
+    /// Let stand-ins take the place of owners that are away, or with 'false' do not; the bucket's
+    /// default if not given.
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    sloppy: Option<bool>,
     /// How durable at each of them.
     #[arg(long, value_enum, value_name = "LEVEL")]
     durability: Option<DurabilityName>,
@@ -112,6 +128,9 @@ impl ReadOptions {
         if let Some(r) = self.r {
             query = query.r(r);
         }
+        if let Some(pr) = self.pr {
+            query = query.pr(pr);
+        }
         if self.local {
             query = query.local();
         }
@@ -134,6 +153,12 @@ impl WriteOptions {
     ) -> anyhow::Result<Write<M>> {
         if let Some(w) = self.w {
             write = write.w(w);
+        }
+        if let Some(pw) = self.pw {
+            write = write.pw(pw);
+        }
+        if let Some(sloppy) = self.sloppy {
+            write = write.sloppy(sloppy);
         }
         if let Some(durability) = self.durability {
             write = write.durability(durability.into());

@@ -32,6 +32,8 @@ fn print(
     if output.is_json() {
         let mut answer = place.json();
         answer["acks"] = json!(written.acks());
+        answer["stand_ins"] = json!(written.stand_ins());
+        answer["owners"] = json!(written.owners());
         answer["repeated"] = json!(written.is_repeated());
         answer["node"] = json!(written.node().to_string());
         answer["context"] = json!(written.context().to_token());
@@ -42,6 +44,9 @@ fn print(
     for line in state.as_ref().map(lines).unwrap_or_default() {
         output.bytes(&line)?;
     }
+    if written.stand_ins() > 0 {
+        output.note(reached(written));
+    }
     if written.is_repeated() {
         output.note("this operation had been applied before; it counted once");
     }
@@ -49,4 +54,19 @@ fn print(
         output.note(format_args!("context: {}", written.context().to_token()));
     }
     Ok(())
+}
+
+/// What a write that leaned on stand-ins has reached.
+fn reached(written: &Written) -> String {
+    let (stand_ins, owners) = (written.stand_ins(), written.owners());
+    let reached = written.acks() - stand_ins;
+    let word = if stand_ins == 1 {
+        "stand-in"
+    } else {
+        "stand-ins"
+    };
+    format!(
+        "reached {reached} of {owners} owners, {stand_ins} {word}; it is handed over when the \
+         others are back"
+    )
 }

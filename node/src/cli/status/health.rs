@@ -110,6 +110,7 @@ mod tests {
             missing_here: 0,
             missing_there: 0,
             view: starling::wire::MemberView::default(),
+            hints: Vec::new(),
         }
     }
 

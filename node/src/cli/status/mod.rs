@@ -82,6 +82,11 @@ impl Picture {
         Ok(Self { status, health })
     }
 
+    /// The members, the one that was asked first.
+    pub(crate) fn members(&self) -> &[MemberStatus] {
+        &self.status.members
+    }
+
     /// Whether every node is there and no replica lacks anything that another has.
     pub(crate) fn is_well(&self) -> bool {
         self.health.verdict == Verdict::Well

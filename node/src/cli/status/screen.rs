@@ -147,6 +147,7 @@ impl Picture {
                 "writes": member.writes,
                 "missing_here": member.missing_here,
                 "missing_there": member.missing_there,
+                "hints": kept(member),
             })
         };
         json!({
@@ -190,10 +191,11 @@ fn row(member: &MemberStatus, asked: u64) -> Vec<Word> {
             grouped(member.writes),
             rtt,
             grouped(member.missing_there),
+            grouped(kept(member)),
         ];
         row.extend(numbers.map(Word::from));
     } else {
-        row.extend(std::iter::repeat_n(Word::from("-"), 6));
+        row.extend(std::iter::repeat_n(Word::from("-"), 7));
     }
     row
 }
@@ -234,7 +236,12 @@ fn unheard(member: &MemberStatus) -> String {
     }
 }
 
-const HEADINGS: [&str; 13] = [
+/// How many writes a member keeps for others; one that several lack counts for each of them.
+fn kept(member: &MemberStatus) -> u64 {
+    member.hints.iter().map(|kept| kept.events).sum()
+}
+
+const HEADINGS: [&str; 14] = [
     "ID", "NAME", "ZONE", "ADDRESS", "STATE", "PHI", "VNODES", "ROWS", "DISK", "READS", "WRITES",
-    "RTT", "LACKS",
+    "RTT", "LACKS", "HINTS",
 ];

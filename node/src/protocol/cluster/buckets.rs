@@ -40,6 +40,9 @@ pub struct BucketRecord {
     pub siblings: Siblings,
     /// When and where it was made.
     pub stamp: BucketStamp,
+    /// Stand-ins may take the place of owners that are away, in writes that do not say.
+    #[serde(default)]
+    pub sloppy: bool,
 }
 
 /// What makes one bucket another than the next; fixed for its life.
@@ -51,6 +54,8 @@ pub struct BucketProperties {
     pub n: ReplicaCount,
     /// What becomes of values that were written at the same time.
     pub siblings: Siblings,
+    /// Stand-ins may take the place of owners that are away, in writes that do not say.
+    pub sloppy: bool,
 }
 
 /// When and where a bucket was made: of two records of one name the smaller stamp counts.
@@ -125,7 +130,12 @@ impl Buckets {
                 buckets: self.records.len() + 1,
             }),
             None => {
-                let BucketProperties { kind, n, siblings } = properties;
+                let BucketProperties {
+                    kind,
+                    n,
+                    siblings,
+                    sloppy,
+                } = properties;
                 let record = BucketRecord {
                     id,
                     name: name.to_owned(),
@@ -133,6 +143,7 @@ impl Buckets {
                     n,
                     siblings,
                     stamp,
+                    sloppy,
                 };
                 self.records.insert(id, record);
                 Ok(Creation::Created)
@@ -217,6 +228,7 @@ impl BucketProperties {
             kind,
             n,
             siblings: Siblings::default(),
+            sloppy: false,
         }
     }
 }
@@ -227,17 +239,22 @@ impl BucketRecord {
             kind: self.kind,
             n: self.n,
             siblings: self.siblings,
+            sloppy: self.sloppy,
         }
     }
 
-    fn rank(&self) -> (BucketStamp, &str, Kind, ReplicaCount, Siblings) {
-        (self.stamp, &self.name, self.kind, self.n, self.siblings)
+    fn rank(&self) -> Rank<'_> {
+        let siblings = (self.siblings, self.sloppy);
+        (self.stamp, &self.name, self.kind, self.n, siblings)
     }
 
     fn is_another_than(&self, other: &Self) -> bool {
         (&self.name, self.properties()) != (&other.name, other.properties())
     }
 }
+
+/// What decides between two records of one name.
+type Rank<'a> = (BucketStamp, &'a str, Kind, ReplicaCount, (Siblings, bool));
 
 impl From<Buckets> for Vec<BucketRecord> {
     fn from(buckets: Buckets) -> Self {

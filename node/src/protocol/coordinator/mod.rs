@@ -4,11 +4,13 @@
 //! [`Replica`](super::replica::Replica) did, and peers' replies; then it drains
 //! [`Coordinator::poll_effect`]. Orders live in a table: no task and no lock for each of them.
 
+mod config;
 mod inspect;
 mod joined;
 mod order;
 mod reach;
 mod read;
+mod stand_ins;
 mod tally;
 mod write;
 
@@ -18,6 +20,7 @@ use std::time::Duration;
 use super::messages::{PeerReply, PeerRequest, ReadRows, RowsRead};
 use super::replica::{Input, Output};
 use super::time::{Moment, Time};
+pub use config::CoordinatorConfig;
 use inspect::Inspect;
 pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
 use reach::Reach;
@@ -25,28 +28,7 @@ pub use reach::Standing;
 use read::Read;
 use ring::{NodeId, PreferenceList, Ring};
 pub use tally::Tally;
-use write::Write;
-
-/// How long and how often.
-#[derive(Debug, Clone)]
-pub struct CoordinatorConfig {
-    /// How long a read waits for an owner before it asks the next one too. Default 50 ms.
-    pub ask_next_after: Duration,
-    /// A version younger than this is on its way and not repaired by a read. Default 500 ms.
-    pub repair_after: Duration,
-    /// Orders at one time; more are refused as overload. Default 16,384.
-    pub orders: usize,
-}
-
-impl Default for CoordinatorConfig {
-    fn default() -> Self {
-        Self {
-            ask_next_after: Duration::from_millis(50),
-            repair_after: Duration::from_millis(500),
-            orders: 16_384,
-        }
-    }
-}
+use write::{Routes, Write};
 
 /// What the shell must do.
 #[derive(Debug)]
@@ -157,6 +139,7 @@ impl Coordinator {
         let owners = match owners {
             _ if self.orders.len() >= self.config.orders => Err(OrderFailed::Overloaded),
             Some(owners) if owners.contains(self.node) => Ok(owners),
+            Some(owners) if order.is_sloppy() && !self.reach.reaches_any(&owners) => Ok(owners),
             Some(_) | None => Err(OrderFailed::NotOwner),
         };
         match owners {
@@ -240,6 +223,13 @@ impl Coordinator {
 
     fn start(&mut self, now: Moment, ticket: u64, order: Order, owners: &PreferenceList) {
         let reachable = self.reach.order(self.node, owners.iter());
+        let stand_ins = match &order {
+            Order::Write(write) if write.sloppy => {
+                let ring = self.ring.as_ref();
+                ring.map_or_else(Vec::new, |ring| self.reach.stand_ins(ring, write.vnode))
+            }
+            Order::Read(_) | Order::Write(_) | Order::Inspect(_) => Vec::new(),
+        };
         let running = match order {
             Order::Read(order) => Running::Read(Read::new(
                 now.time,
@@ -249,7 +239,14 @@ impl Coordinator {
                 &self.config,
             )),
             Order::Write(order) => {
-                Running::Write(Box::new(Write::new(self.node, order, owners, &reachable)))
+                let routes = Routes {
+                    here: self.node,
+                    owners,
+                    reachable: &reachable,
+                    stand_ins,
+                };
+                let patience = now.time.after(self.config.stand_in_after);
+                Running::Write(Box::new(Write::new(order, routes, patience)))
             }
             Order::Inspect(order) => Running::Inspect(Inspect::new(order, owners, &reachable)),
         };

@@ -23,6 +23,14 @@ pub enum Order {
     Inspect(ReadOrder),
 }
 
+impl Order {
+    /// May nodes that own nothing of it stand in for its owners?
+    #[must_use]
+    pub fn is_sloppy(&self) -> bool {
+        matches!(self, Self::Write(write) if write.sloppy)
+    }
+}
+
 /// A read.
 #[derive(Debug, Clone)]
 pub struct ReadOrder {
@@ -47,8 +55,12 @@ pub struct WriteOrder {
     pub vnode: VnodeId,
     /// What to do.
     pub command: Command,
-    /// How many owners must have it.
+    /// How many must have it: owners, and in a sloppy write stand-ins.
     pub w: u8,
+    /// How many owners must have it; less than `w` has a meaning only in a sloppy write.
+    pub pw: u8,
+    /// Stand-ins may take the place of owners that are away.
+    pub sloppy: bool,
     /// How durable at each of them.
     pub durability: Durability,
     /// Rows to answer with, as they are here after the write.
@@ -91,8 +103,12 @@ pub struct ReadDone {
 pub struct WriteDone {
     /// What the writer has now seen of each key that it wrote, in the order of the command.
     pub contexts: Vec<Context>,
-    /// How many owners have it.
+    /// How many have it: owners and stand-ins.
     pub acks: u8,
+    /// How many of them are stand-ins.
+    pub stand_ins: u8,
+    /// How many owners there are.
+    pub owners: u8,
     /// The rows that were asked for, as they are here.
     pub rows: Option<BTreeMap<RowKey, Row>>,
     /// It was a retry of an operation that had been entered before.
@@ -113,6 +129,15 @@ pub enum OrderFailed {
         /// How many are needed.
         required: u8,
     },
+    /// Too few owners and stand-ins can be reached. Nothing was done.
+    TooFewStandIns {
+        /// Owners that can be reached, this node included.
+        owners: u8,
+        /// Stand-ins that can be reached, this node included.
+        stand_ins: u8,
+        /// How many are needed together.
+        required: u8,
+    },
     /// The write was refused. Nothing was done.
     Rejected(Rejected),
     /// A replica refused. Nothing was done, except that a write which its store failed on
@@ -129,7 +154,8 @@ pub enum OrderFailed {
     },
     /// The deadline passed before this node knew whether it entered the write: it may be applied.
     Unknown,
-    /// The write is entered here and at `acks` owners in all; it will reach the others.
+    /// The write is entered here and at `acks` owners or stand-ins in all; it will reach all
+    /// owners.
     BelowQuorum {
         /// Owners that have it.
         acks: u8,

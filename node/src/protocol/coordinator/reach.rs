@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ring::NodeId;
+use ring::{NodeId, PreferenceList, Ring, VnodeId};
 
 /// What the members hold a peer for, as far as routing goes; the better one is the smaller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,10 +58,27 @@ impl Reach {
         reachable
     }
 
+    pub(super) fn reaches_any(&self, owners: &PreferenceList) -> bool {
+        let mut owners = owners.iter();
+        owners.any(|owner| self.is_reachable(owner))
+    }
+
+    /// Who can be reached to stand in for owners of a vnode, best first.
+    pub(super) fn stand_ins(&self, ring: &Ring, vnode: VnodeId) -> Vec<NodeId> {
+        let (token, _) = vnode.partition.range(ring.layout().q_bits());
+        let mut nodes = ring.stand_ins(vnode.n, token, MOST_STAND_INS);
+        nodes.retain(|&node| self.is_reachable(node));
+        nodes.sort_by_key(|&node| self.standing(node));
+        nodes
+    }
+
     fn standing(&self, peer: NodeId) -> Standing {
         self.standings.get(&peer).copied().unwrap_or_default()
     }
 }
+
+/// Nodes that may be asked to stand in for the owners of one key.
+const MOST_STAND_INS: usize = 8;
 
 #[cfg(test)]
 mod tests {

@@ -56,10 +56,16 @@ impl Tally {
         self.acks() >= self.required
     }
 
+    /// How many have it or may yet, in the layout that has the fewest.
+    #[must_use]
+    pub fn possible(&self) -> u8 {
+        self.fewest(|node| !self.failed.contains(&node))
+    }
+
     /// Can it no longer become enough?
     #[must_use]
     pub fn is_impossible(&self) -> bool {
-        self.fewest(|node| !self.failed.contains(&node)) < self.required
+        self.possible() < self.required
     }
 
     fn fewest(&self, counts: impl Fn(NodeId) -> bool) -> u8 {

@@ -1,15 +1,19 @@
 //! A write: entered here first, then sent to every other owner of every live layout at once, and
 //! answered when enough of them have it as durably as was asked. It is never rolled back.
+//!
+//! A sloppy one leans on stand-ins for as many copies as the owners in reach cannot make up for. If
+//! no owner can be reached at all, this node enters it as a stand-in itself.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::joined::Joined;
+use super::stand_ins::StandIns;
 use super::{OrderFailed, Tally, WriteDone, WriteOrder};
 use crate::protocol::keys::RowKey;
-use crate::protocol::messages::{Absorb, PeerRequest, ReadRows, Replicate, RowsRead};
+use crate::protocol::messages::{Absorb, Kept, PeerRequest, ReadRows, Replicate, RowsRead};
 use crate::protocol::replica::{Input, WriteError};
 use crate::protocol::time::Time;
-use crate::protocol::vnode::{Sending, Written};
+use crate::protocol::vnode::{Action, Sending, Written};
 use crdt::{Context, Row};
 use ring::{NodeId, PreferenceList};
 
@@ -18,8 +22,16 @@ use ring::{NodeId, PreferenceList};
 pub(super) struct Write {
     here: NodeId,
     order: WriteOrder,
+    /// This node owns nothing of it: it enters it as a stand-in.
+    stands_in: bool,
+    owners: u8,
     others: Vec<NodeId>,
     tally: Tally,
+    stand_ins: StandIns,
+    /// What a stand-in is to keep, once that is known.
+    kept: Option<Kept>,
+    /// Until then owners that do not answer are waited for. `None` when that is over.
+    patience: Option<Time>,
     steps: VecDeque<Step>,
     entered: Option<(Vec<Context>, bool)>,
     read_back: ReadBack,
@@ -50,33 +62,65 @@ enum ReadBack {
     Done(BTreeMap<RowKey, Row>),
 }
 
+/// Where the copies of a write can go.
+#[derive(Debug)]
+pub(super) struct Routes<'a> {
+    pub(super) here: NodeId,
+    pub(super) owners: &'a PreferenceList,
+    /// The owners in reach, this node among them if it is one.
+    pub(super) reachable: &'a [NodeId],
+    /// Who else can be reached to stand in for owners, best first; nobody if that is not allowed.
+    pub(super) stand_ins: Vec<NodeId>,
+}
+
 impl Write {
-    /// A write of a key of these owners, this node among them. With too few of them reachable it
-    /// fails before anything is done.
-    pub(super) fn new(
-        here: NodeId,
-        order: WriteOrder,
-        owners: &PreferenceList,
-        reachable: &[NodeId],
-    ) -> Self {
-        let count = u8::try_from(reachable.len()).unwrap_or(u8::MAX);
-        let failed = (count < order.w).then_some(OrderFailed::Unavailable {
-            reachable: count,
-            required: order.w,
-        });
-        let mut tally = Tally::new(vec![*owners], order.w);
+    /// A write over these routes. With too few nodes reachable it fails before anything is done.
+    /// After `patience` stand-ins take the place of owners that do not answer.
+    pub(super) fn new(mut order: WriteOrder, routes: Routes<'_>, patience: Time) -> Self {
+        let Routes {
+            here,
+            owners,
+            reachable,
+            mut stand_ins,
+        } = routes;
+        let stands_in = !owners.contains(here);
+        stand_ins.retain(|&node| node != here);
+        if is_about_rights(&order) {
+            order.sloppy = false;
+            stand_ins.clear();
+        }
+        order.w = order.w.max(order.pw);
+        let is_conditional = |order: &WriteOrder| {
+            let mut targets = order.command.targets.iter();
+            targets.any(|target| target.only_if_current)
+        };
+        // A condition is about what the coordinator sees, and a stand-in sees next to nothing.
+        if !order.sloppy || (stands_in && is_conditional(&order)) {
+            order.pw = order.w;
+        }
+        let failed = too_few(&order, reachable.len(), stand_ins.len(), stands_in);
+        let mut tally = Tally::new(vec![*owners], order.pw);
         for node in owners.iter().filter(|node| !reachable.contains(node)) {
             tally.fail(node);
+        }
+        if stands_in {
+            order.read_back = None;
         }
         let read_back = if order.read_back.is_some() {
             ReadBack::Waiting
         } else {
             ReadBack::NotAsked
         };
+        let is_other = |node: &NodeId| *node != here && !stands_in;
         Self {
             here,
-            others: owners.iter().filter(|&node| node != here).collect(),
+            stands_in,
+            owners: count(owners.len()),
+            others: owners.iter().filter(is_other).collect(),
             tally,
+            stand_ins: StandIns::new(stand_ins),
+            kept: None,
+            patience: order.sloppy.then_some(patience),
             steps: VecDeque::from([Step::Enter]),
             entered: None,
             read_back,
@@ -104,19 +148,33 @@ impl Write {
             }
         };
         self.entered = Some((contexts, repeated));
-        self.tally.ack(self.here);
+        if self.stands_in {
+            self.stand_ins.ack(self.here);
+        } else {
+            self.tally.ack(self.here);
+        }
+        if let Some(kept) = self.handle_sending(sending) {
+            self.send(kept);
+        }
+        if self.failed.is_none() {
+            self.want_read_back();
+        }
+    }
+
+    /// What the others are to get, if anything.
+    fn handle_sending(&mut self, sending: Sending) -> Option<Kept> {
         let (vnode, durability) = (self.order.vnode, self.order.durability);
-        let request = match sending {
-            Sending::Changes(changes) => PeerRequest::Replicate(Replicate {
+        match sending {
+            Sending::Changes(changes) => Some(Kept::Changes(Replicate {
                 vnode,
                 durability,
                 changes,
-            }),
-            Sending::Again(bundle) => PeerRequest::Absorb(Absorb {
+            })),
+            Sending::Again(bundle) => Some(Kept::Containers(Absorb {
                 vnode,
                 durability,
                 bundle,
-            }),
+            })),
             Sending::Held(holders) => {
                 // Who does not hold it has to pull it, and cannot be waited for.
                 for &node in &self.others {
@@ -126,25 +184,45 @@ impl Write {
                         self.tally.fail(node);
                     }
                 }
-                return self.want_read_back();
+                None
+            }
+            Sending::Nothing if self.stands_in => {
+                // It sees nothing to change, which says nothing of what the owners hold.
+                let (reachable, required) = (0, self.order.w);
+                self.failed = Some(OrderFailed::Unavailable {
+                    reachable,
+                    required,
+                });
+                None
             }
             Sending::Nothing => {
                 self.others.iter().for_each(|&node| self.tally.ack(node));
-                return self.want_read_back();
+                None
             }
+        }
+    }
+
+    fn send(&mut self, kept: Kept) {
+        let request = match &kept {
+            Kept::Changes(replicate) => PeerRequest::Replicate(replicate.clone()),
+            Kept::Containers(absorb) => PeerRequest::Absorb(absorb.clone()),
         };
         for &peer in &self.others {
             self.steps.push_back(Step::Send(peer, request.clone()));
         }
-        self.want_read_back();
+        self.kept = self.order.sloppy.then_some(kept);
+        self.lean();
     }
 
     pub(super) fn handle_ack(&mut self, from: NodeId, acked: bool) {
-        if acked {
-            self.tally.ack(from);
-        } else {
-            self.tally.fail(from);
+        let is_stand_in = self.stand_ins.is_asked(from);
+        match (is_stand_in, acked) {
+            (true, true) => self.stand_ins.ack(from),
+            (true, false) => self.stand_ins.fail(from),
+            (false, true) => self.tally.ack(from),
+            (false, false) => self.tally.fail(from),
         }
+        self.lean();
     }
 
     pub(super) fn handle_rows(&mut self, from: NodeId, rows: Result<RowsRead, OrderFailed>) {
@@ -159,6 +237,10 @@ impl Write {
 
     pub(super) fn handle_timeout(&mut self, now: Time) {
         self.late |= now >= self.order.deadline;
+        if self.patience.is_some_and(|patience| patience <= now) {
+            self.patience = None;
+            self.lean();
+        }
     }
 
     pub(super) fn poll_transmit(&mut self, ticket: u64) -> Option<Transmit> {
@@ -176,6 +258,7 @@ impl Write {
                     vnode,
                     command,
                     durability,
+                    stands_in: self.stands_in,
                 }))
             }
             Step::Send(peer, request) => Transmit::Peer(peer, Box::new(request)),
@@ -198,10 +281,15 @@ impl Write {
         let Some((contexts, repeated)) = &self.entered else {
             return self.late.then_some(Err(OrderFailed::Unknown));
         };
-        let (acks, required) = (self.tally.acks(), self.tally.required());
-        if !self.tally.is_reached() {
+        let WriteOrder { w, pw, .. } = self.order;
+        let (owners, stand_ins) = (self.tally.acks(), self.stand_ins.acks());
+        let acks = owners + stand_ins;
+        if owners < pw || acks < w {
+            let possible = self.tally.possible() + self.stand_ins.possible();
+            let is_impossible = self.tally.is_impossible() || possible < w;
+            let (acks, required) = if acks < w { (acks, w) } else { (owners, pw) };
             let below = OrderFailed::BelowQuorum { acks, required };
-            return (self.late || self.tally.is_impossible()).then_some(Err(below));
+            return (self.late || is_impossible).then_some(Err(below));
         }
         let rows = match &mut self.read_back {
             ReadBack::Waiting if self.late => return Some(Err(OrderFailed::Unknown)),
@@ -212,13 +300,37 @@ impl Write {
         Some(Ok(WriteDone {
             contexts: contexts.clone(),
             acks,
+            stand_ins,
+            owners: self.owners,
             rows,
             repeated: *repeated,
         }))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
-        Some(self.order.deadline)
+        let patience = self.patience.filter(|_| !self.stand_ins.is_exhausted());
+        let deadline = self.order.deadline;
+        Some(patience.map_or(deadline, |patience| patience.min(deadline)))
+    }
+
+    /// Asks as many stand-ins as copies are missing: those of owners that are known to fail, and
+    /// when patience is over those of owners that have not answered.
+    fn lean(&mut self) {
+        let Some(kept) = &self.kept else {
+            return;
+        };
+        let owners = if self.patience.is_some() {
+            self.tally.possible()
+        } else {
+            self.tally.acks()
+        };
+        while owners + self.stand_ins.expected() < self.order.w {
+            let Some(next) = self.stand_ins.ask_next() else {
+                return;
+            };
+            let request = PeerRequest::Keep(kept.clone());
+            self.steps.push_back(Step::Send(next, request));
+        }
     }
 
     fn want_read_back(&mut self) {
@@ -226,4 +338,37 @@ impl Write {
             self.steps.push_back(Step::ReadBack);
         }
     }
+}
+
+/// Does it change a bounded counter? Stand-ins keep nothing of those.
+fn is_about_rights(order: &WriteOrder) -> bool {
+    let targets = order.command.targets.iter();
+    let mut edits = targets.flat_map(|target| &target.edits);
+    edits.any(|edit| matches!(edit.action, Action::Bounded(_)))
+}
+
+/// Why a write cannot begin: too few owners, or too few owners and stand-ins, are in reach.
+fn too_few(
+    order: &WriteOrder,
+    reachable: usize,
+    stand_ins: usize,
+    stands_in: bool,
+) -> Option<OrderFailed> {
+    let owners = count(reachable);
+    if owners < order.pw {
+        return Some(OrderFailed::Unavailable {
+            reachable: owners,
+            required: order.pw,
+        });
+    }
+    let stand_ins = count(stand_ins + usize::from(stands_in));
+    (owners.saturating_add(stand_ins) < order.w).then_some(OrderFailed::TooFewStandIns {
+        owners,
+        stand_ins,
+        required: order.w,
+    })
+}
+
+fn count(nodes: usize) -> u8 {
+    u8::try_from(nodes).unwrap_or(u8::MAX)
 }

@@ -3,7 +3,8 @@
 //! | request | reply | what for |
 //! |---|---|---|
 //! | [`Replicate`] | [`PeerReply::Acked`] | the write path: deltas under their dots |
-//! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation: containers and their dots again |
+//! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation, delivered hints: containers, dots |
+//! | [`Kept`] | [`PeerReply::Acked`] | both for a stand-in, which keeps them for the owners |
 //! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
 //! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
 //! | [`Grant`] | [`PeerReply::Acked`] | a bounded counter: "grant me rights", perhaps in vain |
@@ -31,6 +32,8 @@ pub enum PeerRequest {
     Replicate(Replicate),
     /// Store containers with their dots.
     Absorb(Absorb),
+    /// Keep this for the owners: this node owns nothing of it.
+    Keep(Kept),
     /// Read rows with the clock that belongs to them.
     Read(ReadRows),
     /// Pull what you lack of this key from me.
@@ -87,8 +90,11 @@ pub enum Refusal {
     Overloaded,
     /// The answer would be over the limit of a message.
     TooLarge,
-    /// It lacks earlier increments that this one builds on, and pulls them.
+    /// It lacks earlier increments that this one builds on, and pulls them; or it is in the middle
+    /// of a full sync, which brings this one or what became of it.
     Behind,
+    /// It keeps as many hints as it may, or keeps some for too long already, or keeps none at all.
+    HintsFull,
 }
 
 /// One new event and what it does to its row.
@@ -167,6 +173,15 @@ pub struct Absorb {
     pub durability: Durability,
     /// What to absorb.
     pub bundle: Bundle,
+}
+
+/// What a stand-in keeps for the owners of a vnode: what it would be sent if it were one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Kept {
+    /// New deltas.
+    Changes(Replicate),
+    /// Containers with their dots.
+    Containers(Absorb),
 }
 
 /// Which rows of a key to read.

@@ -13,8 +13,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::calls::{Call, Purpose};
 use super::tending::TEND_AGAIN;
-use super::{Batch, Output, Replica};
+use super::{Batch, Replica};
 use crate::protocol::messages::{
     Differences, Fingerprint, Page, PeerReply, PeerRequest, Pulled, Refusal,
 };
@@ -46,25 +47,6 @@ impl PeerState {
     }
 }
 
-/// A call under way.
-#[derive(Debug)]
-pub(super) struct Call {
-    peer: NodeId,
-    purpose: Purpose,
-    deadline: Time,
-}
-
-/// What a call is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    Compare,
-    Pull(VnodeId),
-    PullKey(VnodeId),
-    Page(VnodeId),
-    Spread,
-    Grant,
-}
-
 impl Replica {
     pub(super) fn next_timeout(&self) -> Option<Time> {
         let compares = self.peers.values().map(|peer| peer.next_compare);
@@ -75,8 +57,9 @@ impl Replica {
         let pulls = self.takes_growth() && self.vnodes.values().any(Vnode::is_missing_dots);
         let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
         let tending = self.tends_again.then(|| self.last_tick.after(TEND_AGAIN));
+        let hints = self.hints.poll_timeout();
         let timeouts = compares.chain(calls).chain(sync).chain(pulls);
-        timeouts.chain(tending).min()
+        timeouts.chain(tending).chain(hints).min()
     }
 
     pub(super) fn handle_tick(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
@@ -96,6 +79,7 @@ impl Replica {
         }
         self.compare(batch);
         self.pull(batch);
+        self.deliver_hints(batch)?;
         self.tend(batch)?;
         if self.unsynced && now >= self.last_sync.after(self.config.sync_every) {
             batch.barrier = Durability::Synced;
@@ -177,27 +161,6 @@ impl Replica {
         }
     }
 
-    pub(super) fn call(
-        &mut self,
-        to: NodeId,
-        purpose: Purpose,
-        request: PeerRequest,
-        batch: &mut Batch<'_>,
-    ) {
-        let tag = self.next_tag;
-        self.next_tag += 1;
-        let deadline = batch.now.time.after(self.config.call_timeout);
-        self.calls.insert(
-            tag,
-            Call {
-                peer: to,
-                purpose,
-                deadline,
-            },
-        );
-        batch.outputs.push(Output::Call { to, tag, request });
-    }
-
     pub(super) fn handle_reply(
         &mut self,
         from: NodeId,
@@ -208,6 +171,9 @@ impl Replica {
         let Some(call) = self.calls.remove(&tag) else {
             return Ok(());
         };
+        if let Purpose::Hint(hinting) = call.purpose {
+            return self.handle_hint_reply(from, hinting, reply, batch);
+        }
         let now = batch.now.time;
         if !self.takes_growth() && call.purpose.brings_rows() {
             self.handle_failed_call(&call, now);
@@ -241,12 +207,14 @@ impl Replica {
                         | Refusal::Malformed
                         | Refusal::Overloaded
                         | Refusal::TooLarge
-                        | Refusal::Behind,
+                        | Refusal::Behind
+                        | Refusal::HintsFull,
                     ),
                 )
                 | None,
             )
-            | (Purpose::Spread, None) => self.handle_failed_call(&call, now),
+            | (Purpose::Spread, None)
+            | (Purpose::Hint(_), _) => self.handle_failed_call(&call, now),
         }
         self.pull(batch);
         Ok(())
@@ -345,6 +313,7 @@ impl Replica {
                     vnode.abandon_sync();
                 }
             }
+            Purpose::Hint(hinting) => self.handle_failed_hint(call.peer, hinting),
             Purpose::PullKey(_) | Purpose::Spread | Purpose::Grant => {}
         }
     }
@@ -373,25 +342,6 @@ impl Replica {
             self.vnodes
                 .values_mut()
                 .for_each(|vnode| vnode.handle_unreachable(peer));
-        }
-    }
-}
-
-impl Purpose {
-    fn brings_rows(self) -> bool {
-        match self {
-            Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
-            Self::Compare | Self::Spread | Self::Grant => false,
-        }
-    }
-}
-
-impl Call {
-    /// The vnode whose pull or sync this is: it has one at a time.
-    fn occupied(&self) -> Option<VnodeId> {
-        match self.purpose {
-            Purpose::Pull(id) | Purpose::Page(id) => Some(id),
-            Purpose::Compare | Purpose::PullKey(_) | Purpose::Spread | Purpose::Grant => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::protocol::hints::HintConfig;
 use crate::protocol::vnode::Limits;
 
 /// How often and how long.
@@ -9,6 +10,8 @@ use crate::protocol::vnode::Limits;
 pub struct ReplicaConfig {
     /// How much of everything.
     pub limits: Limits,
+    /// How much is kept for owners that are away.
+    pub hints: HintConfig,
     /// Between two comparisons of clocks with one peer, jittered by a quarter. Default 1 s.
     pub compare_every: Duration,
     /// How long a dot must be missing before it is pulled; what is on its way comes before that.
@@ -33,6 +36,7 @@ impl Default for ReplicaConfig {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            hints: HintConfig::default(),
             compare_every: Duration::from_secs(1),
             pull_delay: Duration::from_millis(200),
             sync_every: Duration::from_secs(1),

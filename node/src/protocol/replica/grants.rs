@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::anti_entropy::Purpose;
+use super::calls::Purpose;
 use super::{Batch, Replica};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{Change, Grant, PeerReply, PeerRequest, Refusal};

@@ -20,6 +20,8 @@ pub enum Input {
         command: Command,
         /// How durable it must be here before the answer.
         durability: Durability,
+        /// No owner can be reached: this node owns nothing of it, and enters it as a stand-in.
+        stands_in: bool,
     },
     /// A read of this replica. Answered by [`Output::RowsRead`].
     Read {

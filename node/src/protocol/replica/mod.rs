@@ -9,24 +9,28 @@
 //! Anti-entropy lives here too (`anti_entropy`): comparing clocks, pulling, syncing, trimming.
 
 mod anti_entropy;
+mod calls;
 mod config;
 mod grants;
+mod hinting;
 mod io;
 mod lag;
 mod requests;
 mod tending;
+mod topology;
 
 use std::collections::BTreeMap;
 
+use super::hints::Hints;
 use super::messages::{Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
-use super::vnode::{Beginning, Command, Vnode, Written};
+use super::vnode::{Command, Vnode, Written};
 use anti_entropy::PeerState;
 pub use config::ReplicaConfig;
+use crdt::Hlc;
 use crdt::hlc::HlcClock;
-use crdt::{Clock, Hlc};
 pub use io::{Commit, Input, Output, WriteError};
 pub use lag::Lag;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
@@ -43,8 +47,12 @@ pub struct Replica {
     hlc: HlcClock,
     ring: Option<Ring>,
     vnodes: BTreeMap<VnodeId, Vnode>,
+    hints: Hints,
+    keeping: hinting::Waiting,
+    /// What an earlier life kept for others has been found.
+    has_hints: bool,
     peers: BTreeMap<NodeId, PeerState>,
-    calls: BTreeMap<u64, anti_entropy::Call>,
+    calls: BTreeMap<u64, calls::Call>,
     /// The bounded counters for which rights are asked, each in one call at a time.
     asking: grants::Asking,
     next_tag: u64,
@@ -87,6 +95,9 @@ impl Replica {
         let hlc = HlcClock::new(floor, config.max_drift_ms);
         Self {
             node,
+            hints: Hints::new(config.hints.clone()),
+            has_hints: false,
+            keeping: hinting::Waiting::new(),
             config,
             bits: QBits::DEFAULT,
             behind,
@@ -163,6 +174,7 @@ impl Replica {
             self.unsynced = false;
             self.last_sync = now;
             self.vnodes.values_mut().for_each(Vnode::handle_synced);
+            self.hints.handle_synced();
         }
     }
 
@@ -182,6 +194,7 @@ impl Replica {
             }
         }
         self.behind = behind;
+        self.find_hints(source);
         let failed = std::mem::take(&mut self.pending)
             .into_iter()
             .map(|waiting| match waiting {
@@ -244,8 +257,13 @@ impl Replica {
                 vnode,
                 command,
                 durability,
+                stands_in,
             } => {
-                let result = self.write(vnode, &command, durability, batch)?;
+                let result = if stands_in {
+                    self.write_as_stand_in(vnode, &command, durability, batch)?
+                } else {
+                    self.write(vnode, &command, durability, batch)?
+                };
                 batch.outputs.push(Output::Written { ticket, result });
             }
             Input::Read { ticket, read } => {
@@ -257,12 +275,10 @@ impl Replica {
                 call,
                 request,
             } => {
-                let reply = self.answer(from, request, batch)?;
-                batch.outputs.push(Output::Answer {
-                    to: from,
-                    call,
-                    reply,
-                });
+                let answered = self.answer((from, call), request, batch)?;
+                let to = from;
+                let answer = |reply| Output::Answer { to, call, reply };
+                batch.outputs.extend(answered.map(answer));
             }
             Input::Reply { from, tag, reply } => self.handle_reply(from, tag, reply, batch)?,
             Input::Repair {
@@ -305,70 +321,6 @@ impl Replica {
         }
     }
 
-    /// Makes the vnodes that this node owns and does not have, and tells all who else owns them.
-    /// A vnode that is no longer owned stays: dropping it takes the transfer protocol.
-    fn take_over(
-        &mut self,
-        ring: Ring,
-        counts: &[ReplicaCount],
-        batch: &mut Batch<'_>,
-    ) -> Result<(), SourceError> {
-        self.bits = ring.layout().q_bits();
-        let owned: Vec<VnodeId> = ring.vnodes_of(self.node, counts).collect();
-        // A vnode begins knowing who else owns it: without others it would have nobody to wait for.
-        self.ring = Some(ring);
-        for id in owned {
-            if !self.vnodes.contains_key(&id) {
-                let mut vnode = self.begin(id, batch.stage.source())?;
-                if vnode.clock() == &Clock::default() {
-                    vnode.checkpoint(&mut batch.stage);
-                }
-                if vnode.mark_behind(&mut batch.stage) {
-                    // The mark must outlive this process as surely as what it is about.
-                    batch.barrier = batch.barrier.max(Durability::Wal);
-                }
-                self.vnodes.insert(id, vnode);
-                batch.touched.push(id);
-            }
-        }
-        for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
-            let others = self.other_owners(id);
-            for &peer in &others {
-                self.peers
-                    .entry(peer)
-                    .or_insert_with(|| PeerState::new(batch.now.time));
-            }
-            if let Some(vnode) = self.vnodes.get_mut(&id) {
-                vnode.set_owners(others);
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, id: VnodeId, source: &dyn Source) -> Result<Vnode, SourceError> {
-        let beginning = Beginning {
-            node: self.node,
-            bits: self.bits,
-            nonce: self.random.u64(..),
-            behind: self.behind,
-        };
-        let mut vnode = Vnode::recover(id, beginning, source)?;
-        vnode.set_owners(self.other_owners(id));
-        Ok(vnode)
-    }
-
-    fn other_owners(&self, id: VnodeId) -> Vec<NodeId> {
-        let owners = self
-            .ring
-            .as_ref()
-            .and_then(|ring| ring.owners(id.n, id.partition));
-        let others = owners
-            .iter()
-            .flat_map(|list| list.iter())
-            .filter(|&node| node != self.node);
-        others.collect()
-    }
-
     /// Sends events that no client asked for to the other owners, once; dot pull does the rest.
     fn spread(&mut self, id: VnodeId, changes: &[Change], batch: &mut Batch<'_>) {
         if changes.is_empty() {
@@ -381,7 +333,7 @@ impl Replica {
                 changes: changes.to_vec(),
             };
             let request = PeerRequest::Replicate(replicate);
-            self.call(peer, anti_entropy::Purpose::Spread, request, batch);
+            self.call(peer, calls::Purpose::Spread, request, batch);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Answering the other owners.
 
-use super::anti_entropy::Purpose;
+use super::calls::Purpose;
 use super::{Batch, Replica};
 use crate::protocol::event::Event;
 use crate::protocol::keys::KeyPrefix;
@@ -14,15 +14,17 @@ use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
 
 impl Replica {
+    /// The answer to a peer; `None` if it comes later.
     pub(super) fn answer(
         &mut self,
-        from: NodeId,
+        (from, call): (NodeId, u64),
         request: PeerRequest,
         batch: &mut Batch<'_>,
-    ) -> Result<PeerReply, SourceError> {
+    ) -> Result<Option<PeerReply>, SourceError> {
         let limits = &self.config.limits;
         let not_owner = PeerReply::Refused(Refusal::NotOwner);
-        match request {
+        let reply = match request {
+            PeerRequest::Keep(kept) => return self.keep((from, call), &kept, batch),
             PeerRequest::Replicate(replicate) => self.replicate(from, &replicate, batch),
             PeerRequest::Absorb(absorb) => self.absorb(from, &absorb, batch),
             PeerRequest::Grant(grant) => self.grant(from, &grant, batch),
@@ -47,7 +49,11 @@ impl Replica {
                 Some(vnode) => vnode
                     .answer_pull_key(&pull, limits, &batch.stage)
                     .map(PeerReply::Pulled),
-                None => Ok(not_owner),
+                // Another stand-in may build on what this one has coordinated.
+                None => {
+                    let found = self.hints.answer_pull_key(&pull, limits, &batch.stage)?;
+                    Ok(found.map_or(not_owner, PeerReply::Pulled))
+                }
             },
             PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
                 Some(vnode) => vnode
@@ -55,7 +61,8 @@ impl Replica {
                     .map(|page| PeerReply::Page(Box::new(page))),
                 None => Ok(not_owner),
             },
-        }
+        };
+        reply.map(Some)
     }
 
     fn differences(&mut self, from: NodeId, fingerprints: &[Fingerprint]) -> Differences {
@@ -74,7 +81,7 @@ impl Replica {
 
     /// Stores deltas. A duplicate is acknowledged too, and only as durably as was asked. What
     /// builds on increments that are not here is left to a pull, which brings all of it.
-    fn replicate(
+    pub(super) fn replicate(
         &mut self,
         from: NodeId,
         replicate: &Replicate,
@@ -90,7 +97,8 @@ impl Replica {
         let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
             return Ok(PeerReply::Refused(Refusal::NotOwner));
         };
-        if vnode.are_outlived(&replicate.changes) {
+        let mut dots = replicate.changes.iter().map(|change| change.event.dot);
+        if vnode.are_outlived(&replicate.changes) || dots.any(|dot| vnode.awaits(dot)) {
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
         if let Some(prefix) = vnode.lacks_increments(&replicate.changes, &batch.stage)? {
@@ -102,18 +110,20 @@ impl Replica {
         Ok(PeerReply::Acked)
     }
 
-    fn absorb(
+    pub(super) fn absorb(
         &mut self,
         from: NodeId,
         absorb: &Absorb,
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
-        match self.vnodes.get(&absorb.vnode) {
-            Some(vnode) if vnode.is_bundle_outlived(from, &absorb.bundle) => {
-                return Ok(PeerReply::Refused(Refusal::Behind));
-            }
-            Some(_) => {}
-            None => return Ok(PeerReply::Refused(Refusal::NotOwner)),
+        let Some(vnode) = self.vnodes.get(&absorb.vnode) else {
+            return Ok(PeerReply::Refused(Refusal::NotOwner));
+        };
+        let Bundle { events, rows, .. } = &absorb.bundle;
+        let shown = rows.iter().flat_map(|keyed| keyed.row.versions().keys());
+        let mut dots = events.iter().map(|event| event.dot).chain(shown.copied());
+        if vnode.is_bundle_outlived(from, &absorb.bundle) || dots.any(|dot| vnode.awaits(dot)) {
+            return Ok(PeerReply::Refused(Refusal::Behind));
         }
         if self.has_no_room(absorb.vnode, &mut absorb.bundle.events.iter()) {
             return Ok(PeerReply::Refused(Refusal::DiskFull));

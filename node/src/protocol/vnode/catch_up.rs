@@ -203,6 +203,13 @@ impl Vnode {
         self.settle_if_covered(peer);
     }
 
+    /// How many logged events each of the other owners is not known to hold durably.
+    pub fn lacking(&self) -> impl Iterator<Item = (NodeId, u64)> {
+        let logged = self.clock.missing_from(&self.unlogged);
+        let peers = self.peers.iter();
+        peers.map(move |(&node, view)| (node, logged.difference(view.durable.dots()).len()))
+    }
+
     /// Is something known to be missing here?
     #[must_use]
     pub fn is_missing_dots(&self) -> bool {

@@ -48,8 +48,8 @@ impl Vnode {
         })
     }
 
-    /// What the asker lacks of one key. The search is bounded: what it does not reach, the next dot
-    /// pull brings.
+    /// What the asker lacks of one key. The search is bounded, and the answer says if it ended
+    /// early: what it did not reach, the next dot pull brings.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -64,8 +64,9 @@ impl Vnode {
         let (wanted, events) = events
             .into_iter()
             .partition(|event| event.row.is_of(&pull.prefix));
+        let cut = !beyond.is_empty();
         let others = Lacked { events, beyond };
-        let (mut bundle, _) = self.bundle(wanted, others, limits, stage)?;
+        let (mut bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
         bundle.trimmed = self.trimmed_beyond(&pull.have);
         let (vnode, incarnation) = (self.id, pull.incarnation);
         Ok(Pulled {
@@ -73,7 +74,7 @@ impl Vnode {
             incarnation,
             bundle,
             trimmed: DotSet::default(),
-            more: false,
+            more: cut || left_out,
         })
     }
 

@@ -17,7 +17,7 @@ use super::{Limits, Vnode};
 use crate::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
 use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, Page, Sync};
 use crate::protocol::stage::{Family, SourceError, Stage};
-use crdt::{Clock, Hlc, Row};
+use crdt::{Clock, Dot, Hlc, Row};
 use ring::NodeId;
 
 /// A full sync under way.
@@ -50,6 +50,15 @@ impl Vnode {
     /// Gives up a full sync: its source does not answer. What was joined stays, and is right.
     pub fn abandon_sync(&mut self) {
         self.syncing = None;
+    }
+
+    /// Is this event, which is not here, one that the full sync under way brings? Then it must not
+    /// come by another way meanwhile. It may be over since long, and the page that would have said
+    /// so by leaving it out may have passed already.
+    #[must_use]
+    pub fn awaits(&self, dot: Dot) -> bool {
+        let first = self.syncing.as_ref().and_then(|sync| sync.first.as_ref());
+        first.is_some_and(|first| first.unlogged.contains(dot)) && !self.clock.contains(dot)
     }
 
     /// The next page to ask for, and whom.

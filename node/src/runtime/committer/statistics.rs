@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::protocol::hints::KeptFor;
 use crate::protocol::replica::{Lag, Replica};
 use crate::protocol::room::Room;
 use crate::protocol::vnode::Vnode;
@@ -18,6 +19,12 @@ pub(crate) struct Statistics {
     pub(crate) catching_up: u64,
     /// Operation records kept.
     pub(crate) records: u64,
+    /// What is kept for owners that were away.
+    pub(crate) hints: BTreeMap<NodeId, KeptFor>,
+    /// Events of that, and bytes, each counted once however many owners lack it.
+    pub(crate) hints_kept: (u64, u64),
+    /// Events that owners have taken over since the start, counted once for each owner.
+    pub(crate) hints_delivered: u64,
     /// How far each peer and this node are apart.
     pub(crate) lags: BTreeMap<NodeId, Lag>,
     /// Rows of keys, about.
@@ -49,6 +56,9 @@ impl Statistics {
                     .count(),
             ),
             records: replica.vnodes().map(Vnode::records).sum(),
+            hints: replica.hints().kept(),
+            hints_kept: replica.hints().total(),
+            hints_delivered: replica.hints().delivered(),
             lags: replica.lags(),
             rows: engine.rows_of(Table::Data),
             events: engine.rows_of(Table::Dotlog),

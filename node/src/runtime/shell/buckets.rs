@@ -130,7 +130,8 @@ impl Shell {
     /// The bucket, unless it gave way to another one of its name meanwhile.
     fn still_there(&self, record: BucketRecord) -> Created {
         let state = self.exchange.state().ok_or(BucketError::NotInitialised)?;
-        let properties = |record: &BucketRecord| (record.kind, record.n, record.siblings);
+        let properties =
+            |record: &BucketRecord| (record.kind, record.n, record.siblings, record.sloppy);
         match state.buckets.of_name(&record.name) {
             Some(known) if properties(known) != properties(&record) => {
                 let known = known.clone();

@@ -13,7 +13,7 @@ use crate::runtime::event::Caller;
 use crate::server::{HereStatus, PeerStatus, StatusInput};
 use ring::{MemberState, NodeId};
 use starling::transport::ReplyTo;
-use starling::wire::{Response, Status};
+use starling::wire::{HintStatus, Response, Status};
 
 /// A status that waits for reports.
 #[derive(Debug)]
@@ -89,12 +89,20 @@ impl Shell {
     /// What this node reports to another.
     pub(super) fn report(&self) -> Report {
         let statistics = self.health.statistics();
+        let now_ms = self.clock.now().wall_ms;
+        let hints = statistics.hints.iter().map(|(owner, kept)| HintStatus {
+            node: owner.0,
+            events: kept.events,
+            bytes: kept.bytes,
+            age_ms: now_ms.saturating_sub(kept.since_ms),
+        });
         Report {
             catching_up: u32::try_from(statistics.catching_up).unwrap_or(u32::MAX),
             rows: statistics.rows,
             disk_bytes: statistics.disk_bytes,
             reads: self.turn.reads,
             writes: self.turn.writes,
+            hints: hints.collect(),
         }
     }
 
@@ -132,6 +140,7 @@ impl Shell {
             disk_bytes,
             reads,
             writes,
+            hints,
         } = self.report();
         let stage = self.health.stage();
         let note = match &stage {
@@ -147,6 +156,7 @@ impl Shell {
             disk_bytes,
             reads,
             writes,
+            hints,
         }
     }
 
@@ -178,6 +188,7 @@ fn add_reports(status: &mut Status, reports: &BTreeMap<NodeId, Report>) {
             member.disk_bytes = report.disk_bytes;
             member.reads = report.reads;
             member.writes = report.writes;
+            member.hints.clone_from(&report.hints);
         }
     }
 }

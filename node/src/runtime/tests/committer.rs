@@ -84,6 +84,7 @@ fn put(ticket: u64) -> Queued {
         vnode: VNODE,
         command,
         durability: Durability::Wal,
+        stands_in: false,
     };
     Queued { input, bytes: 0 }
 }

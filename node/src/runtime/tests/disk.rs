@@ -100,6 +100,7 @@ impl Case {
             vnode: VNODE,
             command: Command::single(prefix(), action, Context::default(), operation),
             durability: Durability::Wal,
+            stands_in: false,
         };
         self.committer.submit(vec![Queued { input, bytes: 0 }]);
         self.answer(|output| match output {

@@ -200,6 +200,7 @@ impl Caller<'_> {
             kind,
             n: 3,
             siblings: Siblings::default(),
+            sloppy: false,
         }))
     }
 
@@ -225,6 +226,8 @@ impl Caller<'_> {
             durability: None,
             return_value: false,
             timeout_ms: 5_000,
+            sloppy: None,
+            pw: None,
         };
         self.ask(&Request::Write(write))
     }
@@ -239,6 +242,7 @@ impl Caller<'_> {
             r: Some(r),
             local,
             timeout_ms: 5_000,
+            pr: None,
         };
         self.ask(&Request::Read(read))
     }

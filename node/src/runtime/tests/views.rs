@@ -59,6 +59,7 @@ fn pairs_of_row_and_clock_are_never_torn() {
             vnode,
             command,
             durability,
+            stands_in: false,
         };
         committer.submit(vec![Queued { input, bytes: 0 }]);
         context = written(&outputs);

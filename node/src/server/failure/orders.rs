@@ -1,5 +1,7 @@
 //! What came of an order that failed.
 
+use std::fmt;
+
 use super::{
     OVERLOAD_PASSES_MS, OWNER_IS_HEARD_MS, RECORDS_EXPIRE_MS, RIGHTS_MOVE_MS, refused, starting,
 };
@@ -24,12 +26,14 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
         OrderFailed::Unavailable {
             reachable,
             required,
-        } => refused(
-            FailureKind::Unavailable,
-            format!(
-                "{reachable} owners of the key can be reached and {required} are needed; nothing \
-                 was done: try again later, or ask for fewer replicas"
-            ),
+        } => out_of_reach(&format_args!("{reachable} owners of the key"), required),
+        OrderFailed::TooFewStandIns {
+            owners,
+            stand_ins,
+            required,
+        } => out_of_reach(
+            &format_args!("{owners} owners of the key and {stand_ins} stand-ins"),
+            required,
         ),
         OrderFailed::Rejected(rejected) => of_rejected(rejected),
         OrderFailed::Refused(refusal) => of_refusal(refusal, work),
@@ -73,6 +77,16 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
             retry_after_ms: 0,
         },
     }
+}
+
+fn out_of_reach(reached: &dyn fmt::Display, required: u8) -> Failure {
+    refused(
+        FailureKind::Unavailable,
+        format!(
+            "{reached} can be reached and {required} are needed; nothing was done: try again \
+             later, or ask for fewer replicas"
+        ),
+    )
 }
 
 fn of_rejected(rejected: Rejected) -> Failure {
@@ -237,10 +251,24 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
             "a replica lacks earlier increments and pulls them; nothing was done there: try again"
                 .to_owned(),
         ),
+        Refusal::HintsFull => hints_full(),
         Refusal::TooLarge => refused(
             FailureKind::TooLarge,
             "the key's rows do not fit into one answer; nothing was changed: read single elements"
                 .to_owned(),
         ),
+    }
+}
+
+fn hints_full() -> Failure {
+    Failure {
+        retry_after_ms: OVERLOAD_PASSES_MS,
+        ..refused(
+            FailureKind::Overloaded,
+            "no owner can be reached, and the node that would stand in keeps as many hints as it \
+             may, or keeps some for too long; nothing was done: bring the owners back, and see \
+             `starling hints list`"
+                .to_owned(),
+        )
     }
 }

@@ -196,7 +196,9 @@ fn show(
 
 fn absent(node: NodeId, name: String, failed: OrderFailed) -> ReplicaState {
     let error = match failed {
-        OrderFailed::Unavailable { .. } => "it cannot be reached".to_owned(),
+        OrderFailed::Unavailable { .. } | OrderFailed::TooFewStandIns { .. } => {
+            "it cannot be reached".to_owned()
+        }
         OrderFailed::TooFewAnswers { .. } => "it did not answer in time".to_owned(),
         OrderFailed::NotOwner
         | OrderFailed::Overloaded

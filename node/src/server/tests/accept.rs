@@ -279,6 +279,7 @@ fn a_bucket_is_asked_for_with_a_valid_name_and_n() {
             kind: Kind::Set,
             n,
             siblings: Siblings::default(),
+            sloppy: false,
         })
     };
     let accepted = accept(&desk(), &bucket("tags", 2));

@@ -55,6 +55,8 @@ fn a_write_builds_on_the_context_of_a_read() {
     let done = WriteDone {
         contexts: vec![context.clone()],
         acks: 2,
+        stand_ins: 0,
+        owners: 3,
         rows: None,
         repeated: false,
     };
@@ -121,6 +123,8 @@ fn a_token_of_one_element_removes_no_other() {
     let done = WriteDone {
         contexts: vec![seen()],
         acks: 2,
+        stand_ins: 0,
+        owners: 3,
         rows: None,
         repeated: false,
     };

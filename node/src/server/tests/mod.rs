@@ -110,6 +110,7 @@ fn read(bucket: &str, kind: Kind) -> ReadRequest {
         r: None,
         local: false,
         timeout_ms: 1_000,
+        pr: None,
     }
 }
 
@@ -148,6 +149,8 @@ fn write_edits(bucket: &str, edits: Vec<Edit>) -> WriteRequest {
         durability: None,
         return_value: false,
         timeout_ms: 1_000,
+        sloppy: None,
+        pw: None,
     }
 }
 

@@ -287,6 +287,8 @@ fn an_answer_that_does_not_fit_becomes_one_that_does() {
         acks: 2,
         state: Some(state),
         repeated: false,
+        stand_ins: 0,
+        owners: 3,
     };
     let decoded: Response =
         wire::decode(&encode_response(&Response::Written(written.clone()))).unwrap();

@@ -27,6 +27,7 @@ fn read_request() -> Request {
         r: Some(2),
         local: false,
         timeout_ms: 500,
+        pr: Some(1),
     })
 }
 
@@ -61,6 +62,8 @@ pub(super) fn write_request() -> Request {
         durability: Some(Durability::Synced),
         return_value: true,
         timeout_ms: 1000,
+        sloppy: Some(true),
+        pw: Some(1),
     })
 }
 
@@ -70,6 +73,8 @@ fn write_response() -> Response {
         acks: 2,
         state: Some(State::Counter(7)),
         repeated: true,
+        stand_ins: 1,
+        owners: 3,
     })
 }
 
@@ -181,13 +186,13 @@ fn the_bytes_do_not_change() {
 }
 
 const GOLDEN_READ: &str = concat!(
-    "0181a45265616498a5757365727392c403616461c40091c40761646472657373a852656769737465",
-    "7281a7456c656d656e74c4016502c2cd01f4",
+    "0181a45265616499a5757365727392c403616461c40091c40761646472657373a852656769737465",
+    "7281a7456c656d656e74c4016502c2cd01f401",
 );
 const GOLDEN_WRITE: &str = concat!(
-    "0181a557726974659aa57374617473c4016b9194c40173929390a7436f756e74657281a9496e6372",
+    "0181a557726974659ca57374617473c4016b9194c40173929390a7436f756e74657281a9496e6372",
     "656d656e74fd9391c40474616773a44c69737481a6496e7365727493c40170c091c40169c40201ff",
-    "c3929201020328cdea60c0a653796e636564c3cd03e8",
+    "c3929201020328cdea60c0a653796e636564c3cd03e8c301",
 );
 const GOLDEN_SCAN: &str =
     "0181a45363616e96a66f7264657273a34d6170c4016b95c40161c0c3c4016364c0cd01f4";
@@ -200,7 +205,7 @@ const GOLDEN_SCANNED: &str = concat!(
 );
 const GOLDEN_LISTED: &str = "0181a44b657973929192c4016bc40173c0";
 const GOLDEN_TOPOLOGY: &str = "01a8546f706f6c6f6779";
-const GOLDEN_WRITTEN: &str = "0181a75772697474656e9491c401630281a7436f756e74657207c3";
+const GOLDEN_WRITTEN: &str = "0181a75772697474656e9691c401630281a7436f756e74657207c30103";
 const GOLDEN_FAILED: &str = concat!(
     "0181a64661696c656494b051756f72756d4e6f745265616368656481b24170706c69656442656c6f",
     "7751756f72756d920102a26e6f00",

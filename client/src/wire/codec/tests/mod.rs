@@ -172,14 +172,15 @@ fn any_write() -> impl Strategy<Value = WriteRequest> {
         .prop_map(|(client, sequence)| OperationId { client, sequence });
     let options = (
         (any::<u64>(), any::<Option<u64>>()),
-        any::<Option<u8>>(),
+        any::<(Option<u8>, Option<u8>, Option<bool>)>(),
         durability(),
         any::<bool>(),
         any::<u32>(),
     );
     (".{0,20}", bytes(), vec(item(), 0..3), operation, options).prop_map(
         |(bucket, partition, items, operation, options)| {
-            let ((age_ms, ttl_ms), w, durability, return_value, timeout_ms) = options;
+            let ((age_ms, ttl_ms), counts, durability, return_value, timeout_ms) = options;
+            let (w, pw, sloppy) = counts;
             WriteRequest {
                 bucket,
                 partition,
@@ -191,6 +192,8 @@ fn any_write() -> impl Strategy<Value = WriteRequest> {
                 durability,
                 return_value,
                 timeout_ms,
+                sloppy,
+                pw,
             }
         },
     )

@@ -4,7 +4,7 @@ use super::{NODES, Owner, beginning, changes, exchange_clocks, pull_all, put};
 use crate::protocol::messages::{Cursor, Page};
 use crate::protocol::stage::{Family, Stage};
 use crate::protocol::vnode::{Action, Rejected, Sending, Vnode};
-use crdt::{Context, Hlc};
+use crdt::{Context, Dot, Hlc};
 
 /// An increment, a value that was overwritten and one that was deleted, trimmed at all owners.
 fn trimmed() -> [Owner; 3] {
@@ -184,4 +184,23 @@ fn a_page_of_another_life_of_the_source_ends_the_sync() {
     assert!(owner.vnode.records() < 3);
     sync(owner, from);
     assert_eq!(owner.vnode.records(), 3);
+}
+
+#[test]
+fn what_is_over_at_the_source_waits_for_the_end_of_the_full_sync_that_leaves_it_out() {
+    let mut owners = trimmed();
+    let deleted = Dot::new(owners[0].vnode.actor(), 2);
+    lose_the_disk(&mut owners[1]);
+    let (from, owner) = owners.split_at_mut(1);
+    let (from, owner) = (&mut from[0], &mut owner[0]);
+    from.limits.message_bytes = 1;
+    assert!(!owner.vnode.awaits(deleted), "the pages to come settle it");
+    owner.vnode.begin_sync(NODES[0]);
+    let (_, sync_from) = owner.vnode.next_page().unwrap();
+    let stage = Stage::new(&from.disk);
+    let page = from.vnode.answer_sync(&sync_from, &from.limits, &stage);
+    absorb(owner, &page.unwrap());
+    assert!(owner.vnode.awaits(deleted), "its page may have passed");
+    sync(owner, from);
+    assert!(!owner.vnode.awaits(deleted) && owner.vnode.clock().contains(deleted));
 }

@@ -1,0 +1,28 @@
+//! How long a coordinator waits, and how much it takes on.
+
+use std::time::Duration;
+
+/// How long and how often.
+#[derive(Debug, Clone)]
+pub struct CoordinatorConfig {
+    /// How long a read waits for an owner before it asks the next one too. Default 50 ms.
+    pub ask_next_after: Duration,
+    /// How long a sloppy write waits for owners that count as reachable and do not answer, before
+    /// stand-ins are asked in their place. Default 500 ms.
+    pub stand_in_after: Duration,
+    /// A version younger than this is on its way and not repaired by a read. Default 500 ms.
+    pub repair_after: Duration,
+    /// Orders at one time; more are refused as overload. Default 16,384.
+    pub orders: usize,
+}
+
+impl Default for CoordinatorConfig {
+    fn default() -> Self {
+        Self {
+            ask_next_after: Duration::from_millis(50),
+            stand_in_after: Duration::from_millis(500),
+            repair_after: Duration::from_millis(500),
+            orders: 16_384,
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Standing in: what others ask this node to keep, and its delivery.
+
+use std::collections::BTreeMap;
+
+use super::calls::Purpose;
+use super::{Batch, Output, Replica, WriteError};
+use crate::protocol::hints::{Hints, Keeping, Seat};
+use crate::protocol::messages::{Kept, PeerReply, PeerRequest, Pulled, Refusal};
+use crate::protocol::stage::{Source, SourceError};
+use crate::protocol::vnode::{Command, Written};
+use crdt::Dot;
+use ring::{NodeId, VnodeId};
+use starling::wire::Durability;
+
+/// What a call about hints is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hinting {
+    /// How far is an owner?
+    Compare,
+    /// An owner gets what it lacks.
+    Deliver(VnodeId),
+    /// The coordinator is asked for what an increment builds on; its request waits under this
+    /// number.
+    Complete(u64),
+}
+
+/// Requests to keep something that are not answered yet: as many as calls are under way.
+pub(super) type Waiting = BTreeMap<u64, Asked>;
+
+/// A request to keep something that is not answered yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Asked {
+    from: NodeId,
+    call: u64,
+    vnode: VnodeId,
+    dots: Vec<Dot>,
+    durability: Durability,
+}
+
+impl Replica {
+    /// What this node keeps for others.
+    #[must_use]
+    pub fn hints(&self) -> &Hints {
+        &self.hints
+    }
+
+    /// Looks for what an earlier life kept, and tells what is kept who owns it now.
+    pub(super) fn find_hints(&mut self, source: &dyn Source) {
+        let mut hints = std::mem::replace(&mut self.hints, Hints::new(self.config.hints.clone()));
+        let found = hints.recover(source, |id| self.seat(id));
+        self.has_hints = found.is_ok();
+        self.hints = hints;
+    }
+
+    /// Keeps something for the owners. `None` if the answer comes later.
+    pub(super) fn keep(
+        &mut self,
+        (from, call): (NodeId, u64),
+        kept: &Kept,
+        batch: &mut Batch<'_>,
+    ) -> Result<Option<PeerReply>, SourceError> {
+        let vnode = match kept {
+            Kept::Changes(replicate) => replicate.vnode,
+            Kept::Containers(absorb) => absorb.vnode,
+        };
+        if self.vnodes.contains_key(&vnode) {
+            // Who was asked to stand in has become an owner.
+            let reply = match kept {
+                Kept::Changes(replicate) => self.replicate(from, replicate, batch),
+                Kept::Containers(absorb) => self.absorb(from, absorb, batch),
+            };
+            return reply.map(Some);
+        }
+        let refused = |refusal| Ok(Some(PeerReply::Refused(refusal)));
+        if let Err(refusal) = self.may_keep(vnode) {
+            return refused(refusal);
+        }
+        let (dots, stamps, durability): (Vec<Dot>, Vec<_>, _) = match kept {
+            Kept::Changes(replicate) => {
+                let events = || replicate.changes.iter().map(|change| &change.event);
+                let dots = events().map(|event| event.dot).collect();
+                let stamps = events().map(|event| event.hlc).collect();
+                (dots, stamps, replicate.durability)
+            }
+            Kept::Containers(absorb) => {
+                let events = || absorb.bundle.events.iter();
+                let dots = events().map(|event| event.dot).collect();
+                let stamps = events().map(|event| event.hlc).collect();
+                (dots, stamps, absorb.durability)
+            }
+        };
+        let hlc = self.take_stamps(stamps.into_iter(), batch);
+        let seat = self.seat(vnode);
+        match self.hints.keep(hlc, seat, kept, &mut batch.stage)? {
+            Keeping::Kept(answers) => {
+                batch.barrier = batch.barrier.max(durability);
+                self.spread(vnode, &answers, batch);
+                Ok(Some(PeerReply::Acked))
+            }
+            Keeping::Refused(refusal) => refused(refusal),
+            Keeping::Lacks(pull) => {
+                let asked = Asked {
+                    from,
+                    call,
+                    vnode,
+                    dots,
+                    durability,
+                };
+                let number = self.next_tag;
+                self.keeping.insert(number, asked);
+                let purpose = Purpose::Hint(Hinting::Complete(number));
+                self.call(from, purpose, PeerRequest::PullKey(pull), batch);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A client's write for which no owner can be reached.
+    pub(super) fn write_as_stand_in(
+        &mut self,
+        id: VnodeId,
+        command: &Command,
+        durability: Durability,
+        batch: &mut Batch<'_>,
+    ) -> Result<Result<Written, WriteError>, SourceError> {
+        if self.vnodes.contains_key(&id) {
+            return self.write(id, command, durability, batch);
+        }
+        if let Err(refusal) = self.may_keep(id) {
+            return Ok(Err(WriteError::Refused(refusal)));
+        }
+        let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let seat = self.seat(id);
+        batch.barrier = batch.barrier.max(durability);
+        let limits = self.config.limits.clone();
+        self.hints
+            .write(hlc, (id, seat), command, &limits, &mut batch.stage)
+    }
+
+    /// Asks owners how far they are, sends them what they lack, and drops what all hold durably.
+    pub(super) fn deliver_hints(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        if self.hints.is_empty() {
+            return Ok(());
+        }
+        let questions = self
+            .hints
+            .compare(batch.now.time, self.config.compare_every);
+        for (owner, fingerprints) in questions {
+            let request = PeerRequest::Compare(fingerprints);
+            self.call(owner, Purpose::Hint(Hinting::Compare), request, batch);
+        }
+        if self.config.limits.room.takes_writes() {
+            self.hints.clear_up(&mut batch.stage)?;
+        }
+        self.send_hints(batch)
+    }
+
+    pub(super) fn handle_hint_reply(
+        &mut self,
+        from: NodeId,
+        hinting: Hinting,
+        reply: Option<PeerReply>,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        match (hinting, reply) {
+            (Hinting::Compare, Some(PeerReply::Differences(differences))) => {
+                self.hints
+                    .handle_differences(batch.now.time, from, differences);
+            }
+            (Hinting::Deliver(id), reply) => {
+                let acked = reply == Some(PeerReply::Acked);
+                self.hints.handle_delivered(from, id, acked);
+            }
+            (Hinting::Complete(number), reply) => {
+                let Some(asked) = self.keeping.remove(&number) else {
+                    return Ok(());
+                };
+                if let Some(PeerReply::Pulled(pulled)) = reply {
+                    self.complete(&asked, &pulled, batch)?;
+                } else {
+                    answer(&asked, PeerReply::Refused(Refusal::Behind), batch);
+                }
+            }
+            (Hinting::Compare, _) => self.hints.handle_no_differences(from),
+        }
+        self.send_hints(batch)
+    }
+
+    pub(super) fn handle_failed_hint(&mut self, peer: NodeId, hinting: Hinting) {
+        match hinting {
+            Hinting::Compare => self.hints.handle_no_differences(peer),
+            Hinting::Deliver(id) => self.hints.handle_delivered(peer, id, false),
+            // The coordinator waits no longer either.
+            Hinting::Complete(number) => drop(self.keeping.remove(&number)),
+        }
+    }
+
+    /// Enters what the coordinator of an increment sent of the counter, and answers it.
+    fn complete(
+        &mut self,
+        asked: &Asked,
+        pulled: &Pulled,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        if let Err(refusal) = self.may_keep(asked.vnode) {
+            answer(asked, PeerReply::Refused(refusal), batch);
+            return Ok(());
+        }
+        let stamps = pulled.bundle.events.iter().map(|event| event.hlc);
+        let hlc = self.take_stamps(stamps, batch);
+        let refusal = match self.hints.complete(hlc, pulled, &mut batch.stage)? {
+            Keeping::Kept(answers) => {
+                self.spread(asked.vnode, &answers, batch);
+                Refusal::Behind
+            }
+            Keeping::Refused(refusal) => refusal,
+            Keeping::Lacks(_) => Refusal::Behind,
+        };
+        let reply = if self.hints.holds(asked.vnode, asked.dots.iter().copied()) {
+            batch.barrier = batch.barrier.max(asked.durability);
+            PeerReply::Acked
+        } else {
+            PeerReply::Refused(refusal)
+        };
+        answer(asked, reply, batch);
+        Ok(())
+    }
+
+    fn send_hints(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        let limits = self.config.limits.clone();
+        while let Some((to, absorb)) = self.hints.next_delivery(&limits, &batch.stage)? {
+            let purpose = Purpose::Hint(Hinting::Deliver(absorb.vnode));
+            self.call(to, purpose, PeerRequest::Absorb(absorb), batch);
+        }
+        Ok(())
+    }
+
+    fn may_keep(&self, id: VnodeId) -> Result<(), Refusal> {
+        if self.ring.is_none() {
+            return Err(Refusal::Starting);
+        }
+        if !self.has_hints {
+            return Err(Refusal::Storage);
+        }
+        if self.other_owners(id).is_empty() {
+            return Err(Refusal::Malformed);
+        }
+        if !self.config.limits.room.takes_growth() {
+            return Err(Refusal::DiskFull);
+        }
+        Ok(())
+    }
+
+    /// What a shelf begins with. It may lack what its vnode holds: it never counts for reads.
+    fn seat(&mut self, id: VnodeId) -> Seat {
+        Seat {
+            beginning: self.beginning(true),
+            owners: self.other_owners(id),
+        }
+    }
+}
+
+fn answer(asked: &Asked, reply: PeerReply, batch: &mut Batch<'_>) {
+    let (to, call) = (asked.from, asked.call);
+    batch.outputs.push(Output::Answer { to, call, reply });
+}
