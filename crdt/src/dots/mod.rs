@@ -233,6 +233,14 @@ impl DotSet {
         self.actors.keys().copied()
     }
 
+    /// Every dot in order: for sets that are known to be small, since a range may be long.
+    pub fn iter(&self) -> impl Iterator<Item = Dot> + '_ {
+        let ranges = self.ranges();
+        ranges.flat_map(|(actor, first, last)| {
+            (first..=last).map(move |counter| Dot::new(actor, counter))
+        })
+    }
+
     /// Every range of dots as (actor, first, last), in order.
     pub fn ranges(&self) -> impl Iterator<Item = (Actor, u64, u64)> + '_ {
         self.actors.iter().flat_map(|(&actor, ranges)| {

@@ -8,7 +8,7 @@ use super::oracle::Facts;
 use super::owner::{Owner, after_the_grace, prefix};
 use crdt::{Context, Hlc};
 use ring::NodeId;
-use starling_node::protocol::messages::{Bundle, Change, Pulled};
+use starling_node::protocol::messages::{Change, Pulled};
 use starling_node::protocol::vnode::{Rejected, Sending};
 
 /// What may happen in a run.
@@ -70,7 +70,6 @@ pub fn run(seed: u64, setting: Setting) -> Result<Tally, String> {
 #[derive(Debug, Clone)]
 pub(super) enum Message {
     Deltas(Vec<Change>),
-    Again(Bundle),
     Pulled(usize, Pulled),
 }
 
@@ -203,7 +202,10 @@ impl World {
                 self.enter(&changes, Some(&asked));
                 Message::Deltas(changes)
             }
-            Sending::Again(bundle) => Message::Again(bundle),
+            Sending::Again(_) => {
+                self.ask_again(at);
+                return Ok(());
+            }
             Sending::Held(_) | Sending::Nothing => return Ok(()),
         };
         self.broadcast(at, &message);
@@ -251,7 +253,6 @@ impl World {
         let hlc = Hlc::at(self.now_ms);
         let answers = match message {
             Message::Deltas(changes) => self.owners[to].receive(hlc, changes),
-            Message::Again(bundle) => self.owners[to].absorb(hlc, bundle),
             Message::Pulled(from, pulled) => {
                 let from = self.owners[*from].node;
                 self.owners[to].take(hlc, from, pulled)
@@ -329,6 +330,15 @@ impl World {
         for change in changes {
             let asked = asked.filter(|_| change.event.operation.is_some());
             self.facts.enter(change, asked);
+        }
+    }
+
+    /// An operation was tried again where it is known: the others pull what they lack.
+    fn ask_again(&mut self, from: usize) {
+        for to in (0..self.owners.len()).filter(|&to| to != from) {
+            if self.random.u32(..100) >= self.setting.loss {
+                self.pull(to, from);
+            }
         }
     }
 

@@ -32,9 +32,14 @@ impl fmt::Display for Request<'_> {
                 f.write_str("keep: ")?;
                 Request(&PeerRequest::Replicate(replicate.clone())).fmt(f)
             }
-            PeerRequest::Keep(Kept::Containers(absorb)) => {
+            PeerRequest::Keep(Kept::Again(again)) => {
                 f.write_str("keep: ")?;
-                Request(&PeerRequest::Absorb(absorb.clone())).fmt(f)
+                Request(&PeerRequest::Again(again.clone())).fmt(f)
+            }
+            PeerRequest::Again(again) => {
+                let mut ranges = again.dots.ranges();
+                f.write_str("again:")?;
+                ranges.try_for_each(|(actor, a, b)| write!(f, " {actor}·{a}..={b}"))
             }
             PeerRequest::Read(read) => write!(f, "read of {:?}", read.vnode.partition),
             PeerRequest::Grant(grant) => {

@@ -216,7 +216,10 @@ impl World {
                     replicate.durability,
                 )
             }
-            PeerRequest::Absorb(absorb) | PeerRequest::Keep(Kept::Containers(absorb)) => {
+            PeerRequest::Again(again) | PeerRequest::Keep(Kept::Again(again)) => {
+                (again.dots.iter().collect(), again.durability)
+            }
+            PeerRequest::Absorb(absorb) => {
                 let events = absorb.bundle.events.iter();
                 (events.map(|event| event.dot).collect(), absorb.durability)
             }

@@ -13,7 +13,7 @@ use crdt::dots::DotSet;
 use ring::NodeId;
 use starling::wire::Durability;
 use starling_node::protocol::event::Effect;
-use starling_node::protocol::messages::{Absorb, PeerRequest, Replicate};
+use starling_node::protocol::messages::{Again, PeerRequest, Replicate};
 use starling_node::protocol::replica::{Input, Output, WriteError};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Rejected, Sending, Written};
@@ -165,10 +165,10 @@ impl World {
                     changes,
                 })
             }
-            Sending::Again(bundle) => PeerRequest::Absorb(Absorb {
+            Sending::Again(dots) => PeerRequest::Again(Again {
                 vnode,
                 durability,
-                bundle,
+                dots,
             }),
             Sending::Held(holders) => {
                 if !holders.is_empty() {

@@ -10,7 +10,7 @@ use super::joined::Joined;
 use super::stand_ins::StandIns;
 use super::{OrderFailed, Tally, WriteDone, WriteOrder};
 use crate::protocol::keys::RowKey;
-use crate::protocol::messages::{Absorb, Kept, PeerRequest, ReadRows, Replicate, RowsRead};
+use crate::protocol::messages::{Again, Kept, PeerRequest, ReadRows, Replicate, RowsRead};
 use crate::protocol::replica::{Input, WriteError};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::{Action, Sending, Written};
@@ -170,10 +170,10 @@ impl Write {
                 durability,
                 changes,
             })),
-            Sending::Again(bundle) => Some(Kept::Containers(Absorb {
+            Sending::Again(dots) => Some(Kept::Again(Again {
                 vnode,
                 durability,
-                bundle,
+                dots,
             })),
             Sending::Held(holders) => {
                 // Who does not hold it has to pull it, and cannot be waited for.
@@ -205,7 +205,7 @@ impl Write {
     fn send(&mut self, kept: Kept) {
         let request = match &kept {
             Kept::Changes(replicate) => PeerRequest::Replicate(replicate.clone()),
-            Kept::Containers(absorb) => PeerRequest::Absorb(absorb.clone()),
+            Kept::Again(again) => PeerRequest::Again(again.clone()),
         };
         for &peer in &self.others {
             self.steps.push_back(Step::Send(peer, request.clone()));

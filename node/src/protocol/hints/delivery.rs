@@ -10,7 +10,7 @@ use crate::mutants::{self, Mutant};
 use crate::protocol::messages::{Absorb, Differences, Fingerprint, Pull, PullKey, Pulled};
 use crate::protocol::stage::{SourceError, Stage};
 use crate::protocol::time::Time;
-use crate::protocol::vnode::Limits;
+use crate::protocol::vnode::{Limits, Vnode};
 use crdt::dots::DotSet;
 use crdt::{Actor, Clock, Dot, Row};
 use ring::{NodeId, VnodeId};
@@ -108,6 +108,21 @@ impl Hints {
         Ok(None)
     }
 
+    /// The rows behind the wanted dots; `None` if nothing of their vnode is kept.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn answer_pull(
+        &self,
+        pull: &Pull,
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<Option<Pulled>, SourceError> {
+        self.look(pull.vnode, stage, |vnode, stage| {
+            vnode.answer_pull(pull, limits, stage)
+        })
+    }
+
     /// What the asker lacks of one key; `None` if nothing of its vnode is kept.
     ///
     /// # Errors
@@ -118,13 +133,19 @@ impl Hints {
         limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Option<Pulled>, SourceError> {
-        let shelf = self.shelves.get(&pull.vnode);
-        let found = shelf.map(|shelf| {
-            shelf.look(stage, |vnode, stage| {
-                vnode.answer_pull_key(pull, limits, stage)
-            })
-        });
-        found.transpose()
+        self.look(pull.vnode, stage, |vnode, stage| {
+            vnode.answer_pull_key(pull, limits, stage)
+        })
+    }
+
+    fn look(
+        &self,
+        id: VnodeId,
+        stage: &Stage<'_>,
+        answer: impl FnOnce(&Vnode, &Stage<'_>) -> Result<Pulled, SourceError>,
+    ) -> Result<Option<Pulled>, SourceError> {
+        let shelf = self.shelves.get(&id);
+        shelf.map(|shelf| shelf.look(stage, answer)).transpose()
     }
 
     /// A delivery was acknowledged, or was not.

@@ -27,7 +27,9 @@ mod shelf;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::messages::{Absorb, Bundle, Change, Kept, PullKey, Pulled, Refusal, Replicate};
+use super::messages::{
+    Again, Bundle, Change, Kept, PeerRequest, Pull, PullKey, Pulled, Refusal, Replicate,
+};
 use super::replica::WriteError;
 use super::stage::{Source, SourceError, Stage};
 use super::time::Time;
@@ -94,8 +96,8 @@ pub struct Seat {
 pub enum Keeping {
     /// It is on the shelf. These are events that the shelf made in answer.
     Kept(Vec<Change>),
-    /// An increment builds on others that are not on the shelf. Who sent it has them: pull this.
-    Lacks(PullKey),
+    /// Something is missing that who asks has: ask for this.
+    Lacks(PeerRequest),
     /// Nothing was done.
     Refused(Refusal),
 }
@@ -171,16 +173,15 @@ impl Hints {
     ) -> Result<Keeping, SourceError> {
         let (id, events) = match kept {
             Kept::Changes(replicate) => (replicate.vnode, replicate.changes.len()),
-            Kept::Containers(absorb) => (absorb.vnode, absorb.bundle.events.len()),
-        };
-        let has_rights = match kept {
-            Kept::Changes(replicate) => {
-                let mut changes = replicate.changes.iter();
-                changes.any(|change| change.event.row.leaf() == Leaf::Rights)
+            Kept::Again(again) => {
+                let events = usize::try_from(again.dots.len()).unwrap_or(usize::MAX);
+                (again.vnode, events)
             }
-            Kept::Containers(absorb) => has_rights(&absorb.bundle),
         };
-        if has_rights {
+        let is_right = |change: &Change| change.event.row.leaf() == Leaf::Rights;
+        if let Kept::Changes(replicate) = kept
+            && replicate.changes.iter().any(is_right)
+        {
             return Ok(Keeping::Refused(Refusal::Malformed));
         }
         if let Err(refusal) = self.room_for(id, events, hlc) {
@@ -189,20 +190,27 @@ impl Hints {
         let shelf = self.shelf(hlc, id, seat, stage)?;
         match kept {
             Kept::Changes(Replicate { changes, .. }) => {
-                let lacks =
-                    shelf.look(stage, |vnode, stage| vnode.lacks_increments(changes, stage))?;
-                if let Some(prefix) = lacks {
-                    return Ok(Keeping::Lacks(PullKey {
+                if let Some(prefix) = shelf.vnode.lacks_increments(changes) {
+                    return Ok(Keeping::Lacks(PeerRequest::PullKey(PullKey {
                         vnode: id,
                         incarnation: shelf.vnode.actor().nonce,
                         prefix,
                         have: shelf.vnode.clock().clone(),
-                    }));
+                    })));
                 }
                 shelf.work(stage, |vnode, stage| vnode.receive(hlc, changes, stage))
             }
-            Kept::Containers(Absorb { bundle, .. }) => {
-                shelf.work(stage, |vnode, stage| vnode.absorb(hlc, bundle, stage))
+            Kept::Again(Again { dots, .. }) => {
+                let want = dots.difference(shelf.vnode.clock().dots());
+                if !want.is_empty() {
+                    return Ok(Keeping::Lacks(PeerRequest::Pull(Pull {
+                        vnode: id,
+                        incarnation: shelf.vnode.actor().nonce,
+                        want,
+                        have: shelf.vnode.clock().clone(),
+                    })));
+                }
+                Ok(Vec::new())
             }
         }
         .map(Keeping::Kept)

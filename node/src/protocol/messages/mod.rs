@@ -3,8 +3,9 @@
 //! | request | reply | what for |
 //! |---|---|---|
 //! | [`Replicate`] | [`PeerReply::Acked`] | the write path: deltas under their dots |
-//! | [`Absorb`] | [`PeerReply::Acked`] | a retried operation, delivered hints: containers, dots |
-//! | [`Kept`] | [`PeerReply::Acked`] | both for a stand-in, which keeps them for the owners |
+//! | [`Again`] | [`PeerReply::Acked`] | a repeated operation: who lacks its events pulls them first |
+//! | [`Absorb`] | [`PeerReply::Acked`] | delivered hints: containers with their dots |
+//! | [`Kept`] | [`PeerReply::Acked`] | deltas or a repeated operation for a stand-in, which keeps them |
 //! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
 //! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
 //! | [`Grant`] | [`PeerReply::Acked`] | a bounded counter: "grant me rights", perhaps in vain |
@@ -30,6 +31,8 @@ use starling::wire::Durability;
 pub enum PeerRequest {
     /// Store new deltas.
     Replicate(Replicate),
+    /// Hold the events of a repeated operation.
+    Again(Again),
     /// Store containers with their dots.
     Absorb(Absorb),
     /// Keep this for the owners: this node owns nothing of it.
@@ -164,6 +167,18 @@ pub struct KeyedRow {
     pub row: Row,
 }
 
+/// The events of an operation that is tried again. The asker has them all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// The vnode.
+    pub vnode: VnodeId,
+    /// How durable they must be before the ack.
+    pub durability: Durability,
+    /// Their dots.
+    #[serde(with = "encoded")]
+    pub dots: DotSet,
+}
+
 /// Containers with their dots for a vnode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absorb {
@@ -180,8 +195,8 @@ pub struct Absorb {
 pub enum Kept {
     /// New deltas.
     Changes(Replicate),
-    /// Containers with their dots.
-    Containers(Absorb),
+    /// The events of a repeated operation.
+    Again(Again),
 }
 
 /// Which rows of a key to read.

@@ -10,7 +10,6 @@
 //! One pull per vnode and a few per node are under way at a time. A call that fails is forgotten:
 //! the next comparison starts over.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::calls::{Call, Purpose};
@@ -24,28 +23,6 @@ use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
-
-/// What is known of a peer as a whole.
-#[derive(Debug)]
-pub(super) struct PeerState {
-    next_compare: Time,
-    comparing: bool,
-    /// What was compared, each under which actor of this node.
-    compared: BTreeMap<VnodeId, u64>,
-    unreachable_since: Option<Time>,
-}
-
-impl PeerState {
-    pub(super) fn new(now: Time) -> Self {
-        let compared = BTreeMap::new();
-        Self {
-            next_compare: now,
-            comparing: false,
-            compared,
-            unreachable_since: Some(now),
-        }
-    }
-}
 
 impl Replica {
     pub(super) fn next_timeout(&self) -> Option<Time> {
@@ -89,7 +66,7 @@ impl Replica {
         Ok(())
     }
 
-    fn takes_growth(&self) -> bool {
+    pub(super) fn takes_growth(&self) -> bool {
         self.config.limits.room.takes_growth()
     }
 
@@ -174,17 +151,20 @@ impl Replica {
         if let Purpose::Hint(hinting) = call.purpose {
             return self.handle_hint_reply(from, hinting, reply, batch);
         }
+        if let Purpose::Again(asked) = call.purpose {
+            return self.handle_missing(&asked, reply, batch);
+        }
         let now = batch.now.time;
         if !self.takes_growth() && call.purpose.brings_rows() {
             self.handle_failed_call(&call, now);
             return Ok(());
         }
-        match (call.purpose, reply) {
+        match (&call.purpose, reply) {
             (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
                 self.handle_differences(now, from, differences);
             }
             (Purpose::Pull(_) | Purpose::PullKey(_), Some(PeerReply::Pulled(pulled))) => {
-                self.handle_pulled(from, call.purpose, &pulled, batch)?;
+                self.handle_pulled(from, &call.purpose, &pulled, batch)?;
             }
             (Purpose::Page(_), Some(PeerReply::Page(page))) => {
                 self.handle_page(from, &page, batch)?;
@@ -214,7 +194,7 @@ impl Replica {
                 | None,
             )
             | (Purpose::Spread, None)
-            | (Purpose::Hint(_), _) => self.handle_failed_call(&call, now),
+            | (Purpose::Again(_) | Purpose::Hint(_), _) => self.handle_failed_call(&call, now),
         }
         self.pull(batch);
         Ok(())
@@ -256,7 +236,7 @@ impl Replica {
     fn handle_pulled(
         &mut self,
         from: NodeId,
-        purpose: Purpose,
+        purpose: &Purpose,
         pulled: &Pulled,
         batch: &mut Batch<'_>,
     ) -> Result<(), SourceError> {
@@ -267,7 +247,9 @@ impl Replica {
             return Ok(());
         }
         if vnode.is_bundle_outlived(from, &pulled.bundle) {
-            self.fail_pull(from, purpose);
+            if let Purpose::Pull(id) = purpose {
+                self.fail_pull(from, *id);
+            }
             return Ok(());
         }
         self.absorb_bundle(pulled.vnode, &pulled.bundle, Durability::Memory, batch)?;
@@ -305,23 +287,22 @@ impl Replica {
     }
 
     fn handle_failed_call(&mut self, call: &Call, now: Time) {
-        match call.purpose {
+        match &call.purpose {
             Purpose::Compare => self.handle_no_comparison(call.peer, now),
-            Purpose::Pull(_) => self.fail_pull(call.peer, call.purpose),
+            Purpose::Pull(id) => self.fail_pull(call.peer, *id),
             Purpose::Page(id) => {
-                if let Some(vnode) = self.vnodes.get_mut(&id) {
+                if let Some(vnode) = self.vnodes.get_mut(id) {
                     vnode.abandon_sync();
                 }
             }
             Purpose::Hint(hinting) => self.handle_failed_hint(call.peer, hinting),
-            Purpose::PullKey(_) | Purpose::Spread | Purpose::Grant => {}
+            // Who asked waits no longer either.
+            Purpose::PullKey(_) | Purpose::Spread | Purpose::Again(_) | Purpose::Grant => {}
         }
     }
 
-    fn fail_pull(&mut self, peer: NodeId, purpose: Purpose) {
-        if let Purpose::Pull(id) = purpose
-            && let Some(vnode) = self.vnodes.get_mut(&id)
-        {
+    fn fail_pull(&mut self, peer: NodeId, id: VnodeId) {
+        if let Some(vnode) = self.vnodes.get_mut(&id) {
             vnode.handle_pulled(peer, false);
         }
     }

@@ -1,10 +1,35 @@
-//! Calls that this replica makes to others, and what each is for.
+//! Calls of this replica to its peers that are under way, and what each is for.
 
+use std::collections::BTreeMap;
+
+use super::again::Asked;
 use super::hinting::Hinting;
 use super::{Batch, Output, Replica};
 use crate::protocol::messages::PeerRequest;
 use crate::protocol::time::Time;
 use ring::{NodeId, VnodeId};
+
+/// What is known of a peer as a whole.
+#[derive(Debug)]
+pub(super) struct PeerState {
+    pub(super) next_compare: Time,
+    pub(super) comparing: bool,
+    /// What was compared, each under which actor of this node.
+    pub(super) compared: BTreeMap<VnodeId, u64>,
+    pub(super) unreachable_since: Option<Time>,
+}
+
+impl PeerState {
+    pub(super) fn new(now: Time) -> Self {
+        let compared = BTreeMap::new();
+        Self {
+            next_compare: now,
+            comparing: false,
+            compared,
+            unreachable_since: Some(now),
+        }
+    }
+}
 
 /// A call under way.
 #[derive(Debug)]
@@ -15,16 +40,42 @@ pub(super) struct Call {
 }
 
 /// What a call is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
     Compare,
     Pull(VnodeId),
     PullKey(VnodeId),
     Page(VnodeId),
     Spread,
+    /// What is missing of a repeated operation.
+    Again(Box<Asked>),
     Grant,
     /// What this node keeps for others: see `hinting`.
     Hint(Hinting),
+}
+
+impl Purpose {
+    pub(super) fn brings_rows(&self) -> bool {
+        match self {
+            Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
+            Self::Compare | Self::Spread | Self::Grant | Self::Again(_) | Self::Hint(_) => false,
+        }
+    }
+}
+
+impl Call {
+    /// The vnode whose pull or sync this is: it has one at a time.
+    pub(super) fn occupied(&self) -> Option<VnodeId> {
+        match self.purpose {
+            Purpose::Pull(id) | Purpose::Page(id) => Some(id),
+            Purpose::Compare
+            | Purpose::PullKey(_)
+            | Purpose::Spread
+            | Purpose::Grant
+            | Purpose::Again(_)
+            | Purpose::Hint(_) => None,
+        }
+    }
 }
 
 impl Replica {
@@ -47,28 +98,5 @@ impl Replica {
             },
         );
         batch.outputs.push(Output::Call { to, tag, request });
-    }
-}
-
-impl Purpose {
-    pub(super) fn brings_rows(self) -> bool {
-        match self {
-            Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
-            Self::Compare | Self::Spread | Self::Grant | Self::Hint(_) => false,
-        }
-    }
-}
-
-impl Call {
-    /// The vnode whose pull or sync this is: it has one at a time.
-    pub(super) fn occupied(&self) -> Option<VnodeId> {
-        match self.purpose {
-            Purpose::Pull(id) | Purpose::Page(id) => Some(id),
-            Purpose::Compare
-            | Purpose::PullKey(_)
-            | Purpose::Spread
-            | Purpose::Grant
-            | Purpose::Hint(_) => None,
-        }
     }
 }

@@ -1,40 +1,25 @@
 //! Standing in: what others ask this node to keep, and its delivery.
 
-use std::collections::BTreeMap;
-
+use super::again::Asked;
 use super::calls::Purpose;
-use super::{Batch, Output, Replica, WriteError};
+use super::{Batch, Replica, WriteError};
 use crate::protocol::hints::{Hints, Keeping, Seat};
 use crate::protocol::messages::{Kept, PeerReply, PeerRequest, Pulled, Refusal};
 use crate::protocol::stage::{Source, SourceError};
 use crate::protocol::vnode::{Command, Written};
-use crdt::Dot;
+use crdt::dots::DotSet;
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
 
 /// What a call about hints is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hinting {
     /// How far is an owner?
     Compare,
     /// An owner gets what it lacks.
     Deliver(VnodeId),
-    /// The coordinator is asked for what an increment builds on; its request waits under this
-    /// number.
-    Complete(u64),
-}
-
-/// Requests to keep something that are not answered yet: as many as calls are under way.
-pub(super) type Waiting = BTreeMap<u64, Asked>;
-
-/// A request to keep something that is not answered yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Asked {
-    from: NodeId,
-    call: u64,
-    vnode: VnodeId,
-    dots: Vec<Dot>,
-    durability: Durability,
+    /// The coordinator is asked for what is missing; its request waits.
+    Complete(Box<Asked>),
 }
 
 impl Replica {
@@ -61,32 +46,31 @@ impl Replica {
     ) -> Result<Option<PeerReply>, SourceError> {
         let vnode = match kept {
             Kept::Changes(replicate) => replicate.vnode,
-            Kept::Containers(absorb) => absorb.vnode,
+            Kept::Again(again) => again.vnode,
         };
         if self.vnodes.contains_key(&vnode) {
             // Who was asked to stand in has become an owner.
-            let reply = match kept {
-                Kept::Changes(replicate) => self.replicate(from, replicate, batch),
-                Kept::Containers(absorb) => self.absorb(from, absorb, batch),
+            return match kept {
+                Kept::Changes(replicate) => self.replicate(from, replicate, batch).map(Some),
+                Kept::Again(again) => Ok(self.again((from, call), again, batch)),
             };
-            return reply.map(Some);
         }
         let refused = |refusal| Ok(Some(PeerReply::Refused(refusal)));
         if let Err(refusal) = self.may_keep(vnode) {
             return refused(refusal);
         }
-        let (dots, stamps, durability): (Vec<Dot>, Vec<_>, _) = match kept {
+        let (mut dots, mut stamps) = (DotSet::default(), Vec::new());
+        let durability = match kept {
             Kept::Changes(replicate) => {
-                let events = || replicate.changes.iter().map(|change| &change.event);
-                let dots = events().map(|event| event.dot).collect();
-                let stamps = events().map(|event| event.hlc).collect();
-                (dots, stamps, replicate.durability)
+                for event in replicate.changes.iter().map(|change| &change.event) {
+                    dots.insert(event.dot);
+                    stamps.push(event.hlc);
+                }
+                replicate.durability
             }
-            Kept::Containers(absorb) => {
-                let events = || absorb.bundle.events.iter();
-                let dots = events().map(|event| event.dot).collect();
-                let stamps = events().map(|event| event.hlc).collect();
-                (dots, stamps, absorb.durability)
+            Kept::Again(again) => {
+                dots = again.dots.clone();
+                again.durability
             }
         };
         let hlc = self.take_stamps(stamps.into_iter(), batch);
@@ -106,10 +90,8 @@ impl Replica {
                     dots,
                     durability,
                 };
-                let number = self.next_tag;
-                self.keeping.insert(number, asked);
-                let purpose = Purpose::Hint(Hinting::Complete(number));
-                self.call(from, purpose, PeerRequest::PullKey(pull), batch);
+                let purpose = Purpose::Hint(Hinting::Complete(Box::new(asked)));
+                self.call(from, purpose, pull, batch);
                 Ok(None)
             }
         }
@@ -171,27 +153,23 @@ impl Replica {
                 let acked = reply == Some(PeerReply::Acked);
                 self.hints.handle_delivered(from, id, acked);
             }
-            (Hinting::Complete(number), reply) => {
-                let Some(asked) = self.keeping.remove(&number) else {
-                    return Ok(());
-                };
-                if let Some(PeerReply::Pulled(pulled)) = reply {
-                    self.complete(&asked, &pulled, batch)?;
-                } else {
-                    answer(&asked, PeerReply::Refused(Refusal::Behind), batch);
-                }
+            (Hinting::Complete(asked), Some(PeerReply::Pulled(pulled))) => {
+                self.complete(&asked, &pulled, batch)?;
+            }
+            (Hinting::Complete(asked), _) => {
+                asked.answer(PeerReply::Refused(Refusal::Behind), batch);
             }
             (Hinting::Compare, _) => self.hints.handle_no_differences(from),
         }
         self.send_hints(batch)
     }
 
-    pub(super) fn handle_failed_hint(&mut self, peer: NodeId, hinting: Hinting) {
+    pub(super) fn handle_failed_hint(&mut self, peer: NodeId, hinting: &Hinting) {
         match hinting {
             Hinting::Compare => self.hints.handle_no_differences(peer),
-            Hinting::Deliver(id) => self.hints.handle_delivered(peer, id, false),
+            Hinting::Deliver(id) => self.hints.handle_delivered(peer, *id, false),
             // The coordinator waits no longer either.
-            Hinting::Complete(number) => drop(self.keeping.remove(&number)),
+            Hinting::Complete(_) => {}
         }
     }
 
@@ -203,7 +181,7 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<(), SourceError> {
         if let Err(refusal) = self.may_keep(asked.vnode) {
-            answer(asked, PeerReply::Refused(refusal), batch);
+            asked.answer(PeerReply::Refused(refusal), batch);
             return Ok(());
         }
         let stamps = pulled.bundle.events.iter().map(|event| event.hlc);
@@ -216,13 +194,13 @@ impl Replica {
             Keeping::Refused(refusal) => refusal,
             Keeping::Lacks(_) => Refusal::Behind,
         };
-        let reply = if self.hints.holds(asked.vnode, asked.dots.iter().copied()) {
+        let reply = if self.hints.holds(asked.vnode, asked.dots.iter()) {
             batch.barrier = batch.barrier.max(asked.durability);
             PeerReply::Acked
         } else {
             PeerReply::Refused(refusal)
         };
-        answer(asked, reply, batch);
+        asked.answer(reply, batch);
         Ok(())
     }
 
@@ -258,9 +236,4 @@ impl Replica {
             owners: self.other_owners(id),
         }
     }
-}
-
-fn answer(asked: &Asked, reply: PeerReply, batch: &mut Batch<'_>) {
-    let (to, call) = (asked.from, asked.call);
-    batch.outputs.push(Output::Answer { to, call, reply });
 }

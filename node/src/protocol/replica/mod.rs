@@ -8,6 +8,7 @@
 //!
 //! Anti-entropy lives here too (`anti_entropy`): comparing clocks, pulling, syncing, trimming.
 
+mod again;
 mod anti_entropy;
 mod calls;
 mod config;
@@ -27,7 +28,7 @@ use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
 use super::vnode::{Command, Vnode, Written};
-use anti_entropy::PeerState;
+use calls::PeerState;
 pub use config::ReplicaConfig;
 use crdt::Hlc;
 use crdt::hlc::HlcClock;
@@ -48,7 +49,6 @@ pub struct Replica {
     ring: Option<Ring>,
     vnodes: BTreeMap<VnodeId, Vnode>,
     hints: Hints,
-    keeping: hinting::Waiting,
     /// What an earlier life kept for others has been found.
     has_hints: bool,
     peers: BTreeMap<NodeId, PeerState>,
@@ -97,7 +97,6 @@ impl Replica {
             node,
             hints: Hints::new(config.hints.clone()),
             has_hints: false,
-            keeping: hinting::Waiting::new(),
             config,
             bits: QBits::DEFAULT,
             behind,

@@ -26,6 +26,7 @@ impl Replica {
         let reply = match request {
             PeerRequest::Keep(kept) => return self.keep((from, call), &kept, batch),
             PeerRequest::Replicate(replicate) => self.replicate(from, &replicate, batch),
+            PeerRequest::Again(again) => return Ok(self.again((from, call), &again, batch)),
             PeerRequest::Absorb(absorb) => self.absorb(from, &absorb, batch),
             PeerRequest::Grant(grant) => self.grant(from, &grant, batch),
             PeerRequest::Read(read) => Ok(match self.read(&read, batch)? {
@@ -43,13 +44,16 @@ impl Replica {
                 Some(vnode) => vnode
                     .answer_pull(&pull, limits, &batch.stage)
                     .map(PeerReply::Pulled),
-                None => Ok(not_owner),
+                // Another stand-in may build on what this one has coordinated.
+                None => {
+                    let found = self.hints.answer_pull(&pull, limits, &batch.stage)?;
+                    Ok(found.map_or(not_owner, PeerReply::Pulled))
+                }
             },
             PeerRequest::PullKey(pull) => match self.vnodes.get(&pull.vnode) {
                 Some(vnode) => vnode
                     .answer_pull_key(&pull, limits, &batch.stage)
                     .map(PeerReply::Pulled),
-                // Another stand-in may build on what this one has coordinated.
                 None => {
                     let found = self.hints.answer_pull_key(&pull, limits, &batch.stage)?;
                     Ok(found.map_or(not_owner, PeerReply::Pulled))
@@ -101,7 +105,7 @@ impl Replica {
         if vnode.are_outlived(&replicate.changes) || dots.any(|dot| vnode.awaits(dot)) {
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
-        if let Some(prefix) = vnode.lacks_increments(&replicate.changes, &batch.stage)? {
+        if let Some(prefix) = vnode.lacks_increments(&replicate.changes) {
             self.repair(from, replicate.vnode, prefix, batch);
             return Ok(PeerReply::Refused(Refusal::Behind));
         }

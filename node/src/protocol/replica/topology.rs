@@ -1,6 +1,6 @@
 //! A new ring: which vnodes this node has, and who else owns them.
 
-use super::anti_entropy::PeerState;
+use super::calls::PeerState;
 use super::{Batch, Replica};
 use crate::protocol::stage::{Source, SourceError};
 use crate::protocol::vnode::{Beginning, Vnode};

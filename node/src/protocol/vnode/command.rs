@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use crate::protocol::keys::{KeyPrefix, RowKey};
-use crate::protocol::messages::{Bundle, Change};
+use crate::protocol::messages::Change;
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
@@ -247,8 +248,8 @@ pub struct Written {
 pub enum Sending {
     /// New deltas.
     Changes(Vec<Change>),
-    /// The containers of a repeated operation, with its dots.
-    Again(Bundle),
+    /// The question who lacks these events of a repeated operation.
+    Again(DotSet),
     /// Nothing: the dotlog has forgotten a repeated operation, since every owner held it durably.
     /// These are known to hold it still; one that lost its disk has to catch up first.
     Held(Vec<NodeId>),

@@ -85,15 +85,6 @@ impl Vnode {
         unlogged.difference(&beyond.difference(&bases))
     }
 
-    /// All that is logged here, as far as one search goes.
-    pub(super) fn all_logged(
-        &self,
-        limits: &Limits,
-        stage: &Stage<'_>,
-    ) -> Result<Lacked, SourceError> {
-        self.lacked_of(self.clock.missing_from(&self.unlogged), limits, stage)
-    }
-
     /// What the dotlog holds of dots that a receiver lacks, as far as one search goes.
     pub(super) fn lacked_of(
         &self,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::share_of;
 use super::{Vnode, chosen};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{KeyPrefix, RowKey};
@@ -10,7 +9,7 @@ use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
-use crdt::{Context, Dot, Hlc, Row};
+use crdt::{Context, Hlc, Row};
 
 impl Vnode {
     /// Enters deltas that are new here; those seen before are left alone. Returns the events that
@@ -40,42 +39,18 @@ impl Vnode {
     /// A share is a running total: entered without the events of all it sums up, it would count
     /// increments that have no record here, and should those events be lost with a disk, their
     /// retries would count again.
-    ///
-    /// # Errors
-    /// When the store cannot be read: the batch is given up.
-    pub fn lacks_increments(
-        &self,
-        changes: &[Change],
-        stage: &Stage<'_>,
-    ) -> Result<Option<KeyPrefix>, SourceError> {
-        for Change { event, delta } in changes {
-            if event.row.leaf() == Leaf::Rights && self.lacks_rights(event, delta, changes) {
-                return Ok(Some(event.row.prefix()));
-            }
-            let Some(actor) = event
-                .row
-                .actor()
-                .filter(|_| !self.clock.contains(event.dot))
-            else {
-                continue;
-            };
-            let upto = share_of(&event.row, delta)?.added().upto;
-            let needed = if event.dot == Dot::new(actor, upto) {
-                upto - 1
-            } else {
-                upto
-            };
-            let here = self.clock.base(actor);
-            if here < needed && share_of(&event.row, &stage.row(&event.row)?)?.added().upto < upto {
-                return Ok(Some(event.row.prefix()));
-            }
-        }
-        Ok(None)
+    #[must_use]
+    pub fn lacks_increments(&self, changes: &[Change]) -> Option<KeyPrefix> {
+        let sums = |change: &&Change| matches!(change.event.row.leaf(), Leaf::Share | Leaf::Rights);
+        let mut sums = changes.iter().filter(sums);
+        let lacking = sums.find(|Change { event, delta }| self.lacks(event, delta, changes));
+        lacking.map(|change| change.event.row.prefix())
     }
 
-    /// Is the version that a delta of a bounded counter was made over neither here nor among the
-    /// changes that come with it?
-    fn lacks_rights(&self, event: &Event, delta: &Row, changes: &[Change]) -> bool {
+    /// Is the version that a delta was made over neither here nor among the changes that come with
+    /// it? Whoever has that version has all that it sums up: it came in the same way, or with its
+    /// events.
+    fn lacks(&self, event: &Event, delta: &Row, changes: &[Change]) -> bool {
         let lacking = delta.context().dots().difference(self.clock.dots());
         let mut carried = DotSet::default();
         changes.iter().for_each(|c| carried.insert(c.event.dot));

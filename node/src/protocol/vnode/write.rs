@@ -8,9 +8,10 @@ use crate::protocol::event::{Event, Operation};
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{SourceError, Stage};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
-use crdt::{Clock, Context, Dot, Hlc, Row, Version};
+use crdt::{Context, Dot, Hlc, Row, Version};
 
 impl Vnode {
     /// Enters a client's write.
@@ -34,7 +35,7 @@ impl Vnode {
         }
         let is_recorded = match self.earlier(command, stage)? {
             Ok(earlier) if !earlier.dots.is_empty() => {
-                return self.repeat(command, &earlier.dots, limits, stage).map(Ok);
+                return self.repeat(command, &earlier.dots, stage).map(Ok);
             }
             Ok(_) if !limits.room.takes(command.grows()) => return Ok(Err(Rejected::DiskFull)),
             Ok(earlier) => earlier.is_recorded,
@@ -90,17 +91,16 @@ impl Vnode {
         Ok(Ok(earlier))
     }
 
-    /// Answers a retry: what was entered under `dots` goes out again, and waits for its acks again.
+    /// Answers a retry: what was entered under `dots` waits for its acks again.
     fn repeat(
         &self,
         command: &Command,
         dots: &[Dot],
-        limits: &Limits,
         stage: &Stage<'_>,
     ) -> Result<Written, SourceError> {
-        let mut events = Vec::new();
+        let mut is_logged = false;
         for &dot in dots {
-            events.extend(self.logged(dot, stage)?);
+            is_logged |= self.logged(dot, stage)?.is_some();
         }
         // Which dot is of which key is no longer known when its entry is trimmed. A dot covers only
         // what it names, so one too many does no harm.
@@ -111,13 +111,12 @@ impl Vnode {
         };
         let targets = command.targets.iter();
         let contexts = targets.map(|target| context_of(&target.context)).collect();
-        let sending = if events.is_empty() {
-            Sending::Held(self.durable_holders(dots))
+        let sending = if is_logged {
+            let mut held = DotSet::default();
+            dots.iter().for_each(|&dot| held.insert(dot));
+            Sending::Again(held)
         } else {
-            let others = self.all_logged(limits, stage)?;
-            let (mut bundle, _) = self.bundle(events, others, limits, stage)?;
-            bundle.trimmed = self.trimmed_beyond(&Clock::default());
-            Sending::Again(bundle)
+            Sending::Held(self.durable_holders(dots))
         };
         Ok(Written {
             sending,

@@ -7,9 +7,9 @@ use super::{MessageError, decode, encode};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
-    Absorb, Bundle, Change, Cursor, Difference, Differences, Fingerprint, Grant, KeyedRecord,
-    KeyedRow, Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows, Refusal,
-    Replicate, RowsRead, Selection, Sync,
+    Absorb, Again, Bundle, Change, Cursor, Difference, Differences, Fingerprint, Grant,
+    KeyedRecord, KeyedRow, Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows,
+    Refusal, Replicate, RowsRead, Selection, Sync,
 };
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -126,6 +126,11 @@ fn requests() -> Vec<PeerRequest> {
             vnode,
             durability,
             changes: vec![change(), change()],
+        }),
+        PeerRequest::Again(Again {
+            vnode,
+            durability,
+            dots: dots(),
         }),
         PeerRequest::Absorb(Absorb {
             vnode,
