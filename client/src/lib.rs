@@ -105,7 +105,7 @@
 //! | `UnknownBucket` that this client knows | refresh, after a pause | refresh, after a pause |
 //! | `NotInitialised`, `ShuttingDown` | next owner, free | next owner, free |
 //! | `DiskFull`, `Storage` | next owner, once | next owner, once |
-//! | `Insufficient` with a time to wait for | | next owner |
+//! | `Insufficient` with a time to wait for | | same node once more, after a pause |
 //! | `Insufficient` without | | no |
 //! | `UnknownBucket` otherwise, `WrongKind` | no | no |
 //! | `TooLarge`, `BadContext`, `BadRequest`, `BadOperation`, `NotCurrent` | no | no |

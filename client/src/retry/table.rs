@@ -138,10 +138,11 @@ fn failed(kind: FailureKind, work: Work) -> Advice {
         // The coordinator holds the record and goes on where it stopped.
         (FailureKind::QuorumNotReached, Work::Write) => SAME.once(),
         // The coordinator, or what it waited for, is slow today; another one may not be.
-        // And of a bounded counter another owner may hold enough, and this one has asked for some.
-        // Without a time to wait for there is no second try, see `Attempt::is_hopeless`.
-        (FailureKind::Timeout, Work::Read)
-        | (FailureKind::Insufficient, Work::Read | Work::Write) => OTHER,
+        (FailureKind::Timeout, Work::Read) => OTHER,
+        // It has asked the other owners for some of their rights, which arrive there: who went on
+        // to the next owner would have them handed round. Without a time to wait for there is no
+        // second try, see `Attempt::is_hopeless`.
+        (FailureKind::Insufficient, Work::Read | Work::Write) => SAME.pausing(),
         // As when no answer came, and this coordinator is certainly there.
         (FailureKind::Timeout, Work::Write) => SAME,
         // Refused before anything was done; the node says how long to wait.

@@ -161,6 +161,31 @@ fn a_write_without_an_answer_goes_to_the_same_coordinator_first() {
     assert_eq!(call.retry.outcome(), Outcome::MaybeApplied);
 }
 
+/// The rights that a refused spend asks for arrive where it was refused; gone on to the next owner
+/// at once, it had them handed round for ever.
+#[test]
+fn a_spend_that_was_refused_waits_at_the_owner_that_has_asked_for_rights() {
+    let mut call = Call::new(Work::Write);
+    for expected in [A, A, B] {
+        let node = call.choose();
+        assert_eq!(node, expected);
+        let attempt = Attempt {
+            node,
+            cause: Cause::Failed(FailureKind::Insufficient),
+            outcome: Outcome::NotApplied,
+            retry_after: Duration::from_millis(200),
+        };
+        let now = call.now;
+        let verdict = call
+            .retry
+            .handle_failure(now, &attempt, 3, &mut call.budget, 0.0);
+        let Verdict::Again { at, .. } = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert!(at >= now + Duration::from_millis(200));
+    }
+}
+
 #[test]
 fn a_read_without_an_answer_goes_to_the_next_owner() {
     let mut call = Call::new(Work::Read);
