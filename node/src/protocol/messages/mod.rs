@@ -3,9 +3,9 @@
 //! | request | reply | what for |
 //! |---|---|---|
 //! | [`Replicate`] | [`PeerReply::Acked`] | the write path: deltas under their dots |
-//! | [`Again`] | [`PeerReply::Acked`] | a repeated operation: who lacks its events pulls them first |
+//! | [`Again`] | [`PeerReply::Acked`] | a repeated operation: who lacks its events pulls them |
 //! | [`Absorb`] | [`PeerReply::Acked`] | delivered hints: containers with their dots |
-//! | [`Kept`] | [`PeerReply::Acked`] | deltas or a repeated operation for a stand-in, which keeps them |
+//! | [`Kept`] | [`PeerReply::Acked`] | deltas, or a repeated operation, for a stand-in |
 //! | [`ReadRows`] | [`PeerReply::Rows`] | the read path |
 //! | [`PeerRequest::Repair`] | [`PeerReply::Acked`] | read repair: "pull this key from me" |
 //! | [`Grant`] | [`PeerReply::Acked`] | a bounded counter: "grant me rights", perhaps in vain |
@@ -16,6 +16,7 @@
 
 pub mod codec;
 mod encoded;
+mod storing;
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,7 @@ use crdt::dots::DotSet;
 use crdt::{Clock, Row};
 use ring::{BucketId, VnodeId};
 use starling::wire::Durability;
+pub use storing::{Absorb, Again, Kept};
 
 /// What one replica asks of another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -165,38 +167,6 @@ pub struct KeyedRow {
     /// The row, not filled.
     #[serde(with = "encoded")]
     pub row: Row,
-}
-
-/// The events of an operation that is tried again. The asker has them all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Again {
-    /// The vnode.
-    pub vnode: VnodeId,
-    /// How durable they must be before the ack.
-    pub durability: Durability,
-    /// Their dots.
-    #[serde(with = "encoded")]
-    pub dots: DotSet,
-}
-
-/// Containers with their dots for a vnode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Absorb {
-    /// The vnode.
-    pub vnode: VnodeId,
-    /// How durable they must be before the ack.
-    pub durability: Durability,
-    /// What to absorb.
-    pub bundle: Bundle,
-}
-
-/// What a stand-in keeps for the owners of a vnode: what it would be sent if it were one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Kept {
-    /// New deltas.
-    Changes(Replicate),
-    /// The events of a repeated operation.
-    Again(Again),
 }
 
 /// Which rows of a key to read.
