@@ -306,13 +306,14 @@ const SIMPLE: [Case; 37] = [
     ("hll count hll k", 0, "3\n"),
 ];
 
-const SETS: [Case; 13] = [
+const SETS: [Case; 14] = [
     ("sadd set k b a c", 0, ""),
     ("srem set k b", 0, ""),
     ("smembers set k", 0, "a\nc\n"),
     ("sismember set k c", 0, "1\n"),
     ("sismember set k b", 0, "0\n"),
     ("scard set k", 0, "2\n"),
+    ("scard set k --approximate", 0, "2\n"),
     ("sscan set k --from b", 0, "c\n"),
     ("sscan set k --reverse", 0, "c\na\n"),
     ("sadd grow-set k a b", 0, ""),

@@ -3,16 +3,25 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use super::answers::{Answer, Found};
 use super::{Pending, Scan, Target};
 use crate::wire::{Kind, MAX_PAGE};
 
 /// How many elements or items there are; await it to count them.
+///
+/// | | cost | error |
+/// |---|---|---|
+/// | `len` | of reading all | none, up to what changes meanwhile |
+/// | `approximate_len` | of some thousand | none up to 4,096; then usually 6 %, from 16,000 3 % |
 ///
 /// They are counted where they are, by pages, and no element is sent to the client: exact, and no
 /// snapshot. What is there all the time is counted once; what comes or goes meanwhile may be
 /// counted or not. It costs the nodes about what reading all of them does, because each page is
 /// joined from r replicas: with [`r(1)`](Length::r) one replica is asked and what others have and
 /// it lacks is not counted.
+///
+/// An estimate looks at up to 1,024 rows, which every replica chooses alike by the hashes of their
+/// elements. What was removed or has expired is not in it, with r replicas asked as in any read.
 #[derive(Debug)]
 #[must_use = "nothing is counted until this is awaited"]
 pub struct Length {
@@ -42,6 +51,11 @@ impl Length {
         self.pages = self.pages.timeout(timeout);
         self
     }
+}
+
+/// The estimate in an answer to [`Part::Estimate`](crate::wire::Part::Estimate).
+pub(super) fn estimated_length(answer: Answer) -> Result<u64, crate::Error> {
+    answer.estimate().map(Found::into_value)
 }
 
 impl IntoFuture for Length {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::answers::{Gap, Items, ListItem, Position, Written};
 use super::edits::insertion;
+use super::length::estimated_length;
 use super::write::{Plain, Write};
 use super::{Length, Query, Scan, Target};
 use crate::error::Error;
@@ -47,6 +48,13 @@ impl List {
     /// Counts the items, without reading them: see [`Length`].
     pub fn len(&self) -> Length {
         Length::new(self.target.clone(), Kind::List)
+    }
+
+    /// Estimates how many items there are, at the same small cost however many there are: see
+    /// [`Length`].
+    pub fn approximate_len(&self) -> Query<u64> {
+        let target = self.target.clone();
+        Query::new(target, Kind::List, Part::Estimate, estimated_length)
     }
 
     /// Puts items into a gap, in this order.

@@ -100,7 +100,7 @@ impl<T: 'static> IntoFuture for Query<T> {
             target.key.check()?;
             wire::check_path(&target.path)?;
             match &part {
-                Part::Whole => {}
+                Part::Whole | Part::Estimate => {}
                 Part::Element(element) => wire::check_element(element)?,
                 Part::Page(page) | Part::Count(page) => page.check()?,
             }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::answers::{Answer, Members};
+use super::length::estimated_length;
 use super::write::{Adding, Elements, Plain, Write, buffer, buffers};
 use super::{Length, Query, Scan, Target};
 use crate::wire::{Kind, Mutation, Part};
@@ -72,6 +73,13 @@ impl Set {
         Length::new(self.target.clone(), self.kind)
     }
 
+    /// Estimates how many elements there are, at the same small cost however many there are: see
+    /// [`Length`].
+    pub fn approximate_len(&self) -> Query<u64> {
+        let (target, kind) = (self.target.clone(), self.kind);
+        Query::new(target, kind, Part::Estimate, estimated_length)
+    }
+
     /// Reads whether an element is in the set, without reading the others.
     pub fn contains(&self, element: impl Into<Bytes>) -> Query<bool> {
         let part = Part::Element(buffer(element));
@@ -115,6 +123,11 @@ impl GrowSet {
     /// Counts the elements, without reading them: see [`Length`].
     pub fn len(&self) -> Length {
         self.set.len()
+    }
+
+    /// Estimates how many elements there are, as [`Set::approximate_len`].
+    pub fn approximate_len(&self) -> Query<u64> {
+        self.set.approximate_len()
     }
 
     /// Reads whether an element is in the set, without reading the others.

@@ -96,6 +96,8 @@ pub enum Part {
     Page(Page),
     /// How many a page of a set's elements or a list's items has, without them.
     Count(Page),
+    /// About how many elements a set or items a list has.
+    Estimate,
 }
 
 /// A stretch of something ordered.

@@ -59,7 +59,8 @@ pub enum State {
     Number(Option<i64>),
     /// Is the flag on?
     Flag(bool),
-    /// About how many different things the sketch has seen.
+    /// About how many different things the sketch has seen; or to
+    /// [`Part::Estimate`](super::Part::Estimate) about how many elements or items there are.
     Estimate(u64),
     /// The items of a list, in order.
     List(Vec<Item>),

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod messages;
 pub mod replica;
 pub mod room;
+pub mod samples;
 pub mod stage;
 pub mod time;
 pub mod vnode;

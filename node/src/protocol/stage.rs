@@ -12,6 +12,7 @@ use std::ops::{Bound, ControlFlow};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::keys::RowKey;
+use super::samples;
 use crdt::Row;
 use crdt::codec::DecodeError;
 
@@ -264,17 +265,16 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Stages a row; an empty one is deleted.
+    /// Stages a row, and the mark that stands for it in a sample; an empty row is deleted.
     pub fn put_row(&mut self, key: &RowKey, row: &Row) {
-        if row.is_empty() {
-            self.delete(Family::Data, key.as_bytes().to_vec());
-        } else {
-            self.put(
-                Family::Data,
-                key.as_bytes().to_vec(),
-                encode_row(key.as_bytes(), row),
-            );
+        if let Some(mark) = samples::mark_key(key) {
+            let shows = !row.versions().is_empty();
+            self.changes
+                .insert(Family::Meta, mark, shows.then(Vec::new));
         }
+        let stored = (!row.is_empty()).then(|| encode_row(key.as_bytes(), row));
+        self.changes
+            .insert(Family::Data, key.as_bytes().to_vec(), stored);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::protocol::clears::Clears;
 use crate::protocol::messages::{ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::Replica;
 use crate::protocol::stage::{Source, SourceError};
-use crate::protocol::vnode::{Limits, Selected, Vnode, read_rows};
+use crate::protocol::vnode::{Limits, Vnode, read_rows};
 use crdt::Clock;
 use ring::VnodeId;
 
@@ -120,9 +120,10 @@ impl Views {
             fence(Ordering::SeqCst);
             if view.number.load(Ordering::SeqCst) == before {
                 return Some(rows.map(|rows| {
-                    rows.map(|Selected { rows, until }| RowsRead {
-                        rows,
-                        until,
+                    rows.map(|selected| RowsRead {
+                        rows: selected.rows,
+                        until: selected.until,
+                        sampled: selected.sampled,
                         clock: Clock::clone(&shown.bases),
                         catching_up: shown.catching_up,
                     })

@@ -8,7 +8,7 @@ use super::desk::Desk;
 use super::failure;
 use super::place::{Field, count, path, range_of_keys};
 use super::shown::{Scanned, Shape};
-use super::state::Shown;
+use super::state::{Amount, Shown};
 use crate::protocol::cluster::BucketProperties;
 use crate::protocol::coordinator::{Order, ReadOrder};
 use crate::protocol::keys::data_range;
@@ -106,7 +106,7 @@ impl Desk {
         let scope = match &read.part {
             Part::Element(element) => Some(place.scope(&read.key, &path, Some(element))),
             Part::Whole => Some(place.scope(&read.key, &path, None)),
-            Part::Page(_) | Part::Count(_) => None,
+            Part::Page(_) | Part::Count(_) | Part::Estimate => None,
         };
         let order = ReadOrder {
             vnode: place.vnode,
@@ -118,14 +118,19 @@ impl Desk {
                 place.count("r", read.r)?.max(pr)
             },
             local: read.local,
-            repair: Some(place.prefix),
+            // Samples of replicas that differ are no rows to compare.
+            repair: (read.part != Part::Estimate).then_some(place.prefix),
             deadline: deadline(now, read.timeout_ms)?,
         };
         let shown = Shown {
             kind: read.kind,
             siblings: place.record.siblings,
             depth: path.names().len(),
-            counts: matches!(read.part, Part::Count(_)),
+            amount: match read.part {
+                Part::Whole | Part::Element(_) | Part::Page(_) => Amount::Shown,
+                Part::Count(_) => Amount::Counted,
+                Part::Estimate => Amount::Estimated,
+            },
             reverse: matches!(&read.part, Part::Page(page) if page.reverse),
             now_ms: now.wall_ms,
         };
@@ -157,7 +162,7 @@ impl Desk {
             kind: scan.kind,
             siblings: place.record.siblings,
             depth: 0,
-            counts: false,
+            amount: Amount::Shown,
             reverse: false,
             now_ms: now.wall_ms,
         };

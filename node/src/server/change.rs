@@ -9,7 +9,7 @@ use super::desk::{DEFAULT_DURABILITY, Desk};
 use super::failure;
 use super::place::{Field, Place, leaf, path};
 use super::shown::{Shape, Wrote};
-use super::state::Shown;
+use super::state::{Amount, Shown};
 use super::token::Scope;
 use crate::protocol::coordinator::{Order, WriteOrder};
 use crate::protocol::time::Moment;
@@ -93,7 +93,7 @@ fn shown(place: &Place<'_>, now: Moment) -> Shown {
         kind: place.record.kind,
         siblings: place.record.siblings,
         depth: 0,
-        counts: false,
+        amount: Amount::Shown,
         reverse: false,
         now_ms: now.wall_ms,
     }

@@ -9,6 +9,7 @@ use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{Range, Selection};
+use crate::protocol::samples;
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
 use ring::{Token, VnodeId};
@@ -194,11 +195,16 @@ impl Field<'_> {
                 page.check().map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Range(self.page(key, leaf, page)))
             }
+            (Part::Estimate, Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
+                let mut range = all(key.leaf_range(self.path, leaf));
+                range.limit = Some(samples::COUNTED);
+                Ok(Selection::Sample(range))
+            }
             (Part::Element(_), _) => Err(failure::bad_request(
                 &"only a set has elements; nothing was read",
             )),
-            (Part::Page(_) | Part::Count(_), _) => Err(failure::bad_request(
-                &"only sets and lists are read by pages; nothing was read",
+            (Part::Page(_) | Part::Count(_) | Part::Estimate, _) => Err(failure::bad_request(
+                &"only sets and lists are read by pages or have a length; nothing was read",
             )),
         }
     }

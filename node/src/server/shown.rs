@@ -12,11 +12,13 @@ use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone, WriteDone};
 use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::samples;
 use crdt::kinds::Leaf;
 use crdt::{Context, Row};
 use ring::{BucketId, PartitionId, Token};
 use starling::wire::{
-    Failure, Key, KeysResponse, ReadResponse, Response, ScanResponse, ScannedKey, WriteResponse,
+    Failure, Key, KeysResponse, ReadResponse, Response, ScanResponse, ScannedKey, State,
+    WriteResponse,
 };
 
 /// How to answer an order: what is kept of the request while it is under way.
@@ -135,8 +137,12 @@ impl Desk {
         let seal = |scope| tokens.seal(scope, &done.context);
         let token = scope.map(|scope| seal(scope).ok_or_else(failure::context_too_large));
         let next = done.until.and_then(|until| part_of(&until));
+        let mut state = state(shown, &done.rows)?;
+        if let (State::Estimate(count), Some(bound)) = (&mut state, done.sampled) {
+            *count = samples::estimate(*count, bound);
+        }
         Ok(Response::Read(ReadResponse {
-            state: state(shown, &done.rows)?,
+            state,
             context: ByteBuf::from(token.transpose()?.unwrap_or_default()),
             answered: done.answered,
             next,

@@ -25,12 +25,23 @@ pub(super) struct Shown {
     pub(super) siblings: Siblings,
     /// How many steps lead to the field.
     pub(super) depth: usize,
-    /// Only how many elements or items there are.
-    pub(super) counts: bool,
+    /// The elements and items themselves, or how many there are.
+    pub(super) amount: Amount,
     /// Elements and items come last first.
     pub(super) reverse: bool,
     /// Milliseconds since the Unix epoch when the request came: what was over then is hidden.
     pub(super) now_ms: u64,
+}
+
+/// Whether elements and items are shown or counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Amount {
+    /// They are shown.
+    Shown,
+    /// They are counted.
+    Counted,
+    /// They are counted, of what may be a sample.
+    Estimated,
 }
 
 /// Rows by their keys, in order.
@@ -62,17 +73,16 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
     if shown.reverse {
         visible.reverse();
     }
-    if shown.counts {
-        Ok(State::Number(Some(count(shown.kind, &visible))))
-    } else if shown.kind == Kind::Map {
-        fields(shown, &visible).map(State::Map)
-    } else {
-        of_leaf(shown, &visible)
+    match (shown.amount, shown.kind) {
+        (Amount::Counted, kind) => Ok(State::Number(i64::try_from(count(kind, &visible)).ok())),
+        (Amount::Estimated, kind) => Ok(State::Estimate(count(kind, &visible))),
+        (Amount::Shown, Kind::Map) => fields(shown, &visible).map(State::Map),
+        (Amount::Shown, _) => of_leaf(shown, &visible),
     }
 }
 
 /// How many elements or items the rows of a set or a list show.
-fn count(kind: Kind, rows: &[Shows<'_>]) -> i64 {
+fn count(kind: Kind, rows: &[Shows<'_>]) -> u64 {
     let leaf = leaf(kind);
     let is_in = |row: &Row| match kind {
         Kind::RemoveSet => remove_wins::contains(row),
@@ -81,7 +91,7 @@ fn count(kind: Kind, rows: &[Shows<'_>]) -> i64 {
     };
     let present = rows.iter();
     let present = present.filter(|(key, row)| key.leaf() == leaf && is_in(row));
-    i64::try_from(present.count()).unwrap_or(i64::MAX)
+    present.map(|_| 1).sum()
 }
 
 /// The fields of a map, as many steps down as `shown` says, in byte order of their names, then by

@@ -14,6 +14,7 @@
 //! | `outcomes` | 7: what was called *not applied* is not applied | the end |
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
 //! | `retries` | 5: who holds an operation's events knows it again | every write |
+//! | `samples` | what the length of a set is estimated from are its rows | the end |
 //! | `spans` | an atomic batch arrives whole | every commit |
 
 mod aliases;
@@ -28,6 +29,7 @@ mod naming;
 mod outcomes;
 pub(crate) mod quorum_reads;
 mod retries;
+mod samples;
 mod spans;
 
 use crate::sim::ledger::Ledger;
@@ -143,6 +145,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "convergence",
         check: convergence::check,
+    },
+    Invariant {
+        name: "samples",
+        check: samples::check,
     },
     Invariant {
         name: "aliases",

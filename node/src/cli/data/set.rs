@@ -10,7 +10,7 @@ use super::scan::walk;
 use super::{Setting, read, write};
 use crate::cli::exit::Exit;
 use crate::cli::text::bytes_json;
-use starling::{Error, Kind, Scan};
+use starling::{Kind, Scan};
 
 /// Sets.
 #[derive(Debug, Clone, Subcommand)]
@@ -55,6 +55,10 @@ pub(crate) enum SetCommand {
     Scard {
         #[command(flatten)]
         place: Place,
+        /// Estimate instead, at the same small cost for any size: exact up to 4,096 elements,
+        /// usually within 6 % beyond, and within 3 % from 16,000 on.
+        #[arg(long)]
+        approximate: bool,
         /// How many replicas must answer for each page.
         #[arg(short, long, value_name = "COUNT")]
         r: Option<u8>,
@@ -100,7 +104,11 @@ impl SetCommand {
                 element,
                 options,
             } => contains(setting, &place, element, &options).await,
-            Self::Scard { place, r } => count(setting, &place, r).await,
+            Self::Scard {
+                place,
+                approximate,
+                r,
+            } => count(setting, &place, (approximate, r)).await,
             Self::Sscan { place, page } => {
                 let scan = page.apply(setting, scan_of(setting, &place).await?);
                 let json = |element: &Bytes| json!({ "v": 1, "element": bytes_json(element) });
@@ -135,31 +143,45 @@ async fn contains(
     Ok(Exit::Done)
 }
 
-async fn count(setting: &Setting, place: &Place, r: Option<u8>) -> anyhow::Result<Exit> {
-    let mut scan = scan_of(setting, place).await?;
-    if let Some(r) = r {
-        scan = scan.r(r);
-    }
-    if let Some(timeout) = setting.timeout {
-        scan = scan.timeout(timeout);
-    }
-    let count = count_all(scan).await?;
+async fn count(
+    setting: &Setting,
+    place: &Place,
+    (is_approximate, r): (bool, Option<u8>),
+) -> anyhow::Result<Exit> {
+    let kind = place.kind(setting, &SETS).await?;
+    let home = place.home(setting);
+    let (estimate, length) = match kind {
+        Kind::GrowSet => {
+            let set = home.grow_set();
+            (set.approximate_len(), set.len())
+        }
+        kind => {
+            let set = home.set(kind);
+            (set.approximate_len(), set.len())
+        }
+    };
+    let count = if is_approximate {
+        let estimate = r.into_iter().fold(estimate, |estimate, r| estimate.r(r));
+        let timeout = setting.timeout.into_iter();
+        timeout
+            .fold(estimate, |estimate, timeout| estimate.timeout(timeout))
+            .await?
+    } else {
+        let length = r.into_iter().fold(length, |length, r| length.r(r));
+        let timeout = setting.timeout.into_iter();
+        timeout
+            .fold(length, |length, timeout| length.timeout(timeout))
+            .await?
+    };
     if setting.output.is_json() {
         let mut answer = place.json();
         answer["count"] = json!(count);
+        answer["approximate"] = json!(is_approximate);
         setting.output.json(&answer)?;
     } else {
         setting.output.line(count)?;
     }
     Ok(Exit::Done)
-}
-
-async fn count_all<T: 'static>(mut scan: Scan<T>) -> Result<u64, Error> {
-    let mut count = 0;
-    while scan.try_next().await?.is_some() {
-        count += 1;
-    }
-    Ok(count)
 }
 
 async fn scan_of(setting: &Setting, place: &Place) -> anyhow::Result<Scan<Bytes>> {

@@ -8,6 +8,7 @@ use super::joined::Joined;
 use super::{CoordinatorConfig, OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{ReadRows, RowsRead, Selection};
+use crate::protocol::samples;
 use crate::protocol::time::Time;
 use crdt::{Context, Dot, Row};
 use ring::{NodeId, VnodeId};
@@ -213,11 +214,12 @@ impl Read {
         let (reverse, is_listing) = match &self.order.selection {
             Selection::Range(range) => (range.reverse, false),
             Selection::Keys { .. } => (false, true),
-            Selection::Key(_) | Selection::Row(_) => (false, false),
+            Selection::Key(_) | Selection::Row(_) | Selection::Sample(_) => (false, false),
         };
         let replies = std::mem::take(&mut self.replies);
         let until = replies.values().filter_map(|reply| reply.until.clone());
         let until = if reverse { until.max() } else { until.min() };
+        let sampled = replies.values().filter_map(|reply| reply.sampled).min();
         let replies = replies.into_values();
         let (mut rows, bases, context) = if is_listing {
             (union(replies), Context::default(), Context::default())
@@ -233,9 +235,13 @@ impl Read {
                 true => key.as_bytes() >= &until[..],
             });
         }
+        if let Some(bound) = sampled {
+            rows.retain(|key, _| samples::hash(key) < bound);
+        }
         ReadDone {
             rows,
             until,
+            sampled,
             bases,
             context,
             answered,

@@ -7,6 +7,7 @@
 //!   records  n u8 | partition u32 | operation id 24 B
 //!   meta     "vnode" | n u8 | partition u32          "behind" | n u8 | partition u32
 //!            "cleared" | n u8 | partition u32 | row key of a clear
+//!            "sampled" | row key but its part | hash u64 | part     (`samples`)
 //! ```
 //!
 //! The path is empty but in a map, where it leads to a field ([`map`]). Numbers are big endian, so
@@ -15,6 +16,8 @@
 //! sort key: a zero byte of the sort key is written 0 255, its end 0 1.
 
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -235,6 +238,12 @@ impl RowKey {
         code.and_then(Leaf::of).unwrap_or(Leaf::Value)
     }
 
+    /// All of it but the part: what the keys of all rows of this leaf of the field begin with.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        self.bytes.get(..=self.leaf).unwrap_or_default()
+    }
+
     /// The field of a map that the row is in; empty outside of maps.
     #[must_use]
     pub fn path(&self) -> Path {
@@ -276,7 +285,7 @@ impl RowKey {
     #[must_use]
     pub fn share_of(&self, actor: Actor) -> Self {
         let mut encoder = Encoder::with_capacity(self.leaf + 1 + Actor::LENGTH);
-        encoder.raw(self.bytes.get(..=self.leaf).unwrap_or_default());
+        encoder.raw(self.head());
         actor.encode(&mut encoder);
         Self {
             bytes: encoder.finish(),
@@ -332,68 +341,3 @@ fn skip_prefix(decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {
 const FIXED: usize = 17;
 const ESCAPED_ZERO: u8 = 255;
 const END_OF_SORT: u8 = 1;
-
-#[cfg(test)]
-mod tests {
-    use proptest::collection::vec;
-    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
-    use ring::{BucketId, PartitionId, QBits, ReplicaCount, Token, VnodeId};
-
-    use super::{KeyPrefix, RowKey, data_range};
-    use crdt::kinds::Leaf;
-
-    fn prefix(sort: &[u8]) -> KeyPrefix {
-        KeyPrefix::new(3, Token(7), BucketId(9), b"p", sort)
-    }
-
-    proptest! {
-        #[test]
-        fn rows_are_ordered_by_sort_key(
-            a in vec(0_u8..3, 0..6), b in vec(0_u8..3, 0..6), x in any::<Vec<u8>>()
-        ) {
-            let row_a = prefix(&a).row(Leaf::Element, &x);
-            let row_b = prefix(&b).row(Leaf::Value, b"");
-            if a != b {
-                prop_assert_eq!(a.cmp(&b), row_a.as_bytes().cmp(row_b.as_bytes()));
-            }
-            let end = prefix(&a).end();
-            prop_assert!(row_a.as_bytes() < &end[..]);
-            prop_assert_eq!(row_b.as_bytes() < &end[..], b <= a);
-        }
-
-        #[test]
-        fn a_row_key_comes_back(sort in any::<Vec<u8>>(), part in any::<Vec<u8>>()) {
-            let row = prefix(&sort).row(Leaf::Element, &part);
-            let back = RowKey::decode(row.as_bytes()).unwrap();
-            prop_assert_eq!(&back, &row);
-            prop_assert_eq!(back.part(), &part[..]);
-            prop_assert_eq!(back.leaf(), Leaf::Element);
-            prop_assert!(back.is_of(&prefix(&sort)));
-            prop_assert_eq!(KeyPrefix::decode(back.prefix().as_bytes()).unwrap(), prefix(&sort));
-        }
-
-        #[test]
-        fn any_bytes_give_a_key_or_an_error(bytes in any::<Vec<u8>>()) {
-            if let Ok(key) = RowKey::decode(&bytes) {
-                prop_assert_eq!(key.as_bytes(), &bytes[..]);
-            }
-        }
-    }
-
-    #[test]
-    fn vnodes_cut_the_table_without_gap_or_overlap() {
-        let bits = QBits::new(2).unwrap();
-        let n = ReplicaCount::new(3).unwrap();
-        let ranges: Vec<_> = bits
-            .partitions()
-            .map(|partition| data_range(VnodeId { n, partition }, bits))
-            .collect();
-        for pair in ranges.windows(2) {
-            assert_eq!(pair[0].1, pair[1].0);
-        }
-        assert_eq!(ranges[3].1, [4]);
-        let key = KeyPrefix::new(3, Token(u64::MAX), BucketId(0), b"", b"").row(Leaf::Value, b"");
-        assert!(key.as_bytes() < &ranges[3].1[..]);
-        assert_eq!(key.vnode(bits), Some((3, PartitionId(3))));
-    }
-}

@@ -186,6 +186,9 @@ pub enum Selection {
         /// Where to look; the limit is of rows looked at.
         range: Range,
     },
+    /// The rows of a set or a list, or where there are more than the range's limit a sample of
+    /// them: see [`samples`](crate::protocol::samples).
+    Sample(Range),
 }
 
 /// A range of row keys, in order.
@@ -224,6 +227,8 @@ pub struct RowsRead {
     pub catching_up: bool,
     /// The answer is complete only as far as this key, which it includes; `None` for all.
     pub until: Option<serde_bytes::ByteBuf>,
+    /// The answer is a sample: all rows of which the hash of the part is below this.
+    pub sampled: Option<u64>,
 }
 
 /// What one owner tells another of a vnode that both own.

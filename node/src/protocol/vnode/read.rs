@@ -10,6 +10,7 @@ use crate::mutants::{self, Mutant};
 use crate::protocol::clears::Clears;
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Selection};
+use crate::protocol::samples;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
 use crdt::kinds::Leaf;
 use crdt::{Clock, Row};
@@ -22,6 +23,8 @@ pub struct Selected {
     pub rows: Vec<KeyedRow>,
     /// They are complete as far as this key, which is included; `None` for all.
     pub until: Option<ByteBuf>,
+    /// They are a sample: those of which the hash of the part is below this.
+    pub sampled: Option<u64>,
 }
 
 impl Vnode {
@@ -46,11 +49,12 @@ impl Vnode {
         } else {
             Clock::of(self.clock.dots().bases())
         };
-        Ok(selected.map(|Selected { rows, until }| RowsRead {
-            rows,
+        Ok(selected.map(|selected| RowsRead {
+            rows: selected.rows,
             clock,
             catching_up: self.is_catching_up(),
-            until,
+            until: selected.until,
+            sampled: selected.sampled,
         }))
     }
 }
@@ -85,7 +89,57 @@ pub fn read_rows(
         Selection::Keys { bucket, range } => {
             read_keys(source, *bucket, (range, clears), limits).map(Ok)
         }
+        Selection::Sample(range) => read_sample(source, range, clears, limits),
     }
+}
+
+/// All rows of a set or a list if they are no more than the limit, otherwise those whose marks are
+/// the smallest. Items of a list come without their bodies.
+fn read_sample(
+    source: &dyn Source,
+    range: &Range,
+    clears: &Clears,
+    limits: &Limits,
+) -> Result<Result<Selected, Refusal>, SourceError> {
+    let (from, to) = samples::marks_range(&range.from);
+    let (mut keys, mut bound) = (Vec::new(), samples::MARKED_BELOW);
+    source.scan(Family::Meta, &from, &to, &mut |mark, _| {
+        let Some((hash, key)) = samples::row_of_mark(&range.from, mark) else {
+            return ControlFlow::Continue(());
+        };
+        if keys.len() == samples::MARKS {
+            bound = hash;
+            return ControlFlow::Break(());
+        }
+        keys.push(key);
+        ControlFlow::Continue(())
+    })?;
+    if bound == samples::MARKED_BELOW {
+        let all = read_range(source, range, clears, limits)?;
+        if all.as_ref().is_ok_and(|all| all.until.is_none()) {
+            return Ok(all);
+        }
+    }
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        if let Some(stored) = source.get(Family::Data, &key)? {
+            let mut keyed = decode(&key, &stored)?;
+            clears.hide(&keyed.key, &mut keyed.row);
+            let is_item = keyed.key.leaf() == Leaf::Item;
+            rows.push(if is_item {
+                without_bodies(&keyed)
+            } else {
+                keyed
+            });
+        }
+    }
+    rows.sort_by(|a, b| a.key.cmp(&b.key));
+    add_clears(source, range, clears, &mut rows)?;
+    Ok(Ok(Selected {
+        rows,
+        until: None,
+        sampled: Some(bound),
+    }))
 }
 
 fn read_range(

@@ -25,6 +25,7 @@ fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
     let done = ReadDone {
         rows: BTreeMap::new(),
         until: None,
+        sampled: None,
         bases: Context::default(),
         context: seen(),
         answered: 2,

@@ -48,6 +48,7 @@ fn holding(rows: impl IntoIterator<Item = Row>, clock: &[(u64, u64)]) -> Answer 
         clock: seen,
         catching_up: false,
         until: None,
+        sampled: None,
     })
 }
 
@@ -154,6 +155,7 @@ fn a_counters_rows_are_shown_as_text() {
         clock: Clock::default(),
         catching_up: true,
         until: None,
+        sampled: None,
     };
     let answers = vec![(NodeId(1), Ok(read))];
     let Response::Inspection(inspection) = desk().respond(&shape, Outcome::Inspected(answers))

@@ -54,6 +54,7 @@ fn answer_to(read: ReadRequest, rows: impl IntoIterator<Item = (RowKey, Row)>) -
     let done = ReadDone {
         rows,
         until: None,
+        sampled: None,
         bases: Context::default(),
         context: Context::default(),
         answered: 2,

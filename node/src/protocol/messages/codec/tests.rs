@@ -193,6 +193,7 @@ fn replies() -> Vec<PeerReply> {
         clock: clock(),
         catching_up: true,
         until: Some(vec![1, 2].into()),
+        sampled: Some(9),
     };
     let trimmed = dots();
     let pulled = Pulled {

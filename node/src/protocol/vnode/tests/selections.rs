@@ -5,8 +5,11 @@ use bytes::Bytes;
 use super::{Owner, batch, command, edit, key, key_of, put, range};
 use crate::protocol::keys::{KeyPrefix, RowKey, data_range};
 use crate::protocol::messages::{Range, Refusal, Selection};
+use crate::protocol::samples;
+use crate::protocol::stage::Family;
 use crate::protocol::vnode::{Action, Command, Selected, SetLeaf, read_rows};
 use crdt::kinds::Leaf;
+use crdt::kinds::map::Path;
 use crdt::{Context, Hlc};
 use ring::{BucketId, NodeId, QBits, Token};
 
@@ -195,4 +198,55 @@ fn a_key_is_listed_by_what_lasts_longest_and_not_by_what_is_over() {
         versions.any(|version| !version.is_expired(now_ms))
     });
     assert!(is_shown);
+}
+
+fn names(range: std::ops::Range<u32>) -> Vec<Bytes> {
+    range.map(|n| Bytes::from(format!("name-{n}"))).collect()
+}
+
+fn sample(owner: &Owner) -> Selected {
+    let (from, to) = key().leaf_range(&Path::root(), Leaf::Element);
+    owner.select(&Selection::Sample(range(from, to, Some(samples::COUNTED))))
+}
+
+/// An owner of a set of so many elements.
+fn owner_of(count: u32) -> Owner {
+    let mut owner = Owner::new(NodeId(1));
+    for from in (0..count).step_by(1_000) {
+        let elements = names(from..(from + 1_000).min(count));
+        let add = Action::Add(SetLeaf::AddWins, elements);
+        let op = from + 1;
+        owner.write(op.into(), &Context::default(), add).unwrap();
+    }
+    owner
+}
+
+#[test]
+fn a_small_set_is_counted_and_a_large_one_is_estimated_from_a_few_rows() {
+    let small = sample(&owner_of(4_000));
+    assert_eq!((small.rows.len(), small.sampled), (4_000, None));
+    for count in [6_000, 30_000] {
+        let large = sample(&owner_of(count));
+        assert!(large.rows.len() <= samples::MARKS);
+        let bound = large.sampled.unwrap();
+        let all_are_below = large.rows.iter().all(|row| samples::hash(&row.key) < bound);
+        assert!(all_are_below);
+        let estimate = samples::estimate(large.rows.len() as u64, bound);
+        // Three standard errors: the elements are always the same, and so is the estimate.
+        let off = estimate.abs_diff(count.into()) * 100 / u64::from(count);
+        assert!(off < 18, "{estimate} of {count}");
+    }
+}
+
+#[test]
+fn marks_go_with_their_rows() {
+    let mut owner = owner_of(6_000);
+    assert!(owner.stored(Family::Meta) > 300);
+    for from in (0..6_000).step_by(1_000) {
+        let remove = Action::Remove(SetLeaf::AddWins, names(from..from + 1_000));
+        let op = u64::from(from) + 2;
+        owner.write(op, &Context::default(), remove).unwrap();
+    }
+    assert_eq!(owner.stored(Family::Meta), 0);
+    assert_eq!(sample(&owner).sampled, None);
 }
