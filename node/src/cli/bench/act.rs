@@ -28,6 +28,7 @@ impl Actor<'_> {
             Workload::Scan => self.page(key).await,
             Workload::Members => self.members(key).await,
             Workload::Length => self.length(key).await,
+            Workload::Estimate => self.estimate(key).await,
             Workload::Put
             | Workload::Get
             | Workload::Mixed
@@ -93,7 +94,8 @@ impl Actor<'_> {
             | Workload::SetContains
             | Workload::Scan
             | Workload::Members
-            | Workload::Length => {
+            | Workload::Length
+            | Workload::Estimate => {
                 let mut write = self.bucket.put(key, self.job.value.clone());
                 if let Some(context) = context {
                     write = write.context(context);
@@ -147,7 +149,8 @@ impl Actor<'_> {
             | Workload::HllAdd
             | Workload::ListPush
             | Workload::Members
-            | Workload::Length => {
+            | Workload::Length
+            | Workload::Estimate => {
                 self.bucket.set(key).add_all(numbers.map(element)).await?;
             }
         }
@@ -208,6 +211,15 @@ impl Actor<'_> {
             context: None,
             elements: length.await?,
         })
+    }
+
+    async fn estimate(&mut self, key: String) -> Result<Done, Error> {
+        let mut estimate = self.bucket.set(key).approximate_len();
+        if let Some(r) = self.job.r {
+            estimate = estimate.r(r);
+        }
+        estimate.await?;
+        Ok(Done::default())
     }
 
     async fn send<M: Send + 'static>(&self, write: Write<M>) -> Result<Done, Error> {

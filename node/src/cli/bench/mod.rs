@@ -1,17 +1,17 @@
 //! `starling bench`: what an operation costs, in waiting and in processor time.
 //!
 //! A closed loop: so many workers, each with one operation under way, so latencies are those of a
-//! cluster that is kept busy and not those at a chosen rate. Every worker has keys of its own, and
-//! a put carries the context of the put before it, so no siblings arise; sets, maps and partition
-//! keys are filled first and used by all. Processor time is what
-//! the kernel accounts to the processes: nodes and client are told apart, and nobody is asked to
-//! measure himself.
+//! cluster that is kept busy; with `--rate` those at a chosen rate. Every worker has keys of its
+//! own, and a put carries the context of the put before it, so no siblings arise; sets, maps and
+//! partition keys are filled first and used by all. Processor time is what the kernel accounts to
+//! the processes: nodes and client are told apart, and nobody is asked to measure himself.
 //!
 //! Files: `workload` which operations there are · `act` the operations · `work` the workers ·
-//! `cpu` processes and their accounts · `report` the result.
+//! `pace` when operations begin · `cpu` processes and their accounts · `report` the result.
 
 mod act;
 mod cpu;
+mod pace;
 mod report;
 mod work;
 mod workload;
@@ -53,6 +53,11 @@ pub(crate) struct BenchOptions {
     /// How many operations, instead of how long.
     #[arg(long, value_name = "COUNT", conflicts_with = "duration")]
     count: Option<u64>,
+    /// Begin so many operations a second, evenly, instead of each when the one before has ended;
+    /// as far as --concurrency allows, and what waits for that counts as latency.
+    #[arg(long, value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
     /// Bytes of a value.
     #[arg(long, default_value = "100B", value_name = "SIZE")]
     value_size: ByteSize,

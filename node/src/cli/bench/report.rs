@@ -42,14 +42,15 @@ impl<'a> Report<'a> {
         }
         let options = self.options;
         output.line(format_args!(
-            "{}   {} operations in {}   {} keys{}, {} values, concurrency {}",
+            "{}   {} operations in {}   {} keys{}, {} values, concurrency {}{}",
             options.workload.name(),
             grouped(self.tally.operations()),
             seconds(self.elapsed),
             grouped(options.keys()),
             self.parts(),
             options.value_size,
-            options.concurrency()
+            options.concurrency(),
+            self.asked()
         ))?;
         let verbs = options.workload.verbs();
         let mut rows = Vec::new();
@@ -77,6 +78,13 @@ impl<'a> Report<'a> {
             0 => String::new(),
             names => format!(" of {} elements", grouped(names)),
         }
+    }
+
+    /// The rate that was asked for, if one was.
+    fn asked(&self) -> String {
+        self.options.rate.map_or_else(String::new, |rate| {
+            format!(", {} a second asked for", grouped(u64::from(rate)))
+        })
     }
 
     fn print_elements(&self, output: Output) -> anyhow::Result<()> {
@@ -173,6 +181,7 @@ impl<'a> Report<'a> {
             "elements": self.options.workload.elements(self.options.elements).names,
             "value_size": self.options.value_size.as_u64(),
             "concurrency": self.options.concurrency(),
+            "rate": self.options.rate,
             "r": self.options.r,
             "w": self.options.w,
             "seconds": self.elapsed.as_secs_f64(),

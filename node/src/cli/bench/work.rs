@@ -14,6 +14,7 @@ use hdrhistogram::Histogram;
 
 use super::BenchOptions;
 use super::act::{Actor, Done, PARTS_AT_ONCE};
+use super::pace::{Pace, Turn};
 use super::workload::{Elements, Workload};
 use crate::cli::clock::Stopwatch;
 use starling::{Bucket, Client, Context, Durability, Error};
@@ -35,10 +36,8 @@ pub(super) struct Job {
     keys: u64,
     reads: u8,
     until: Until,
-    watch: Stopwatch,
+    pace: Pace,
     stopped: AtomicBool,
-    /// Operations begun, for `Until::Count`.
-    begun: AtomicU64,
     /// Operations ended, or elements filled in, for the eye.
     pub(super) done: AtomicU64,
 }
@@ -124,9 +123,11 @@ impl Job {
             keys: options.keys(),
             reads: options.reads,
             until,
-            watch: Stopwatch::start(),
+            pace: Pace::new(match until {
+                Until::Elapsed(_) | Until::Count(_) => options.rate,
+                Until::Loaded | Until::Filled => None,
+            }),
             stopped: AtomicBool::new(false),
-            begun: AtomicU64::new(0),
             done: AtomicU64::new(0),
         }
     }
@@ -187,14 +188,32 @@ impl Job {
         self.elements.names.div_ceil(PARTS_AT_ONCE)
     }
 
-    /// Whether operation number `at` of a worker is to begin.
-    fn begins(&self, at: u64, own_keys: u64) -> bool {
+    /// The next operation, which is number `at` of a worker; `None` if there is none.
+    fn next(&self, at: u64, own_keys: u64) -> Option<Turn> {
+        let turn = self.pace.take();
         let is_wanted = match self.until {
-            Until::Elapsed(duration) => self.watch.elapsed() < duration,
-            Until::Count(count) => self.begun.fetch_add(1, Ordering::Relaxed) < count,
+            Until::Elapsed(duration) => turn.due < duration,
+            Until::Count(count) => turn.number < count,
             Until::Loaded | Until::Filled => at < own_keys,
         };
-        is_wanted && !self.stopped.load(Ordering::Relaxed)
+        (is_wanted && !self.is_stopped()).then_some(turn)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Waits until an operation is due; says how late it is if it was due before.
+    async fn wait_for(&self, turn: Turn) -> Duration {
+        let mut ahead = self.pace.ahead(turn);
+        if ahead.is_zero() {
+            return self.pace.behind(turn);
+        }
+        while !ahead.is_zero() && !self.is_stopped() {
+            tokio::time::sleep(ahead.min(LONGEST_WAIT)).await;
+            ahead = self.pace.ahead(turn);
+        }
+        Duration::ZERO
     }
 
     fn key(&self, number: u64) -> String {
@@ -205,7 +224,8 @@ impl Job {
 impl Worker {
     async fn run(mut self) -> Left {
         let mut at = 0;
-        while self.job.begins(at, self.own_keys) {
+        while let Some(turn) = self.job.next(at, self.own_keys) {
+            let late = self.job.wait_for(turn).await;
             let own = match self.job.until {
                 Until::Loaded | Until::Filled => at,
                 Until::Elapsed(_) | Until::Count(_) => self.random.u64(..self.own_keys),
@@ -216,7 +236,8 @@ impl Worker {
             let reads = !fills && self.job.workload.is_read(chance, self.job.reads);
             let watch = Stopwatch::start();
             let done = self.act(own, reads).await;
-            let micros = u64::try_from(watch.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let took = late + watch.elapsed();
+            let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             let latencies = if reads {
                 &mut self.tally.reads
             } else {
@@ -325,3 +346,5 @@ const MAX_VALUE: usize = starling::wire::MAX_VALUE;
 /// Latencies beyond a minute count as a minute, in microseconds.
 const LONGEST: u64 = 60_000_000;
 const MAX_MESSAGES: usize = 20;
+/// How long a worker that waits for its turn does not look whether all is to end.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);

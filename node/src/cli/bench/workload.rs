@@ -36,6 +36,8 @@ pub(super) enum Workload {
     Members,
     /// Whole sets, counted by pages.
     Length,
+    /// Estimates of the length of sets.
+    Estimate,
 }
 
 impl Workload {
@@ -44,9 +46,12 @@ impl Workload {
         match self {
             Self::Put | Self::Get | Self::Mixed | Self::Scan => Kind::Value,
             Self::Counter => Kind::Counter,
-            Self::SetAdd | Self::SetRemove | Self::SetContains | Self::Members | Self::Length => {
-                Kind::Set
-            }
+            Self::SetAdd
+            | Self::SetRemove
+            | Self::SetContains
+            | Self::Members
+            | Self::Length
+            | Self::Estimate => Kind::Set,
             Self::MapUpdate | Self::MapIncrement => Kind::Map,
             Self::HllAdd => Kind::Sketch,
             Self::ListPush => Kind::List,
@@ -66,6 +71,7 @@ impl Workload {
             Self::Scan => ("page", "put"),
             Self::Members => ("members", "sadd"),
             Self::Length => ("length", "sadd"),
+            Self::Estimate => ("estimate", "sadd"),
         };
         Verbs { read, write }
     }
@@ -73,7 +79,12 @@ impl Workload {
     /// Is an operation a read? `chance` is one of a hundred, of which `reads` are, in a mix.
     pub(super) fn is_read(self, chance: u8, reads: u8) -> bool {
         match self {
-            Self::Get | Self::SetContains | Self::Scan | Self::Members | Self::Length => true,
+            Self::Get
+            | Self::SetContains
+            | Self::Scan
+            | Self::Members
+            | Self::Length
+            | Self::Estimate => true,
             Self::Mixed => chance < reads,
             Self::Put
             | Self::Counter
@@ -93,9 +104,12 @@ impl Workload {
             is_filled: true,
         };
         match self {
-            Self::SetRemove | Self::SetContains | Self::Scan | Self::Members | Self::Length => {
-                filled(asked.unwrap_or(ELEMENTS_TO_FIND))
-            }
+            Self::SetRemove
+            | Self::SetContains
+            | Self::Scan
+            | Self::Members
+            | Self::Length
+            | Self::Estimate => filled(asked.unwrap_or(ELEMENTS_TO_FIND)),
             Self::SetAdd | Self::MapUpdate | Self::MapIncrement => match asked {
                 Some(count) => filled(count),
                 None => Elements {
