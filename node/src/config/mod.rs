@@ -248,7 +248,7 @@ impl Default for StorageSection {
     fn default() -> Self {
         Self {
             engine: EngineKind::default(),
-            cache: Size::mebibytes(32),
+            cache: Size::mebibytes(128),
             write_buffer: Size::mebibytes(8),
             reserve: Size::mebibytes(256),
         }

@@ -14,7 +14,7 @@ use crate::store::table::Table;
 /// How much memory a database may use. Values below [`RocksConfig::LEAST_BYTES`] count as that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RocksConfig {
-    /// Bytes of blocks, indexes and filters, of all tables together; 32 MiB by default. More
+    /// Bytes of blocks, indexes and filters, of all tables together; 128 MiB by default. More
     /// makes reads faster once the rows outgrow it. It is filled by use, not at the start.
     pub cache_bytes: usize,
     /// Bytes of newest rows of one large table before they are written to a file; 8 MiB by
@@ -54,7 +54,7 @@ impl LogRecovery {
 impl Default for RocksConfig {
     fn default() -> Self {
         Self {
-            cache_bytes: 32 << 20,
+            cache_bytes: 128 << 20,
             write_buffer_bytes: 8 << 20,
             recovery: LogRecovery::default(),
         }
