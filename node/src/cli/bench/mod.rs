@@ -33,7 +33,7 @@ use super::output::Output;
 use cpu::Accounts;
 use report::Report;
 use starling::{Client, Kind};
-use work::{Contexts, Job, Tally};
+use work::{Contexts, Job};
 use workload::Workload;
 
 /// What to measure.
@@ -142,12 +142,13 @@ pub(crate) async fn run(
     if !options.no_load {
         prepare(client, &options, &bucket, &mut contexts, output).await?;
     }
-    let job = Arc::new(Job::new(&options, bucket.clone()));
+    let job = Arc::new(Job::new(&options, bucket.clone())?);
     let before = accounts.read();
     let watch = Stopwatch::start();
-    let tally = measure(client, &job, &mut contexts).await?;
+    measure(client, &job, &mut contexts).await?;
     let elapsed = watch.elapsed();
     let used = accounts.read().since(&before);
+    let tally = job.tally();
     let report = Report::new(&options, &tally, elapsed, used);
     report.print(output)?;
     Ok(if tally.errors.is_empty() {
@@ -167,36 +168,30 @@ async fn prepare(
     output: Output,
 ) -> anyhow::Result<()> {
     let watch = Stopwatch::start();
-    let (tally, count, what) = if options.workload.loads_keys() {
-        let job = Arc::new(Job::loading(options, bucket.to_owned()));
-        let tally = measure(client, &job, contexts).await?;
-        let count = tally.operations();
-        (tally, count, "keys")
+    let (job, what) = if options.workload.loads_keys() {
+        let job = Arc::new(Job::loading(options, bucket.to_owned())?);
+        measure(client, &job, contexts).await?;
+        (job, "keys")
     } else if options.workload.elements(options.elements).is_filled {
-        let job = Arc::new(Job::filling(options, bucket.to_owned()));
+        let job = Arc::new(Job::filling(options, bucket.to_owned())?);
         // Large writes: a few at a time keep the cluster busy.
         let mut none = vec![Contexts::new(); FILLERS];
-        let tally = measure(client, &job, &mut none).await?;
-        let count = tally.elements;
-        (tally, count, "elements")
+        measure(client, &job, &mut none).await?;
+        (job, "elements")
     } else {
         return Ok(());
     };
     let seconds = super::text::seconds(watch.elapsed());
-    let count = super::text::grouped(count);
+    let count = super::text::grouped(job.done.load(Ordering::Relaxed));
     output.note(format_args!("loaded {count} {what} in {seconds}"));
-    match tally.errors.first_key_value() {
+    match job.tally().errors.first_key_value() {
         Some((message, _)) => anyhow::bail!("the {what} could not be loaded: {message}"),
         None => Ok(()),
     }
 }
 
 /// Runs a worker for each entry of `contexts`, which it goes on from and leaves behind.
-async fn measure(
-    client: &Client,
-    job: &Arc<Job>,
-    contexts: &mut [Contexts],
-) -> anyhow::Result<Tally> {
+async fn measure(client: &Client, job: &Arc<Job>, contexts: &mut [Contexts]) -> anyhow::Result<()> {
     let bar = progress_bar(job);
     let mut workers = JoinSet::new();
     let step = u64::try_from(contexts.len()).unwrap_or(u64::MAX);
@@ -204,15 +199,13 @@ async fn measure(
         let work = Arc::clone(job).work(client.clone(), (first, step), std::mem::take(slot));
         workers.spawn(async move { (first, work.await) });
     }
-    let mut tally = Tally::new()?;
     let mut tick = tokio::time::interval(Duration::from_millis(200));
     loop {
         tokio::select! {
             ended = workers.join_next() => {
                 let Some(ended) = ended else { break };
                 let (first, left) = ended.context("a worker was interrupted")?;
-                let (own, seen) = left?;
-                tally.add(&own)?;
+                let seen = left?;
                 let slot = usize::try_from(first).ok().and_then(|first| contexts.get_mut(first));
                 if let Some(slot) = slot {
                     *slot = seen;
@@ -223,7 +216,7 @@ async fn measure(
         }
     }
     bar.finish_and_clear();
-    Ok(tally)
+    Ok(())
 }
 
 fn progress_bar(job: &Job) -> ProgressBar {

@@ -1,11 +1,12 @@
-//! The workers: each has one operation under way, and its own histogram.
+//! The workers: each has one operation under way. They share the histograms, which are half a
+//! megabyte each.
 //!
 //! Keys that hold one thing are divided among them, so that no two write the same one. Keys with
 //! parts are everybody's: what is measured is that many write into one of them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -40,6 +41,7 @@ pub(super) struct Job {
     stopped: AtomicBool,
     /// Operations ended, or elements filled in, for the eye.
     pub(super) done: AtomicU64,
+    tally: Mutex<Tally>,
 }
 
 /// When to stop.
@@ -66,9 +68,6 @@ pub(super) struct Tally {
     pub(super) elements: u64,
 }
 
-/// What a worker leaves: the tally, and the contexts for the worker that goes on with its keys.
-pub(super) type Left = (Tally, Contexts);
-
 /// What a worker last saw of each of its keys.
 pub(super) type Contexts = Vec<Option<Context>>;
 
@@ -82,11 +81,10 @@ struct Worker {
     own_keys: u64,
     contexts: Contexts,
     random: fastrand::Rng,
-    tally: Tally,
 }
 
 impl Job {
-    pub(super) fn new(options: &BenchOptions, bucket: String) -> Self {
+    pub(super) fn new(options: &BenchOptions, bucket: String) -> anyhow::Result<Self> {
         let until = options
             .count
             .map_or(Until::Elapsed(options.duration), Until::Count);
@@ -94,20 +92,25 @@ impl Job {
     }
 
     /// Every key is written once.
-    pub(super) fn loading(options: &BenchOptions, bucket: String) -> Self {
+    pub(super) fn loading(options: &BenchOptions, bucket: String) -> anyhow::Result<Self> {
         Self::with(options, bucket, Workload::Put, Until::Loaded)
     }
 
     /// The parts of every key are written.
-    pub(super) fn filling(options: &BenchOptions, bucket: String) -> Self {
+    pub(super) fn filling(options: &BenchOptions, bucket: String) -> anyhow::Result<Self> {
         Self::with(options, bucket, options.workload, Until::Filled)
     }
 
-    fn with(options: &BenchOptions, bucket: String, workload: Workload, until: Until) -> Self {
+    fn with(
+        options: &BenchOptions,
+        bucket: String,
+        workload: Workload,
+        until: Until,
+    ) -> anyhow::Result<Self> {
         let size = usize::try_from(options.value_size.as_u64()).unwrap_or(usize::MAX);
         let mut random = fastrand::Rng::with_seed(1);
         let value = std::iter::repeat_with(|| random.alphanumeric()).take(size.min(MAX_VALUE));
-        Self {
+        Ok(Self {
             workload,
             elements: workload.elements(options.elements),
             page: options.page_size,
@@ -129,7 +132,13 @@ impl Job {
             }),
             stopped: AtomicBool::new(false),
             done: AtomicU64::new(0),
-        }
+            tally: Mutex::new(Tally::new()?),
+        })
+    }
+
+    /// What came of the operations so far.
+    pub(super) fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much there will be to do, if that is known.
@@ -153,7 +162,7 @@ impl Job {
         client: Client,
         (first, step): (u64, u64),
         mut contexts: Contexts,
-    ) -> anyhow::Result<Left> {
+    ) -> anyhow::Result<Contexts> {
         let seed = first;
         let (all, (first, step)) = match self.until {
             Until::Filled => (self.keys * self.pieces(), (first, step)),
@@ -173,11 +182,10 @@ impl Job {
             own_keys,
             contexts,
             random: fastrand::Rng::with_seed(seed),
-            tally: Tally::new()?,
         };
         // With fewer keys than workers, some have nothing to do.
         if own_keys == 0 {
-            Ok((worker.tally, worker.contexts))
+            Ok(worker.contexts)
         } else {
             Ok(worker.run().await)
         }
@@ -222,7 +230,7 @@ impl Job {
 }
 
 impl Worker {
-    async fn run(mut self) -> Left {
+    async fn run(mut self) -> Contexts {
         let mut at = 0;
         while let Some(turn) = self.job.next(at, self.own_keys) {
             let late = self.job.wait_for(turn).await;
@@ -238,30 +246,24 @@ impl Worker {
             let done = self.act(own, reads).await;
             let took = late + watch.elapsed();
             let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            let latencies = if reads {
-                &mut self.tally.reads
-            } else {
-                &mut self.tally.writes
-            };
             let mut units = 1;
             match done {
                 Ok(done) => {
-                    latencies.saturating_record(micros);
-                    self.tally.elements += done.elements;
+                    self.job.tally().count(reads, micros, done.elements);
                     if fills {
                         units = done.elements;
                     }
                     self.remember(own, done.context);
                 }
                 Err(error) => {
-                    self.tally.note(&error);
+                    self.job.tally().note(&error);
                     // A cluster that refuses at once must not be asked in a spin.
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             }
             self.job.done.fetch_add(units, Ordering::Relaxed);
         }
-        (self.tally, self.contexts)
+        self.contexts
     }
 
     async fn act(&mut self, own: u64, reads: bool) -> Result<Done, Error> {
@@ -296,7 +298,7 @@ impl Worker {
 }
 
 impl Tally {
-    pub(super) fn new() -> anyhow::Result<Self> {
+    fn new() -> anyhow::Result<Self> {
         let histogram = || Histogram::new_with_bounds(1, LONGEST, 3).context("a histogram");
         Ok(Self {
             reads: histogram()?,
@@ -306,14 +308,15 @@ impl Tally {
         })
     }
 
-    pub(super) fn add(&mut self, other: &Self) -> anyhow::Result<()> {
-        self.reads.add(&other.reads).context("adding latencies")?;
-        self.writes.add(&other.writes).context("adding latencies")?;
-        self.elements += other.elements;
-        for (message, count) in &other.errors {
-            self.count_error(message.clone(), *count);
-        }
-        Ok(())
+    /// Counts an operation that succeeded.
+    fn count(&mut self, reads: bool, micros: u64, elements: u64) {
+        let latencies = if reads {
+            &mut self.reads
+        } else {
+            &mut self.writes
+        };
+        latencies.saturating_record(micros);
+        self.elements += elements;
     }
 
     /// Operations that succeeded.
@@ -322,17 +325,14 @@ impl Tally {
     }
 
     fn note(&mut self, error: &Error) {
-        self.count_error(format!("{:?}: {error}", error.kind()), 1);
-    }
-
-    fn count_error(&mut self, message: String, count: u64) {
+        let message = format!("{:?}: {error}", error.kind());
         let is_known = self.errors.contains_key(&message);
         let message = if is_known || self.errors.len() < MAX_MESSAGES {
             message
         } else {
             "others".to_owned()
         };
-        *self.errors.entry(message).or_default() += count;
+        *self.errors.entry(message).or_default() += 1;
     }
 }
 
