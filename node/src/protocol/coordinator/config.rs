@@ -12,7 +12,8 @@ pub struct CoordinatorConfig {
     pub stand_in_after: Duration,
     /// A version younger than this is on its way and not repaired by a read. Default 500 ms.
     pub repair_after: Duration,
-    /// Orders at one time; more are refused as overload. Default 16,384.
+    /// Orders at one time; more are refused as overload, and mostly fewer: no more than 1,024, or
+    /// than were lately finished in a quarter of a second. Default 16,384.
     pub orders: usize,
 }
 

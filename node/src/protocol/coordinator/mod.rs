@@ -4,6 +4,7 @@
 //! [`Replica`](super::replica::Replica) did, and peers' replies; then it drains
 //! [`Coordinator::poll_effect`]. Orders live in a table: no task and no lock for each of them.
 
+mod admission;
 mod config;
 mod inspect;
 mod joined;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use super::messages::{PeerReply, PeerRequest, ReadRows, RowsRead};
 use super::replica::{Input, Output};
 use super::time::{Moment, Time};
+use admission::Admission;
 pub use config::CoordinatorConfig;
 use inspect::Inspect;
 pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
@@ -60,6 +62,7 @@ pub struct Coordinator {
     config: CoordinatorConfig,
     ring: Option<Ring>,
     reach: Reach,
+    admission: Admission,
     orders: BTreeMap<u64, Running>,
     due: BTreeMap<u64, Time>,
     calls: BTreeMap<u64, (u64, NodeId)>,
@@ -84,6 +87,7 @@ impl Coordinator {
             config,
             ring: None,
             reach: Reach::default(),
+            admission: Admission::default(),
             orders: BTreeMap::new(),
             due: BTreeMap::new(),
             calls: BTreeMap::new(),
@@ -136,8 +140,9 @@ impl Coordinator {
             .ring
             .as_ref()
             .and_then(|ring| ring.owners(vnode.n, vnode.partition));
+        let limit = self.admission.limit(now.time).min(self.config.orders);
         let owners = match owners {
-            _ if self.orders.len() >= self.config.orders => Err(OrderFailed::Overloaded),
+            _ if self.orders.len() >= limit => Err(OrderFailed::Overloaded),
             Some(owners) if owners.contains(self.node) => Ok(owners),
             Some(owners) if order.is_sloppy() && !self.reach.reaches_any(&owners) => Ok(owners),
             Some(_) | None => Err(OrderFailed::NotOwner),
@@ -314,7 +319,12 @@ impl Coordinator {
         };
         self.set_due(ticket, timeout.filter(|_| finished.is_none()));
         match finished {
-            Some(outcome) => self.effects.push_back(Effect::Finished { ticket, outcome }),
+            Some(outcome) => {
+                if outcome.is_success() {
+                    self.admission.handle_success(now.time);
+                }
+                self.effects.push_back(Effect::Finished { ticket, outcome });
+            }
             None => {
                 self.orders.insert(ticket, running);
             }

@@ -80,6 +80,17 @@ pub enum Outcome {
     Inspected(Answers),
 }
 
+impl Outcome {
+    /// Was the order carried out as was asked?
+    pub(super) fn is_success(&self) -> bool {
+        match self {
+            Self::Read(done) => done.is_ok(),
+            Self::Written(done) => done.is_ok(),
+            Self::Inspected(_) => true,
+        }
+    }
+}
+
 /// What every owner of a key answered, in the order of the preference list.
 pub type Answers = Vec<(NodeId, Result<RowsRead, OrderFailed>)>;
 

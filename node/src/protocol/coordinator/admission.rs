@@ -1,0 +1,104 @@
+//! How many orders a node takes on at one time.
+//!
+//! What is under way is what is finished in a second times the seconds that each takes (Little,
+//! *A Proof for the Queuing Formula L = λW*, 1961). So a node that takes on no more than it lately
+//! finished in a quarter of a second lets nobody wait for much longer than that, however many ask.
+//! The others are refused at once, before anything is done, which costs next to nothing, and come
+//! again after a pause. A node that took them all would finish none before its client has given
+//! it up and asked anew: it would be busy with what nobody waits for, and stay so when the rush
+//! is over.
+
+use std::time::Duration;
+
+use crate::protocol::time::Time;
+
+/// What was finished lately.
+#[derive(Debug, Default)]
+pub(super) struct Admission {
+    /// The window that goes on, counted from the node's start.
+    window: u64,
+    /// Orders that succeeded in each of the last windows; that of window w lies at w modulo their
+    /// number.
+    finished: [usize; WINDOWS],
+}
+
+impl Admission {
+    /// An order has come to its end as was asked.
+    pub(super) fn handle_success(&mut self, now: Time) {
+        self.turn_to(now);
+        *self.count_of(self.window) += 1;
+    }
+
+    /// How many orders may be under way.
+    pub(super) fn limit(&mut self, now: Time) -> usize {
+        self.turn_to(now);
+        self.finished.into_iter().fold(ALWAYS, usize::max)
+    }
+
+    /// Forgets the windows that are over for too long.
+    fn turn_to(&mut self, now: Time) {
+        let window = now.since_start().as_nanos() / WINDOW.as_nanos();
+        let window = u64::try_from(window).unwrap_or(u64::MAX);
+        let begun = window.saturating_sub(self.window);
+        for back in 0..begun.min(WINDOWS as u64) {
+            *self.count_of(window - back) = 0;
+        }
+        self.window = self.window.max(window);
+    }
+
+    fn count_of(&mut self, window: u64) -> &mut usize {
+        let [first, others @ ..] = &mut self.finished;
+        let at = usize::try_from(window % WINDOWS as u64).unwrap_or(0);
+        at.checked_sub(1)
+            .and_then(|at| others.get_mut(at))
+            .unwrap_or(first)
+    }
+}
+
+/// For how long an order that is taken on may have to wait, about.
+const WINDOW: Duration = Duration::from_millis(250);
+/// The best of so many windows counts: a second, in which a stall is not yet taken for the rule.
+const WINDOWS: usize = 4;
+/// So many may be under way however few were finished: after a rest, or where each takes long.
+const ALWAYS: usize = 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{ALWAYS, Admission, Time};
+
+    fn at(ms: u64) -> Time {
+        Time::default().after(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_node_takes_on_what_it_finishes_in_a_quarter_of_a_second() {
+        let mut admission = Admission::default();
+        for ms in 1_000..1_250 {
+            (0..20).for_each(|_| admission.handle_success(at(ms)));
+        }
+        assert_eq!(admission.limit(at(1_250)), 5_000);
+        // A stall of less than a second changes nothing, a longer one all.
+        assert_eq!(admission.limit(at(1_999)), 5_000);
+        assert_eq!(admission.limit(at(2_000)), ALWAYS);
+    }
+
+    #[test]
+    fn some_may_always_be_under_way() {
+        let mut admission = Admission::default();
+        assert_eq!(admission.limit(at(0)), ALWAYS);
+        admission.handle_success(at(60_000));
+        assert_eq!(admission.limit(at(60_001)), ALWAYS);
+    }
+
+    #[test]
+    fn the_best_window_of_the_last_second_counts() {
+        let mut admission = Admission::default();
+        for (ms, orders) in [(0, 2_000), (300, 3_000), (600, 1_500)] {
+            (0..orders).for_each(|_| admission.handle_success(at(ms)));
+        }
+        assert_eq!(admission.limit(at(700)), 3_000);
+        assert_eq!(admission.limit(at(1_300)), 1_500);
+    }
+}
