@@ -258,7 +258,7 @@ impl Replica {
         };
         if let Purpose::Pull(_) = purpose {
             vnode.handle_pulled(from, pulled.more);
-            if !pulled.trimmed.difference(vnode.clock().dots()).is_empty() {
+            if vnode.needs_sync(from, &pulled.trimmed) {
                 vnode.begin_sync(from);
             }
         }

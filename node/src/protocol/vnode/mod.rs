@@ -45,6 +45,7 @@ use catch_up::CatchUp;
 pub use catch_up::{PeerView, mark_all_behind};
 pub use clearing::Purged;
 pub use command::{Action, Command, FieldEdit, Rejected, Sending, SetLeaf, Target, Written};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
 pub use read::{Selected, read_rows};
@@ -130,6 +131,8 @@ pub struct Vnode {
     /// The operations in bounded counters that were doubled when the vnode began.
     doubled_before: BTreeSet<OpId>,
     syncing: Option<sync::Syncing>,
+    /// What a full sync brought and what waits for what lies below it.
+    held_back: DotSet,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
 }

@@ -30,6 +30,7 @@ impl Vnode {
             }
             answers.extend(self.enter(hlc, event, delta, stage)?);
         }
+        self.enter_held_back(stage);
         Ok(answers)
     }
 
@@ -81,7 +82,9 @@ impl Vnode {
         };
         let rows = self.join_rows(bundle, is_news, stage)?;
         self.take_records(&bundle.records, stage)?;
-        self.enter_rows(hlc, &bundle.events, rows, stage)
+        let answers = self.enter_rows(hlc, &bundle.events, rows, stage)?;
+        self.enter_held_back(stage);
+        Ok(answers)
     }
 
     /// Joins rows of a bundle with those that are here.

@@ -16,6 +16,7 @@ use crate::protocol::keys::{
     behind_key, checkpoint_key, dot_of_event_key, vnode_end, vnode_prefix,
 };
 use crate::protocol::stage::{Family, Source, SourceError};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, OpId};
 use ring::{NodeId, QBits, VnodeId};
@@ -83,6 +84,7 @@ impl Vnode {
             reserved: Reserved::new(),
             doubled_before: BTreeSet::new(),
             syncing: None,
+            held_back: DotSet::default(),
             settling: None,
         };
         vnode.recover_rights(&own, source)?;

@@ -17,6 +17,7 @@ use super::{Limits, Vnode};
 use crate::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
 use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, Page, Sync};
 use crate::protocol::stage::{Family, SourceError, Stage};
+use crdt::dots::DotSet;
 use crdt::{Clock, Dot, Hlc, Row};
 use ring::NodeId;
 
@@ -28,11 +29,22 @@ pub(super) struct Syncing {
     first: Option<First>,
 }
 
-/// What the first page said: who sent it, and which dots it had trimmed.
+/// What the first page said: who sent it, which dots it had trimmed, and the bases of its clock.
 #[derive(Debug, Clone)]
 struct First {
     sender: u64,
     unlogged: Clock,
+    bases: DotSet,
+}
+
+impl First {
+    fn of(page: &Page) -> Self {
+        Self {
+            sender: page.sender,
+            unlogged: page.unlogged.clone(),
+            bases: page.bundle.bases.dots().clone(),
+        }
+    }
 }
 
 impl Vnode {
@@ -58,7 +70,22 @@ impl Vnode {
     #[must_use]
     pub fn awaits(&self, dot: Dot) -> bool {
         let first = self.syncing.as_ref().and_then(|sync| sync.first.as_ref());
-        first.is_some_and(|first| first.unlogged.contains(dot)) && !self.clock.contains(dot)
+        let is_brought = first.is_some_and(|first| first.unlogged.contains(dot));
+        (is_brought || self.held_back.contains(dot)) && !self.clock.contains(dot)
+    }
+
+    /// Is a full sync the way to what a pull from `peer` did not bring, since it is trimmed there?
+    /// Not while all of it was brought by one before and waits for what is still to be pulled.
+    #[must_use]
+    pub fn needs_sync(&self, peer: NodeId, trimmed: &DotSet) -> bool {
+        let lacking = trimmed.difference(self.clock.dots());
+        let unknown = lacking.difference(&self.held_back);
+        let view = self.peers.get(&peer);
+        let has_more = view.is_some_and(|view| {
+            let missing = view.clock().missing_from(&self.clock);
+            !missing.difference(&self.held_back).is_empty()
+        });
+        !unknown.is_empty() || (!lacking.is_empty() && !has_more)
     }
 
     /// The next page to ask for, and whom.
@@ -193,9 +220,8 @@ impl Vnode {
             return Ok(Vec::new());
         }
         let source = syncing.source;
-        let (sender, unlogged) = (page.sender, page.unlogged.clone());
-        let first = syncing.first.clone().unwrap_or(First { sender, unlogged });
-        if first.sender != sender {
+        let first = syncing.first.clone().unwrap_or_else(|| First::of(page));
+        if first.sender != page.sender {
             self.abandon_sync();
             return Ok(Vec::new());
         }
@@ -220,11 +246,35 @@ impl Vnode {
             });
         } else {
             self.syncing = None;
-            self.enter_unlogged(&first.unlogged.missing_from(&self.clock), stage);
+            self.enter_brought(&first, stage);
             self.settling = Some(Vec::new());
         }
         self.settle_if_covered(source);
         Ok(answers)
+    }
+
+    /// Enters what the source had trimmed. A dot that only the source's base explains there, since
+    /// its version is gone and so is all that told of it, has to be explained by the base here, too
+    /// (I2): it is held back until what lies below it is pulled.
+    fn enter_brought(&mut self, first: &First, stage: &mut Stage<'_>) {
+        let brought = first.unlogged.missing_from(&self.clock);
+        let beyond = brought.difference(&first.bases);
+        self.held_back.join(&brought.difference(&beyond));
+        self.enter_unlogged(&beyond, stage);
+        self.enter_held_back(stage);
+    }
+
+    /// Enters what is held back, as far as all that lies below it is here.
+    pub(super) fn enter_held_back(&mut self, stage: &mut Stage<'_>) {
+        if self.held_back.is_empty() {
+            return;
+        }
+        let mut all = self.clock.dots().clone();
+        all.join(&self.held_back);
+        let waiting = self.held_back.difference(&all.bases());
+        let explained = self.held_back.difference(&waiting);
+        self.enter_unlogged(&explained, stage);
+        self.held_back = waiting.difference(self.clock.dots());
     }
 
     /// Joins the rows of the page's range that the page lacks with what they are at the source.
