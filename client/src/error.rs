@@ -76,6 +76,10 @@ pub enum ErrorKind {
     /// A bounded counter has too little, or too little of it where it was asked: then
     /// [`Error::retry_after`] says when to try again. Nothing was spent by this try.
     Insufficient,
+    /// No owner that answered in time holds all that the session has seen. Nothing was done.
+    SessionBehind,
+    /// What the session has seen is lost: all owners answered, and none holds it. Nothing was done.
+    SessionLost,
     /// The nodes' disks are full: nothing is written, reads go on.
     DiskFull,
     /// A node's store failed.
@@ -190,6 +194,7 @@ impl ErrorKind {
             | Self::QuorumNotReached
             | Self::ShuttingDown
             | Self::Insufficient
+            | Self::SessionBehind
             | Self::NotOwner => true,
             // These need somebody to change something first.
             Self::UnknownBucket
@@ -200,6 +205,7 @@ impl ErrorKind {
             | Self::BadOperation
             | Self::Conflict
             | Self::NotCurrent
+            | Self::SessionLost
             | Self::DiskFull
             | Self::Storage
             | Self::NotInitialised
@@ -230,6 +236,8 @@ impl fmt::Display for ErrorKind {
             Self::Conflict => "conflict",
             Self::NotCurrent => "not current",
             Self::Insufficient => "insufficient",
+            Self::SessionBehind => "session ahead of the owners",
+            Self::SessionLost => "session lost",
             Self::DiskFull => "disk full",
             Self::Storage => "storage failed",
             Self::ShuttingDown => "shutting down",
@@ -308,6 +316,8 @@ impl From<FailureKind> for ErrorKind {
             FailureKind::DiskFull => Self::DiskFull,
             FailureKind::Storage => Self::Storage,
             FailureKind::ShuttingDown => Self::ShuttingDown,
+            FailureKind::SessionBehind => Self::SessionBehind,
+            FailureKind::SessionLost => Self::SessionLost,
         }
     }
 }

@@ -107,13 +107,19 @@
 //! | `DiskFull`, `Storage` | next owner, once | next owner, once |
 //! | `Insufficient` with a time to wait for | | same node once more, after a pause |
 //! | `Insufficient` without | | no |
-//! | `UnknownBucket` otherwise, `WrongKind` | no | no |
+//! | `SessionBehind` | next owner | next owner |
+//! | `UnknownBucket` otherwise, `WrongKind`, `SessionLost` | no | no |
 //! | `TooLarge`, `BadContext`, `BadRequest`, `BadOperation`, `NotCurrent` | no | no |
 //!
 //! "Free" retries are not paid from the budget, because they cost the cluster nothing. When all
 //! owners were asked, there is a pause before the next round: exponential backoff with full
 //! jitter. A node whose calls fail is avoided until a probe of it succeeds. An error is that of the
 //! attempt which says most, and lists all of them ([`Error::tried`]).
+//!
+//! A read that is not answered as soon as nineteen of twenty are is sent to a second owner too, if
+//! no more than one in twenty was lately: whoever is first counts. A node that leaves something
+//! open for three times as long is asked last until it answers, for writes too. A profile without
+//! retries ([`Profile::max_retries`] of 0) has no second owners either.
 //!
 //! # Layers
 //!
@@ -131,6 +137,7 @@ mod operation;
 pub mod prelude;
 mod retry;
 mod routing;
+mod session;
 pub mod transport;
 mod typed;
 pub mod wire;
@@ -147,6 +154,7 @@ pub use context::{BadContextToken, Context};
 pub use error::{Error, ErrorKind, Tried};
 pub use operation::BadOperationId;
 pub use routing::{ClusterMap, NodeInfo};
+pub use session::{MOST_BYTES as MOST_SESSION_BYTES, Session};
 #[cfg(feature = "json")]
 pub use typed::Json;
 pub use typed::{Codec, MessagePack, Typed};

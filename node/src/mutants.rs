@@ -38,6 +38,8 @@ pub enum Mutant {
     HintDroppedEarly,
     /// A stand-in delivers to another node, and takes its answer for that of the owner.
     HintToWrongNode,
+    /// What a session has seen is not demanded of who answers it.
+    SessionUnchecked,
     /// A node spends rights of a bounded counter before it knows again what it spent.
     SpendBeforeWhole,
     /// What was added to a bounded counter is spent before a copy of it would be known.
@@ -46,7 +48,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -63,6 +65,7 @@ impl Mutant {
         Self::HintUnderNewDot,
         Self::HintDroppedEarly,
         Self::HintToWrongNode,
+        Self::SessionUnchecked,
     ];
 
     /// Those of bounded counters, which a model of its own must catch.

@@ -4,7 +4,8 @@
 //! ([`QBits`], [`PartitionId`]); a [`Layout`] says which nodes own each partition, in order; and a
 //! [`Ring`] answers the question every request begins with: to whom does this key belong?
 //! Beside it stands the [`MemberMap`], what the nodes tell each other about themselves; [`gossip`]
-//! is how they tell it, and [`detector`] how they notice that one of them has fallen silent.
+//! is how they tell it, [`detector`] how they notice that one of them has fallen silent, and
+//! [`pace`] how they notice within milliseconds that one is slow.
 //!
 //! Everything here is a value or a pure function of its arguments: no I/O, no clock, no hidden
 //! randomness, ordered maps only. Two nodes with equal inputs compute equal tables, byte for
@@ -22,6 +23,7 @@ mod id;
 mod layout;
 mod membership;
 pub mod mutants;
+pub mod pace;
 mod partition;
 mod preference;
 mod ring;

@@ -88,7 +88,10 @@ impl Suite {
 fn within(mutant: Mutant) -> u64 {
     match mutant {
         Mutant::CatchingUpCounts => 2_000,
-        Mutant::HintUnderNewDot | Mutant::HintDroppedEarly | Mutant::HintToWrongNode => 200,
+        Mutant::HintUnderNewDot
+        | Mutant::HintDroppedEarly
+        | Mutant::HintToWrongNode
+        | Mutant::SessionUnchecked => 200,
         _ => 300,
     }
 }

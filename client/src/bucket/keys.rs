@@ -184,7 +184,7 @@ impl Keys {
             timeout: self.timeout,
             operation: None,
         };
-        let response = match self.target.client.shared().call(plan, request).await? {
+        let response = match self.target.call(plan, request).await? {
             (_, Response::Keys(response)) => response,
             (node, _) => return Err(Error::unexpected(node, Outcome::NotApplied)),
         };

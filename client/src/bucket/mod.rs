@@ -24,11 +24,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use crate::client::Client;
+use crate::client::{Client, Plan};
 use crate::clock;
 use crate::error::{Error, ErrorKind};
+use crate::session::Session;
 use crate::typed::{MessagePack, Typed};
-use crate::wire::{Edit, Key, Kind, Mutation, Outcome, Part, State};
+use crate::wire::{
+    Edit, Key, Kind, Mutation, Outcome, Part, Request, Response, SessionWork, State,
+};
+use ring::NodeId;
 
 pub use answers::{
     Batched, Conflict, Count, FieldState, Found, Gap, Items, ListItem, MapState, Members, Position,
@@ -65,6 +69,7 @@ pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Sen
 pub struct Bucket {
     client: Client,
     name: String,
+    session: Option<Session>,
 }
 
 /// What an operation is about.
@@ -75,11 +80,22 @@ pub(crate) struct Target {
     pub(crate) key: Key,
     /// The names that lead to a field of a map; empty for the key itself.
     pub(crate) path: Vec<ByteBuf>,
+    pub(crate) session: Option<Session>,
 }
 
 impl Bucket {
     pub(crate) fn new(client: Client, name: String) -> Self {
-        Self { client, name }
+        Self {
+            client,
+            name,
+            session: None,
+        }
+    }
+
+    /// The same bucket, all operations on which are of a session.
+    pub fn in_session(mut self, session: &Session) -> Self {
+        self.session = Some(session.clone());
+        self
     }
 
     /// The bucket's name.
@@ -299,11 +315,30 @@ impl Bucket {
             bucket: self.name.clone(),
             key: key.into(),
             path: Vec::new(),
+            session: self.session.clone(),
         }
     }
 }
 
 impl Target {
+    /// Carries out a read, a scan or a write, in the target's session if it has one.
+    pub(crate) async fn call(
+        &self,
+        plan: Plan,
+        request: Request,
+    ) -> Result<(NodeId, Response), Error> {
+        let Some(session) = &self.session else {
+            return self.client.shared().call(plan, request).await;
+        };
+        let work = match request {
+            Request::Read(read) => SessionWork::Read(read),
+            Request::Scan(scan) => SessionWork::Scan(scan),
+            Request::Write(write) => SessionWork::Write(write),
+            _ => return Err(Error::local(ErrorKind::BadRequest, NO_SESSION)),
+        };
+        session.call(plan, work).await
+    }
+
     pub(crate) fn read<T>(&self, kind: Kind, finish: fn(Answer) -> Result<T, Error>) -> Query<T> {
         Query::new(self.clone(), kind, Part::Whole, finish)
     }
@@ -357,3 +392,6 @@ impl Rounds {
 const MOST_ROUNDS: u32 = 10;
 /// The longest pause after the first round that was lost; each next one may be longer by as much.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(5);
+
+const NO_SESSION: &str = "a listing of keys is in no session; nothing was sent: list the keys of a \
+                          bucket without one";

@@ -122,7 +122,7 @@ impl<T: 'static> IntoFuture for Query<T> {
                 timeout,
                 operation: None,
             };
-            let (node, response) = target.client.shared().call(plan, request).await?;
+            let (node, response) = target.call(plan, request).await?;
             let Response::Read(response) = response else {
                 return Err(Error::unexpected(node, Outcome::NotApplied));
             };

@@ -165,8 +165,7 @@ pub(crate) async fn send(
     }
     let (plan, request) = request(target, drafts, &options)?;
     let sorts: Vec<ByteBuf> = request.items.iter().map(|item| item.sort.clone()).collect();
-    let shared = target.client.shared();
-    let (node, response) = match shared.call(plan, Request::Write(request)).await? {
+    let (node, response) = match target.call(plan, Request::Write(request)).await? {
         (node, Response::Written(response)) if response.contexts.len() == sorts.len() => {
             (node, response)
         }

@@ -12,7 +12,7 @@ use super::{Client, Profile, Shared};
 use crate::clock::{self, Clock};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Budget, Cause};
-use crate::routing::{ClusterMap, Health};
+use crate::routing::{ClusterMap, Health, Paces};
 use crate::transport::{EndpointConfig, Identity, IdentityError, Limits, TrustRoots};
 
 /// Settings of a client that is not connected yet.
@@ -134,6 +134,7 @@ impl ClientBuilder {
             connections,
             map: RwLock::new(Arc::new(map)),
             health: Mutex::new(Health::default()),
+            paces: Mutex::new(Paces::new()),
             budget: Mutex::new(Budget::new(clock.now())),
             profile: self.profile,
             app_name: self.app_name,

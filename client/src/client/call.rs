@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
-
 use super::Shared;
+use super::ask::paced;
 use crate::clock;
 use crate::error::{Details, Error, ErrorKind, Tried};
-use crate::retry::{self, Attempt, Cause, Retry, Verdict, Why, Work};
-use crate::wire::{self, FailureKind, OperationId, Outcome, Request, Response};
+use crate::retry::{Attempt, Cause, Retry, Verdict, Why, Work};
+use crate::wire::{FailureKind, OperationId, Outcome, Request, Response, SessionWork};
 use ring::{NodeId, PreferenceList};
 
 /// What is to be done, besides the request itself.
@@ -35,14 +34,14 @@ pub(crate) enum Route {
 
 /// A failed attempt in full.
 #[derive(Clone)]
-struct Failed {
-    attempt: Attempt,
-    message: String,
+pub(super) struct Failed {
+    pub(super) attempt: Attempt,
+    pub(super) message: String,
 }
 
 /// The failed attempts of a call.
 #[derive(Default)]
-struct Account {
+pub(super) struct Account {
     /// The one that says most; of equals the last.
     best: Option<Failed>,
     tried: Vec<Tried>,
@@ -66,18 +65,13 @@ impl Shared {
             let Some(node) = retry.choose(&nodes) else {
                 return Err(Error::local(ErrorKind::BadRequest, NOBODY));
             };
-            let connect = retry.connect_timeout(self.clock.now(), nodes.len());
-            let failed = match self.attempt(node, &mut request, &retry, connect).await {
-                Ok(response) => {
-                    self.health().handle_success(node);
-                    return Ok((node, response));
-                }
-                Err(failed) => failed,
+            let what = (&plan, &mut request);
+            let asked = self.ask(node, &nodes, what, &mut retry, &mut account);
+            let (node, failed) = match asked.await {
+                (node, Ok(response)) => return Ok((node, response)),
+                (node, Err(failed)) => (node, failed),
             };
             account.add(&failed);
-            if retry::advice(failed.attempt.cause, plan.work).avoid {
-                self.avoid(node);
-            }
             let (at, refresh) = match self.judge(&mut retry, &failed, nodes.len()) {
                 Verdict::Again { at, refresh } => (at, refresh),
                 Verdict::Stop(why) => return Err(account.report(&failed, why, &retry, &plan)),
@@ -96,71 +90,6 @@ impl Shared {
         }
     }
 
-    async fn attempt(
-        self: &Arc<Self>,
-        node: NodeId,
-        request: &mut Request,
-        retry: &Retry,
-        connect: Duration,
-    ) -> Result<Response, Failed> {
-        let before = self.clock.now();
-        let timeout = retry.attempt_timeout(before);
-        let map = self.map();
-        let addresses = map.node(node).map_or(&[][..], |info| &info.addresses);
-        let connection = self
-            .connections
-            .connection(map.cluster(), node, addresses, connect)
-            .await
-            .map_err(|error| Failed::new(node, error.cause, Outcome::NotApplied, error.message))?;
-        let now = self.clock.now();
-        let timeout = timeout
-            .saturating_sub(now.saturating_sub(before))
-            .max(SHORTEST_WAIT);
-        set_times(request, timeout, retry.age(now));
-        let mut body = BytesMut::new();
-        wire::encode(request, &mut body).map_err(|error| {
-            Failed::new(
-                node,
-                Cause::TooLarge,
-                Outcome::NotApplied,
-                error.to_string(),
-            )
-        })?;
-        let reply = connection
-            .call(body.freeze(), timeout)
-            .await
-            .map_err(|error| {
-                let arrived = error.request_may_have_arrived();
-                let outcome = if arrived {
-                    Outcome::MaybeApplied
-                } else {
-                    Outcome::NotApplied
-                };
-                Failed::new(node, Cause::of(&error), outcome, error.to_string())
-            })?;
-        match wire::decode(&reply) {
-            Ok(Response::Failed(failure)) => Err(Failed {
-                attempt: Attempt {
-                    node,
-                    cause: Cause::Failed(failure.kind),
-                    outcome: failure.outcome,
-                    retry_after: Duration::from_millis(u64::from(failure.retry_after_ms)),
-                },
-                message: failure.message,
-            }),
-            Ok(response) => Ok(response),
-            Err(error) => {
-                let message = error.to_string();
-                Err(Failed::new(
-                    node,
-                    Cause::Unreadable,
-                    Outcome::MaybeApplied,
-                    message,
-                ))
-            }
-        }
-    }
-
     fn judge(&self, retry: &mut Retry, failed: &Failed, nodes: usize) -> Verdict {
         let (now, fraction) = (self.clock.now(), clock::random_fraction());
         let mut budget = self.budget();
@@ -175,7 +104,14 @@ impl Shared {
     fn nodes_for(&self, route: &Route, request: &Request) -> Vec<NodeId> {
         let map = self.map();
         let owners = |owners: PreferenceList| owners.as_slice().to_vec();
-        let is_sloppy = matches!(request, Request::Write(write) if map.is_sloppy(write));
+        let is_sloppy = match request {
+            Request::Write(write) => map.is_sloppy(write),
+            Request::InSession(session) => match &session.work {
+                SessionWork::Write(write) => map.is_sloppy(write),
+                SessionWork::Read(_) | SessionWork::Scan(_) => false,
+            },
+            _ => false,
+        };
         let mut nodes: Vec<NodeId> = match (route, subject(request)) {
             (Route::Node(node), _) => {
                 return map.node(*node).map(|info| info.node).into_iter().collect();
@@ -198,6 +134,9 @@ impl Shared {
                 nodes
             }
         };
+        if let Some(work) = paced(request) {
+            self.paces().order(self.clock.now(), work, &mut nodes);
+        }
         self.health().order(&mut nodes);
         nodes
     }
@@ -217,7 +156,7 @@ impl Shared {
 }
 
 impl Failed {
-    fn new(node: NodeId, cause: Cause, outcome: Outcome, message: String) -> Self {
+    pub(super) fn new(node: NodeId, cause: Cause, outcome: Outcome, message: String) -> Self {
         let attempt = Attempt {
             node,
             cause,
@@ -243,6 +182,11 @@ fn subject(request: &Request) -> Option<(&str, Subject<'_>)> {
         Request::Scan(scan) => Some((&scan.bucket, Subject::Key(&scan.partition))),
         Request::Keys(keys) => Some((&keys.bucket, Subject::RingPartition(keys.ring_partition))),
         Request::Write(write) => Some((&write.bucket, Subject::Key(&write.partition))),
+        Request::InSession(session) => Some(match &session.work {
+            SessionWork::Read(read) => (&read.bucket, Subject::Key(&read.key.partition)),
+            SessionWork::Scan(scan) => (&scan.bucket, Subject::Key(&scan.partition)),
+            SessionWork::Write(write) => (&write.bucket, Subject::Key(&write.partition)),
+        }),
         Request::Inspect(inspect) => Some((&inspect.bucket, Subject::Key(&inspect.key.partition))),
         Request::Topology
         | Request::CreateBucket(_)
@@ -251,31 +195,8 @@ fn subject(request: &Request) -> Option<(&str, Subject<'_>)> {
     }
 }
 
-/// Tells the node how long it may take, a little less than we wait, so that its own account of a
-/// timeout arrives, and never more than nodes allow; and how old the operation is.
-fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
-    let allowed = timeout.saturating_sub((timeout / 10).min(GRACE));
-    let allowed_ms = u32::try_from(allowed.min(LONGEST).as_millis())
-        .unwrap_or(u32::MAX)
-        .max(1);
-    match request {
-        Request::Read(read) => read.timeout_ms = allowed_ms,
-        Request::Scan(scan) => scan.timeout_ms = allowed_ms,
-        Request::Keys(keys) => keys.timeout_ms = allowed_ms,
-        Request::Write(write) => {
-            write.timeout_ms = allowed_ms;
-            write.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-        }
-        Request::Inspect(inspect) => inspect.timeout_ms = allowed_ms,
-        Request::Topology
-        | Request::CreateBucket(_)
-        | Request::Status
-        | Request::MemberInfo { .. } => {}
-    }
-}
-
 impl Account {
-    fn add(&mut self, failed: &Failed) {
+    pub(super) fn add(&mut self, failed: &Failed) {
         let Failed { attempt, message } = failed;
         let weight = |failed: &Failed| failed.attempt.cause.weight();
         if self
@@ -336,10 +257,5 @@ fn kind_of(cause: Cause) -> ErrorKind {
 
 const NOBODY: &str =
     "the cluster has no such node; nothing was sent: see `Client::topology` for its nodes";
-/// The most by which a node's time is shorter than ours.
-const GRACE: Duration = Duration::from_millis(50);
-/// Nodes refuse to work on one request for longer. A call that may take longer asks again.
-const LONGEST: Duration = Duration::from_secs(60);
 /// Attempts that an error lists.
 const MOST_TRIED: usize = 16;
-const SHORTEST_WAIT: Duration = Duration::from_millis(1);

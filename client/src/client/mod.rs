@@ -1,6 +1,7 @@
 //! The client: a cheap handle on connections, the map of the cluster and the retry budget.
 
 mod admin;
+mod ask;
 mod builder;
 mod call;
 mod connections;
@@ -22,7 +23,8 @@ use crate::bucket::{Bucket, Bulk};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::retry::Budget;
-use crate::routing::{ClusterMap, Health, NodeInfo};
+use crate::routing::{ClusterMap, Health, NodeInfo, Paces};
+use crate::session::Session;
 use crate::typed::Typed;
 use crate::wire::{Durability, Key, OperationId};
 
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     connections: Arc<Connections>,
     map: RwLock<Arc<ClusterMap>>,
     health: Mutex<Health>,
+    paces: Mutex<Paces>,
     budget: Mutex<Budget>,
     profile: Profile,
     app_name: String,
@@ -119,6 +122,19 @@ impl Client {
     /// ```
     pub fn bulk(&self) -> Bulk {
         Bulk::new()
+    }
+
+    /// A new session: operations that build on each other, whichever nodes answer.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// Goes on with a session from its [token](Session::token), in any process.
+    ///
+    /// # Errors
+    /// If the text is damaged. One that was tampered with may pass here; the node refuses it.
+    pub fn resume(&self, token: &str) -> Result<Session, Error> {
+        Session::resume(self.clone(), token)
     }
 
     /// The cluster as this client knows it now.
@@ -262,6 +278,10 @@ impl Shared {
 
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn paces(&self) -> MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {

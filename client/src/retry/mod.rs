@@ -46,6 +46,17 @@ pub(crate) struct Retry {
     outcome: Outcome,
 }
 
+/// The times of one attempt.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// How long it may take.
+    pub(crate) timeout: Duration,
+    /// How long to wait for a connection.
+    pub(crate) connect: Duration,
+    /// When the call began.
+    pub(crate) started: Duration,
+}
+
 /// A failed attempt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
@@ -129,6 +140,24 @@ impl Retry {
         Some(node)
     }
 
+    /// Is there a node that was not asked in this round, and may a call go on to it by itself?
+    pub(crate) fn has_other(&self, owners: &[NodeId]) -> bool {
+        self.max_retries > 0 && owners.iter().any(|node| !self.asked.contains(node))
+    }
+
+    /// Another node to ask while the first has not answered, if `may` allows it.
+    pub(crate) fn choose_other(
+        &mut self,
+        owners: &[NodeId],
+        may: impl FnOnce(NodeId) -> bool,
+    ) -> Option<NodeId> {
+        let mut fresh = owners.iter().filter(|node| !self.asked.contains(node));
+        let next = fresh.next().copied().filter(|node| may(*node))?;
+        self.asked.push(next);
+        self.attempts = self.attempts.saturating_add(1);
+        Some(next)
+    }
+
     /// Learns how an attempt failed; `owners` is how many nodes could be asked, `fraction` a random
     /// number in `0.0..1.0`.
     pub(crate) fn handle_failure(
@@ -176,6 +205,15 @@ impl Retry {
         Verdict::Again { at, refresh }
     }
 
+    /// How long an attempt may take that begins now; `owners` is how many nodes could be asked.
+    pub(crate) fn times(&self, now: Duration, owners: usize) -> Times {
+        Times {
+            timeout: self.attempt_timeout(now),
+            connect: self.connect_timeout(now, owners),
+            started: self.started,
+        }
+    }
+
     /// How long the next attempt may take.
     pub(crate) fn attempt_timeout(&self, now: Duration) -> Duration {
         let left = self.deadline.saturating_sub(now);
@@ -196,11 +234,6 @@ impl Retry {
         } else {
             timeout
         }
-    }
-
-    /// Time since the first try.
-    pub(crate) fn age(&self, now: Duration) -> Duration {
-        now.saturating_sub(self.started)
     }
 
     /// What the write may have done, over all attempts.

@@ -138,7 +138,9 @@ fn failed(kind: FailureKind, work: Work) -> Advice {
         // The coordinator holds the record and goes on where it stopped.
         (FailureKind::QuorumNotReached, Work::Write) => SAME.once(),
         // The coordinator, or what it waited for, is slow today; another one may not be.
-        (FailureKind::Timeout, Work::Read) => OTHER,
+        (FailureKind::Timeout, Work::Read)
+        // Another owner may reach one that holds it, and this one has waited long enough.
+        | (FailureKind::SessionBehind, Work::Read | Work::Write) => OTHER,
         // It has asked the other owners for some of their rights, which arrive there: who went on
         // to the next owner would have them handed round. Without a time to wait for there is no
         // second try, see `Attempt::is_hopeless`.
@@ -164,7 +166,8 @@ fn failed(kind: FailureKind, work: Work) -> Advice {
             | FailureKind::BadContext
             | FailureKind::BadRequest
             | FailureKind::BadOperation
-            | FailureKind::NotCurrent,
+            | FailureKind::NotCurrent
+            | FailureKind::SessionLost,
             Work::Read | Work::Write,
         ) => STOP,
     }

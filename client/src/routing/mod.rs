@@ -2,6 +2,7 @@
 //! every change.
 
 mod health;
+mod paces;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use ring::{
 };
 
 pub(crate) use health::Health;
+pub(crate) use paces::Paces;
 
 /// A node as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,6 +151,12 @@ impl ClusterMap {
         partition: u32,
     ) -> Option<PreferenceList> {
         self.ring.owners(self.n(bucket), PartitionId(partition))
+    }
+
+    /// In which partition of the ring the keys with a partition key lie.
+    pub(crate) fn ring_partition(&self, bucket: &str, partition_key: &[u8]) -> u32 {
+        let token = self.ring.token(BucketId::of_name(bucket), partition_key);
+        self.ring.layout().q_bits().partition(token).0
     }
 
     /// How many partitions the ring has.

@@ -69,4 +69,8 @@ pub enum FailureKind {
     Storage,
     /// The node is shutting down.
     ShuttingDown,
+    /// No owner that answered in time holds all that the session has seen.
+    SessionBehind,
+    /// What the session has seen is lost: all owners answered, and none holds it.
+    SessionLost,
 }

@@ -221,7 +221,7 @@ pub fn check_context(token: &[u8]) -> Result<(), LimitError> {
     at_most("a context token in bytes", token.len(), MAX_CONTEXT)
 }
 
-fn at_most(what: &'static str, size: usize, limit: usize) -> Result<(), LimitError> {
+pub(super) fn at_most(what: &'static str, size: usize, limit: usize) -> Result<(), LimitError> {
     if size <= limit {
         Ok(())
     } else {

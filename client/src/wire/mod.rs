@@ -20,6 +20,7 @@ mod limits;
 mod members;
 mod requests;
 mod responses;
+mod session;
 mod siblings;
 
 pub use codec::{VERSION, WireError, decode, encode};
@@ -40,4 +41,5 @@ pub use responses::{
     ReadResponse, ReplicaState, Response, RowState, ScanResponse, ScannedKey, State, Status,
     Topology, VersionState, WriteResponse,
 };
+pub use session::{MAX_SEEN, SessionDone, SessionRequest, SessionResponse, SessionWork};
 pub use siblings::{Siblings, UnknownSiblings};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use super::kinds::{Edit, Kind};
+use super::session::SessionRequest;
 use super::siblings::Siblings;
 
 /// How durable a write must be at each replica that counts.
@@ -59,6 +60,8 @@ pub enum Request {
     },
     /// What every replica holds of a key, and what this node's clock says.
     Inspect(InspectRequest),
+    /// One of the above, in a session.
+    InSession(Box<SessionRequest>),
 }
 
 /// Reads a key, or a part of it.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-use super::{Durability, Failure, Key, Kind, MemberInfo, MemberView, Siblings};
+use super::{Durability, Failure, Key, Kind, MemberInfo, MemberView, SessionResponse, Siblings};
 
 /// The answer to a [`Request`](super::Request).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum Response {
     Inspection(Inspection),
     /// The request failed; the failure says whether it may have been applied.
     Failed(Failure),
+    /// To a request of a session.
+    InSession(Box<SessionResponse>),
 }
 
 /// A key's state.

@@ -13,8 +13,9 @@ use prometheus_client::registry::Registry;
 use super::disk::DiskGauges;
 use super::gossip::GossipMetrics;
 use super::hints::HintGauges;
+use super::outcomes::outcome;
 use crate::runtime::Statistics;
-use starling::wire::{FailureKind, Response};
+use starling::wire::Response;
 
 /// The counters of one node. All may be used from any thread.
 #[derive(Debug)]
@@ -60,6 +61,7 @@ pub(crate) struct Metrics {
     pub(crate) rows_pulled: Counter,
     /// Keys that a read found different at two owners.
     pub(crate) repairs: Counter,
+    pub(crate) hedges: Counter,
     /// Pulled dots that were here already.
     pub(crate) pulled_but_equal: Counter,
     /// Events trimmed from the dotlog.
@@ -121,6 +123,7 @@ impl Metrics {
             pulls: Counter::default(),
             rows_pulled: Counter::default(),
             repairs: Counter::default(),
+            hedges: Counter::default(),
         };
         let mut registry = Registry::with_prefix("starling");
         metrics.register_clients(&mut registry);
@@ -242,6 +245,11 @@ impl Metrics {
                 &self.repairs,
             ),
             (
+                "hedges",
+                "Reads that asked one more owner early",
+                &self.hedges,
+            ),
+            (
                 "pulled_but_equal_dots",
                 "Pulled dots that were here already",
                 &self.pulled_but_equal,
@@ -350,31 +358,6 @@ impl Operation {
 
 fn latency_histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.000_05, 2.0, 18))
-}
-
-fn outcome(response: &Response) -> &'static str {
-    let Response::Failed(failure) = response else {
-        return "ok";
-    };
-    match failure.kind {
-        FailureKind::NotInitialised => "not_initialised",
-        FailureKind::NotOwner => "not_owner",
-        FailureKind::Unavailable => "unavailable",
-        FailureKind::QuorumNotReached => "quorum_not_reached",
-        FailureKind::Timeout => "timeout",
-        FailureKind::Overloaded => "overloaded",
-        FailureKind::UnknownBucket => "unknown_bucket",
-        FailureKind::WrongKind => "wrong_kind",
-        FailureKind::TooLarge => "too_large",
-        FailureKind::BadContext => "bad_context",
-        FailureKind::BadRequest => "bad_request",
-        FailureKind::BadOperation => "bad_operation",
-        FailureKind::NotCurrent => "not_current",
-        FailureKind::Insufficient => "insufficient",
-        FailureKind::DiskFull => "disk_full",
-        FailureKind::Storage => "storage",
-        FailureKind::ShuttingDown => "shutting_down",
-    }
 }
 
 #[cfg(test)]

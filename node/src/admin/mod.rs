@@ -10,6 +10,7 @@ mod health;
 mod hints;
 mod http;
 mod metrics;
+mod outcomes;
 
 pub(crate) use gossip::MemberShown;
 pub(crate) use health::{Health, Stage};

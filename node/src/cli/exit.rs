@@ -51,6 +51,7 @@ impl Exit {
             | ErrorKind::Unavailable
             | ErrorKind::QuorumNotReached
             | ErrorKind::ShuttingDown
+            | ErrorKind::SessionBehind
             | ErrorKind::NotInitialised => Self::Unavailable,
             ErrorKind::Conflict => Self::Conflict,
             // Everything else needs somebody to change something.

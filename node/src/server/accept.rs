@@ -67,6 +67,7 @@ impl Desk {
             Request::Keys(keys) => self.take_keys(now, &keys),
             Request::Write(write) => self.take_write(now, &write),
             Request::Inspect(inspect) => self.take_inspect(now, &inspect),
+            Request::InSession(session) => self.take_in_session(now, &session),
             Request::Topology => Ok(Accepted::Reply(Response::Topology(self.topology()?))),
             Request::CreateBucket(CreateBucket {
                 name,
@@ -94,7 +95,7 @@ impl Desk {
         }
     }
 
-    fn take_read(&self, now: Moment, read: &ReadRequest) -> Result<Accepted, Failure> {
+    pub(super) fn take_read(&self, now: Moment, read: &ReadRequest) -> Result<Accepted, Failure> {
         let place = self.place(&read.bucket, &read.key)?;
         place.check_kind(&read.path, read.kind)?;
         let path = path(&read.path)?;
@@ -120,6 +121,7 @@ impl Desk {
             local: read.local,
             // Samples of replicas that differ are no rows to compare.
             repair: (read.part != Part::Estimate).then_some(place.prefix),
+            session: None,
             deadline: deadline(now, read.timeout_ms)?,
         };
         let shown = Shown {
@@ -140,7 +142,7 @@ impl Desk {
         })
     }
 
-    fn take_scan(&self, now: Moment, scan: &ScanRequest) -> Result<Accepted, Failure> {
+    pub(super) fn take_scan(&self, now: Moment, scan: &ScanRequest) -> Result<Accepted, Failure> {
         let key = |sort: &[u8]| Key {
             partition: scan.partition.clone(),
             sort: ByteBuf::from(sort),
@@ -156,6 +158,7 @@ impl Desk {
             r: place.count("r", scan.r)?,
             local: false,
             repair: None,
+            session: None,
             deadline: deadline(now, scan.timeout_ms)?,
         };
         let shown = Shown {
@@ -217,6 +220,7 @@ impl Desk {
             r: count(known, record, "r", keys.r)?,
             local: false,
             repair: None,
+            session: None,
             deadline: deadline(now, keys.timeout_ms)?,
         };
         Ok(Accepted::Order {
@@ -234,6 +238,7 @@ impl Desk {
             r: 1,
             local: false,
             repair: None,
+            session: None,
             deadline: deadline(now, inspect.timeout_ms)?,
         };
         Ok(Accepted::Order {

@@ -71,6 +71,7 @@ impl Desk {
             sloppy,
             durability: write.durability.unwrap_or(DEFAULT_DURABILITY),
             read_back: read_back.transpose()?,
+            session: None,
             deadline: deadline(now, write.timeout_ms)?,
             command: Command {
                 targets,

@@ -8,8 +8,8 @@ use super::token::TokenKey;
 use crate::protocol::cluster::{Alarm, BucketError, BucketRecord, Buckets, ClusterState};
 use ring::{Layout, MemberMap, NodeId, ReplicaCount, Ring};
 use starling::wire::{
-    self, Bucket, Durability, Failure, FailureKind, MemberAddress, Outcome, Response, Topology,
-    WriteResponse,
+    self, Bucket, Durability, Failure, FailureKind, MemberAddress, Outcome, Response, SessionDone,
+    SessionResponse, Topology, WriteResponse,
 };
 
 /// Takes clients' requests for one node.
@@ -188,21 +188,44 @@ pub fn encode_response(response: &Response) -> Bytes {
     let Err(error) = wire::encode(response, &mut bytes) else {
         return bytes.freeze();
     };
-    let shorter = match response {
-        Response::Written(written) if written.state.is_some() => Response::Written(WriteResponse {
-            state: None,
-            ..written.clone()
-        }),
-        _ => Response::Failed(Failure {
+    let too_large = || {
+        Response::Failed(Failure {
             kind: FailureKind::TooLarge,
             outcome: Outcome::NotApplied,
             message: format!("the answer does not fit into a message: {error}"),
             retry_after_ms: 0,
-        }),
+        })
     };
+    let shorter = without_state(response).unwrap_or_else(too_large);
     match wire::encode(&shorter, &mut bytes) {
         Ok(()) => bytes.freeze(),
         // Neither of the two can be too large. The client takes no bytes for a broken answer.
         Err(_) => Bytes::new(),
+    }
+}
+
+/// The answer to a write without the state that came with it, if one did.
+fn without_state(response: &Response) -> Option<Response> {
+    let shorten = |written: &WriteResponse| {
+        written.state.as_ref()?;
+        Some(WriteResponse {
+            state: None,
+            ..written.clone()
+        })
+    };
+    match response {
+        Response::Written(written) => shorten(written).map(Response::Written),
+        Response::InSession(session) => match &session.done {
+            SessionDone::Written(written) => {
+                let done = SessionDone::Written(shorten(written)?);
+                let seen = session.seen.clone();
+                Some(Response::InSession(Box::new(SessionResponse {
+                    seen,
+                    done,
+                })))
+            }
+            SessionDone::Read(_) | SessionDone::Scanned(_) => None,
+        },
+        _ => None,
     }
 }

@@ -20,6 +20,7 @@ mod desk;
 mod failure;
 mod inspect;
 mod place;
+mod session;
 mod shown;
 mod state;
 mod status;

@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 use super::desk::Desk;
 use super::failure::{self, Work};
 use super::place::is_one_row;
+use super::session::{Sealing, in_session};
 use super::state::{Shown, is_something, state};
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
@@ -23,7 +24,10 @@ use starling::wire::{
 
 /// How to answer an order: what is kept of the request while it is under way.
 #[derive(Debug)]
-pub struct Shape(Asked);
+pub struct Shape {
+    asked: Asked,
+    session: Option<Sealing>,
+}
 
 #[derive(Debug)]
 enum Asked {
@@ -62,26 +66,41 @@ pub(super) struct Inspected {
 }
 
 impl Shape {
+    fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            session: None,
+        }
+    }
+
+    /// The answer goes to a session.
+    pub(super) fn in_session(self, sealing: Sealing) -> Self {
+        Self {
+            session: Some(sealing),
+            ..self
+        }
+    }
+
     /// Without a scope the answer has no context: a page has seen a part of its key only, and a
     /// context cannot say so.
     pub(super) fn read(shown: Shown, scope: Option<Scope>) -> Self {
-        Self(Asked::Read { shown, scope })
+        Self::new(Asked::Read { shown, scope })
     }
 
     pub(super) fn scan(scanned: Scanned) -> Self {
-        Self(Asked::Scan(scanned))
+        Self::new(Asked::Scan(scanned))
     }
 
     pub(super) fn keys(now_ms: u64) -> Self {
-        Self(Asked::Keys { now_ms })
+        Self::new(Asked::Keys { now_ms })
     }
 
     pub(super) fn write(wrote: Wrote) -> Self {
-        Self(Asked::Write(wrote))
+        Self::new(Asked::Write(wrote))
     }
 
     pub(super) fn inspect(bucket: BucketRecord, token: Token, partition: PartitionId) -> Self {
-        Self(Asked::Inspect(Box::new(Inspected {
+        Self::new(Asked::Inspect(Box::new(Inspected {
             bucket,
             token,
             partition,
@@ -91,7 +110,7 @@ impl Shape {
     /// What was asked for, for metrics and logs: `read`, `scan`, `write` or `inspect`.
     #[must_use]
     pub fn operation(&self) -> &'static str {
-        match self.0 {
+        match self.asked {
             Asked::Read { .. } => "read",
             Asked::Scan(_) | Asked::Keys { .. } => "scan",
             Asked::Write(_) => "write",
@@ -104,7 +123,9 @@ impl Desk {
     /// The answer to a client whose order has come to an end.
     #[must_use]
     pub fn respond(&self, shape: &Shape, outcome: Outcome) -> Response {
-        let response = match (&shape.0, outcome) {
+        let seen = shape.session;
+        let seen = seen.and_then(|sealing| self.seal_seen(sealing, &outcome));
+        let response = match (&shape.asked, outcome) {
             (Asked::Read { shown, scope }, Outcome::Read(done)) => self.read(*shown, *scope, done),
             (Asked::Scan(scanned), Outcome::Read(done)) => self.scanned(scanned, done),
             (Asked::Keys { now_ms }, Outcome::Read(done)) => keys(*now_ms, done),
@@ -123,7 +144,11 @@ impl Desk {
                 "the node mixed up two requests, which is a bug",
             )),
         };
-        response.unwrap_or_else(Response::Failed)
+        let response = response.unwrap_or_else(Response::Failed);
+        match seen {
+            Some(seen) => in_session(response, seen),
+            None => response,
+        }
     }
 
     fn read(

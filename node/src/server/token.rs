@@ -126,7 +126,8 @@ impl TokenKey {
         Ok((context, found))
     }
 
-    fn authenticator(&self, signed: &[u8]) -> u64 {
+    /// What proves that a node of this cluster has signed these bytes.
+    pub(super) fn authenticator(&self, signed: &[u8]) -> u64 {
         let mut hasher = SipHasher24::new_with_key(self.secret.as_bytes());
         hasher.write(signed);
         hasher.finish()

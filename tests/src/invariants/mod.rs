@@ -15,6 +15,7 @@
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
 //! | `retries` | 5: who holds an operation's events knows it again | every write |
 //! | `samples` | what the length of a set is estimated from are its rows | the end |
+//! | `sessions` | 6: a session reads its writes and never goes back | every read |
 //! | `spans` | an atomic batch arrives whole | every commit |
 
 mod aliases;
@@ -30,10 +31,12 @@ mod outcomes;
 pub(crate) mod quorum_reads;
 mod retries;
 mod samples;
+mod sessions;
 mod spans;
 
 use crate::sim::ledger::Ledger;
 use crate::sim::queue::Instant;
+use crate::sim::sessions::Known;
 use crdt::Dot;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::Event;
@@ -88,6 +91,8 @@ pub(crate) struct Answered<'a> {
     /// When its coordinator began.
     pub(crate) began: Instant,
     pub(crate) done: &'a ReadDone,
+    /// What the client knows of the key, if it is a session.
+    pub(crate) known: Option<&'a Known>,
 }
 
 /// A node at rest.
@@ -133,6 +138,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "quorum_reads",
         check: quorum_reads::check,
+    },
+    Invariant {
+        name: "sessions",
+        check: sessions::check,
     },
     Invariant {
         name: "durability",

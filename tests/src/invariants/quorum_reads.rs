@@ -55,7 +55,8 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
     acked.at <= answered.began && overlaps && is_held
 }
 
-fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
+/// Does a read show an event, or what covers it?
+pub(super) fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     let Some(entry) = ledger.entry(dot) else {
         return Ok(());
     };

@@ -1,4 +1,4 @@
-//! Sessions: a client does one operation at a time, tries it again when it fails, and learns from
+//! Clients: each does one operation at a time, tries it again when it fails, and learns from
 //! what it reads and writes. Now and then it works with a context that is stale, or with none.
 
 use std::collections::BTreeMap;
@@ -7,6 +7,7 @@ use super::ledger::{Acked, Ending};
 use super::network::Message;
 use super::node::Process;
 use super::queue::{Instant, MS};
+use super::sessions::Session;
 use super::world::{Happening, World};
 use crate::invariants::{Answered, Observation};
 use crdt::{Context, Dot};
@@ -22,6 +23,7 @@ pub(crate) struct Client {
     /// By key, what its last reads and writes have shown it.
     pub(crate) contexts: BTreeMap<usize, Context>,
     pub(crate) current: Option<Current>,
+    pub(crate) session: Session,
 }
 
 /// The operation that a client is at.
@@ -53,6 +55,7 @@ impl Client {
             sequence: 0,
             contexts: BTreeMap::new(),
             current: None,
+            session: Session::default(),
         }
     }
 }
@@ -131,7 +134,7 @@ impl World {
         current.attempt = attempt;
         current.tries += 1;
         let (node, operation) = (current.node, current.operation);
-        let order = self.order(operation, node);
+        let order = self.order(client, operation, node);
         let patience = self.plan.call_timeout + self.up_to(self.plan.call_timeout);
         self.queue
             .after(patience, Happening::Gives { client, attempt });
@@ -248,13 +251,17 @@ impl World {
             r,
             began: attempt.began,
             done,
+            known: self.clients[attempt.client].session.known(subject),
         };
+        let known = answered.known.map_or(0, |known| known.events.len());
+        let sessions = u64::try_from(known).unwrap_or(0);
         let owed = self.ledger.acked(subject).iter();
         let owed = owed.filter(|acked| {
             crate::invariants::quorum_reads::is_owed(&answered, acked, &self.ledger)
         });
         let owed = u64::try_from(owed.count()).unwrap_or(0);
         self.tally.add("a quorum read was checked", owed);
+        self.tally.add("a session read was checked", sessions);
         let checked = Self::check(&self.ledger, &Observation::Read(answered));
         self.broken = self.broken.take().or(checked.err());
     }
@@ -280,6 +287,8 @@ impl World {
                 | OrderFailed::Refused(Refusal::Storage | Refusal::DiskFull)
         );
         current.is_open |= may_be_applied;
+        let subject = self.ledger.operations[current.operation].subject;
+        self.learn_refused(client, subject, failed);
         self.clients[client].current = Some(current);
         self.try_later(client, current);
     }
@@ -342,6 +351,7 @@ impl World {
 
     fn learn_read(&mut self, client: usize, current: Current, done: ReadDone) {
         let subject = self.ledger.operations[current.operation].subject;
+        self.learn_shown(client, subject, &done);
         // Sometimes the client keeps what it knew: its next write is over a stale context.
         if self.chance(0.8) {
             self.clients[client].contexts.insert(subject, done.context);
@@ -350,6 +360,7 @@ impl World {
     }
 
     fn learn_write(&mut self, client: usize, current: Current, done: WriteDone) {
+        self.learn_written(client, current.operation, done.seen);
         if self.chance(0.8) {
             let changes = self.ledger.operations[current.operation].changes.iter();
             let learnt = changes.map(|wanted| wanted.subject).zip(done.contexts);

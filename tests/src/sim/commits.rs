@@ -239,7 +239,7 @@ impl World {
                 }
                 self.coordinate(node, output);
             }
-            Output::RowsRead { .. } => self.coordinate(node, output),
+            Output::RowsRead { .. } | Output::Held { .. } => self.coordinate(node, output),
             Output::Answer { .. } => self.send_answer(node, output),
             Output::Call { .. } => self.send_call(node, output),
         }

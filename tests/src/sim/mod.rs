@@ -24,7 +24,8 @@
 //! | `node` | a node: disk, clocks, process |
 //! | `commits` | the committer: from inputs to outputs, step by step |
 //! | `network` | calls and messages, and what befalls them |
-//! | `clients`, `choices`, `orders` | sessions: what they ask, retry and learn |
+//! | `clients`, `choices`, `orders` | clients: what they ask, retry and learn |
+//! | `sessions` | what clients have seen, where a plan makes them sessions |
 //! | `nemesis` | faults |
 //! | `ledger`, `record` | what truly happened |
 //! | `rest` | healing, and waiting until nothing changes |
@@ -46,6 +47,7 @@ mod plan;
 pub(crate) mod queue;
 mod record;
 mod rest;
+pub(crate) mod sessions;
 mod tally;
 mod trace;
 mod world;

@@ -11,7 +11,7 @@ use starling_node::protocol::vnode::{Command, Target};
 
 impl World {
     /// The order for an operation's next try.
-    pub(crate) fn order(&mut self, operation: usize, node: usize) -> Order {
+    pub(crate) fn order(&mut self, client: usize, operation: usize, node: usize) -> Order {
         let now = self.queue.now();
         let asked = &self.ledger.operations[operation];
         let subject = &self.ledger.subjects[asked.subject];
@@ -20,6 +20,7 @@ impl World {
         let deadline = moment.time.after(patience);
         let selection = Selection::Key(subject.prefix.clone());
         let vnode = subject.vnode;
+        let session = self.session_of(client, vnode);
         if asked.changes.is_empty() {
             return Order::Read(ReadOrder {
                 vnode,
@@ -27,6 +28,7 @@ impl World {
                 r: asked.quorum,
                 local: false,
                 repair: Some(subject.prefix.clone()),
+                session,
                 deadline,
             });
         }
@@ -56,6 +58,7 @@ impl World {
             sloppy,
             durability,
             read_back,
+            session,
             deadline,
         })
     }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub(crate) leans: bool,
     /// Stand-ins keep hints; otherwise they refuse to.
     pub(crate) hints: bool,
+    /// Clients are sessions.
+    pub(crate) sessions: bool,
     /// Every message goes through the codec.
     pub(crate) encodes: bool,
     /// Reads are answered without the committer when it rests.
@@ -95,8 +97,7 @@ impl Plan {
         let waits_for_all = sometimes(0.5);
         let restores_known = sometimes(0.7);
         let small_messages = sometimes(0.5);
-        let (loses, duplicates, slow) = (sometimes(0.6), sometimes(0.5), sometimes(0.3));
-        let quick = sometimes(0.5);
+        let [loses, duplicates, slow, quick] = [0.6, 0.5, 0.3, 0.5].map(&mut sometimes);
         let strikes = STRIKES
             .iter()
             .filter(|_| sometimes(0.4))
@@ -113,6 +114,7 @@ impl Plan {
             clears_at_once,
             leans,
             hints,
+            sessions,
         } = Shape::of(seed, &strikes);
         Self {
             seed,
@@ -121,6 +123,7 @@ impl Plan {
             expires,
             leans,
             hints,
+            sessions,
             nodes: if random.f64() < 0.7 {
                 3
             } else {
@@ -149,12 +152,13 @@ impl Plan {
         }
     }
     /// What is switched on, in words.
-    fn switches(&self) -> [(bool, &'static str); 10] {
+    fn switches(&self) -> [(bool, &'static str); 11] {
         [
             (self.batches, "batches"),
             (self.expires, "some versions end"),
             (self.leans, "some writes are sloppy"),
             (!self.hints, "nobody keeps hints"),
+            (self.sessions, "sessions"),
             (self.encodes, "messages encoded"),
             (self.reads_inline, "reads inline"),
             (self.waits_for_all, "catching up waits for all"),
@@ -173,6 +177,7 @@ struct Shape {
     clears_at_once: bool,
     leans: bool,
     hints: bool,
+    sessions: bool,
 }
 
 impl Shape {
@@ -200,6 +205,7 @@ impl Shape {
             clears_at_once: random.f64() < 0.5,
             leans: random.f64() < 0.8,
             hints: random.f64() < 0.8,
+            sessions: random.f64() < 0.4,
         }
     }
 }

@@ -76,6 +76,8 @@ pub const SOMETIMES: &[&str] = &[
     "a read repaired",
     "a read showed siblings",
     "a retry hit a record",
+    "a session read was checked",
+    "a session waited in vain",
     "a stand-in coordinated",
     "a stand-in counted",
     "a store failed",

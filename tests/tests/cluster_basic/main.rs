@@ -56,6 +56,33 @@ async fn a_quorum_is_enough_and_r_and_w_are_chosen_per_request() -> anyhow::Resu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_reads_its_writes_on_any_node_and_in_another_process() -> anyhow::Result<()> {
+    let cluster = Cluster::start(in_memory()).await?;
+    let client = cluster.client().await?;
+    client.create_bucket("users").await?;
+    let nodes: Vec<_> = client.topology().nodes().map(|info| info.node).collect();
+    let session = client.session();
+    let users = session.bucket("users");
+    let mut context = None;
+    for round in 0..20_u8 {
+        let mut put = users.put("ada", vec![round]).w(1);
+        if let Some(context) = &context {
+            put = put.context(context);
+        }
+        context = Some(put.await?.context().clone());
+        // Somebody else, whom only the token tells what has happened.
+        let resumed = cluster.client().await?.resume(&session.token())?;
+        let read = resumed.bucket("users").get("ada").r(1);
+        let node = nodes[usize::from(round) % nodes.len()];
+        let read = read.on_node(node).await?;
+        ensure!(read.single()? == Some(&vec![round].into()), "round {round}");
+    }
+    let error = client.resume("01ff").unwrap_err();
+    ensure!(error.kind() == ErrorKind::BadContext, "{error}");
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_local_read_shows_one_replica() -> anyhow::Result<()> {
     let cluster = Cluster::start(in_memory()).await?;
     let client = cluster.client().await?;

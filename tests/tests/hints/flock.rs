@@ -285,6 +285,7 @@ impl Flock {
             sloppy,
             durability: Durability::Wal,
             read_back: None,
+            session: None,
             deadline: self.now().time.after(Duration::from_secs(1)),
         });
         let now = self.now();

@@ -238,7 +238,7 @@ impl<T> Scan<T> {
             operation: None,
         };
         let request = (self.ask)(page, self.r);
-        let (node, response) = self.target.client.shared().call(plan, request).await?;
+        let (node, response) = self.target.call(plan, request).await?;
         (self.open)(node, response)
     }
 

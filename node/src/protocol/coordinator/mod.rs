@@ -5,32 +5,40 @@
 //! [`Coordinator::poll_effect`]. Orders live in a table: no task and no lock for each of them.
 
 mod admission;
+mod calls;
 mod config;
 mod inspect;
 mod joined;
 mod order;
 mod reach;
 mod read;
+mod routes;
+mod session;
 mod stand_ins;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
-use super::messages::{PeerReply, PeerRequest, ReadRows, RowsRead};
+use super::messages::{PeerReply, PeerRequest, RowsRead};
 use super::replica::{Input, Output};
 use super::time::{Moment, Time};
 use admission::Admission;
+use calls::Calls;
 pub use config::CoordinatorConfig;
 use inspect::Inspect;
 pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
 use reach::Reach;
 pub use reach::Standing;
-use read::Read;
+use read::{Read, Waits};
+use ring::pace::Pace;
 use ring::{NodeId, PreferenceList, Ring};
+use routes::Routes;
+use session::Demand;
 pub use tally::Tally;
-use write::{Routes, Write};
+use write::Write;
 
 /// What the shell must do.
 #[derive(Debug)]
@@ -65,9 +73,10 @@ pub struct Coordinator {
     admission: Admission,
     orders: BTreeMap<u64, Running>,
     due: BTreeMap<u64, Time>,
-    calls: BTreeMap<u64, (u64, NodeId)>,
+    calls: Calls,
+    pace: Pace,
+    hedged: u64,
     timeouts: BTreeSet<(Time, u64)>,
-    next_call: u64,
     effects: VecDeque<Effect>,
 }
 
@@ -82,6 +91,7 @@ impl Coordinator {
     /// The coordinator of `node`; it refuses all orders until it knows a ring.
     #[must_use]
     pub fn new(node: NodeId, config: CoordinatorConfig) -> Self {
+        let pace = Pace::new(config.ask_next_after);
         Self {
             node,
             config,
@@ -90,9 +100,10 @@ impl Coordinator {
             admission: Admission::default(),
             orders: BTreeMap::new(),
             due: BTreeMap::new(),
-            calls: BTreeMap::new(),
+            calls: Calls::default(),
+            pace,
+            hedged: 0,
             timeouts: BTreeSet::new(),
-            next_call: 0,
             effects: VecDeque::new(),
         }
     }
@@ -123,6 +134,12 @@ impl Coordinator {
     #[must_use]
     pub fn orders(&self) -> usize {
         self.orders.len()
+    }
+
+    /// How many reads have asked one more owner before its time.
+    #[must_use]
+    pub fn hedged(&self) -> u64 {
+        self.hedged
     }
 
     /// A client's order; `ticket` is new and comes back when it is finished.
@@ -169,6 +186,12 @@ impl Coordinator {
                 let node = self.node;
                 self.handle_rows(now, ticket, node, result.map_err(OrderFailed::Refused));
             }
+            Output::Held { ticket, held } => {
+                if let Some(Running::Write(write)) = self.orders.get_mut(&ticket) {
+                    write.handle_held(now.time, held);
+                    self.drain(now, ticket);
+                }
+            }
             // The shell sends these itself: they are between replicas.
             Output::Answer { .. } | Output::Call { .. } => {}
         }
@@ -176,7 +199,7 @@ impl Coordinator {
 
     /// A peer's reply to [`Effect::Call`]; `None` if it could not be had.
     pub fn handle_reply(&mut self, now: Moment, call: u64, reply: Option<PeerReply>) {
-        let Some((ticket, from)) = self.calls.remove(&call) else {
+        let Some((ticket, from)) = self.end_call(now.time, call, reply.is_some()) else {
             return;
         };
         match reply {
@@ -206,7 +229,15 @@ impl Coordinator {
             self.timeouts.pop_first();
             self.due.remove(&ticket);
             match self.orders.get_mut(&ticket) {
-                Some(Running::Read(read)) => read.handle_timeout(now.time),
+                Some(Running::Read(read)) => {
+                    if let Some(next) = read.poll_hedge(now.time) {
+                        let since_start = now.time.since_start();
+                        let may = self.pace.may_hedge(since_start, read.outstanding(), next);
+                        read.handle_hedge(now.time, may, &self.pace);
+                        self.hedged += u64::from(may);
+                    }
+                    read.handle_timeout(now.time);
+                }
                 Some(Running::Write(write)) => write.handle_timeout(now.time),
                 Some(Running::Inspect(inspect)) => inspect.handle_timeout(now.time),
                 None => continue,
@@ -227,7 +258,9 @@ impl Coordinator {
     }
 
     fn start(&mut self, now: Moment, ticket: u64, order: Order, owners: &PreferenceList) {
-        let reachable = self.reach.order(self.node, owners.iter());
+        let since_start = now.time.since_start();
+        let rank = |node| self.pace.rank(since_start, node);
+        let reachable = self.reach.order(self.node, owners.iter(), rank);
         let stand_ins = match &order {
             Order::Write(write) if write.sloppy => {
                 let ring = self.ring.as_ref();
@@ -236,13 +269,16 @@ impl Coordinator {
             Order::Read(_) | Order::Write(_) | Order::Inspect(_) => Vec::new(),
         };
         let running = match order {
-            Order::Read(order) => Running::Read(Read::new(
-                now.time,
-                self.node,
-                order,
-                reachable,
-                &self.config,
-            )),
+            Order::Read(order) => {
+                self.pace.handle_begun();
+                let waits = Waits {
+                    hedge_after: self.pace.patience(),
+                    ask_next_after: self.config.ask_next_after,
+                };
+                let demand = Demand::new(now.time, order.session.as_ref(), owners);
+                let asked = (reachable, demand.map(Box::new));
+                Running::Read(Read::new(now.time, self.node, order, asked, waits))
+            }
             Order::Write(order) => {
                 let routes = Routes {
                     here: self.node,
@@ -251,7 +287,7 @@ impl Coordinator {
                     stand_ins,
                 };
                 let patience = now.time.after(self.config.stand_in_after);
-                Running::Write(Box::new(Write::new(order, routes, patience)))
+                Running::Write(Box::new(Write::new(now.time, order, routes, patience)))
             }
             Order::Inspect(order) => Running::Inspect(Inspect::new(order, owners, &reachable)),
         };
@@ -267,7 +303,7 @@ impl Coordinator {
         rows: Result<RowsRead, OrderFailed>,
     ) {
         match self.orders.get_mut(&ticket) {
-            Some(Running::Read(read)) => read.handle_rows(from, rows),
+            Some(Running::Read(read)) => read.handle_rows(now.time, from, rows),
             Some(Running::Write(write)) => write.handle_rows(from, rows),
             Some(Running::Inspect(inspect)) => inspect.handle_rows(from, rows),
             None => return,
@@ -290,7 +326,7 @@ impl Coordinator {
         let (finished, timeout) = match &mut running {
             Running::Read(read) => {
                 while let Some(to) = read.poll_transmit() {
-                    self.ask_rows(ticket, to, read.request());
+                    self.ask_rows(now.time, ticket, to, read.request());
                 }
                 if read.is_answered() {
                     self.repair(now, read);
@@ -309,7 +345,7 @@ impl Coordinator {
             }
             Running::Inspect(inspect) => {
                 while let Some(to) = inspect.poll_transmit() {
-                    self.ask_rows(ticket, to, inspect.request());
+                    self.ask_rows(now.time, ticket, to, inspect.request());
                 }
                 (
                     inspect.poll_event().map(Outcome::Inspected),
@@ -343,57 +379,4 @@ impl Coordinator {
             self.timeouts.insert((due, ticket));
         }
     }
-
-    fn ask_rows(&mut self, ticket: u64, to: NodeId, read: ReadRows) {
-        if to == self.node {
-            self.effects
-                .push_back(Effect::Submit(Input::Read { ticket, read }));
-        } else {
-            self.call(ticket, to, PeerRequest::Read(read));
-        }
-    }
-
-    fn transmit(&mut self, ticket: u64, transmit: write::Transmit) {
-        match transmit {
-            write::Transmit::Here(input) => self.effects.push_back(Effect::Submit(*input)),
-            write::Transmit::Peer(to, request) => self.call(ticket, to, *request),
-        }
-    }
-
-    fn call(&mut self, ticket: u64, to: NodeId, request: PeerRequest) {
-        let call = self.next_call;
-        self.next_call += 1;
-        self.calls.insert(call, (ticket, to));
-        self.effects.push_back(Effect::Call { to, call, request });
-    }
-
-    /// Lets whoever lacks something of a key that was read pull it, this node or the other.
-    fn repair(&mut self, now: Moment, read: &Read) {
-        let young = now
-            .wall_ms
-            .saturating_sub(duration_ms(self.config.repair_after));
-        for (peer, side) in read.poll_repairs(self.node, young) {
-            let Some((vnode, prefix)) = read.key() else {
-                continue;
-            };
-            match side {
-                read::Stale::Here => {
-                    let input = Input::Repair {
-                        from: peer,
-                        vnode,
-                        prefix,
-                    };
-                    self.effects.push_back(Effect::Submit(input));
-                }
-                read::Stale::There => {
-                    // No order waits for this: the reply is dropped.
-                    self.call(u64::MAX, peer, PeerRequest::Repair { vnode, prefix });
-                }
-            }
-        }
-    }
-}
-
-fn duration_ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Refusal, RowsRead, Selection};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::{Command, Rejected};
+use crdt::dots::DotSet;
 use crdt::{Context, Row};
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
@@ -44,6 +45,8 @@ pub struct ReadOrder {
     pub local: bool,
     /// The key to pull where replicas differ; `None` to leave that to anti-entropy.
     pub repair: Option<KeyPrefix>,
+    /// Of a session: what it has seen of the vnode, which the answer must hold.
+    pub session: Option<DotSet>,
     /// Until when.
     pub deadline: Time,
 }
@@ -65,6 +68,8 @@ pub struct WriteOrder {
     pub durability: Durability,
     /// Rows to answer with, as they are here after the write.
     pub read_back: Option<Selection>,
+    /// Of a session: what it has seen of the vnode, which this node must hold before it writes.
+    pub session: Option<DotSet>,
     /// Until when.
     pub deadline: Time,
 }
@@ -109,6 +114,8 @@ pub struct ReadDone {
     pub context: Context,
     /// How many owners the rows are joined from.
     pub answered: u8,
+    /// Of a session: what it has seen now.
+    pub seen: DotSet,
 }
 
 /// A write that enough owners have.
@@ -126,6 +133,8 @@ pub struct WriteDone {
     pub rows: Option<BTreeMap<RowKey, Row>>,
     /// It was a retry of an operation that had been entered before.
     pub repeated: bool,
+    /// Of a session: what it has seen now.
+    pub seen: DotSet,
 }
 
 /// Why an order failed, and what is true of it.
@@ -165,6 +174,11 @@ pub enum OrderFailed {
         /// The deadline passed, rather than owners failing.
         timed_out: bool,
     },
+    /// No owner that answered in time holds all that the session has seen. Nothing was done.
+    SessionBehind,
+    /// All owners answered, and none holds what the session has seen of one of them. Nothing was
+    /// done.
+    SessionLost,
     /// The deadline passed before this node knew whether it entered the write: it may be applied.
     Unknown,
     /// The write is entered here and at `acks` owners or stand-ins in all; it will reach all

@@ -3,10 +3,12 @@
 //!
 //! Both count. A peer whose calls fail here is avoided at once, whatever others say; one that is
 //! held for down is avoided although a connection to it may still seem to stand, for up to five
-//! seconds. One that is under suspicion, or went down too often lately, is asked last.
+//! seconds. One that is under suspicion, or went down too often lately, is asked last, and so is at
+//! once who leaves this node's reads unanswered. Of the others the quicker ones come first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ring::pace::Rank;
 use ring::{NodeId, PreferenceList, Ring, VnodeId};
 
 /// What the members hold a peer for, as far as routing goes; the better one is the smaller.
@@ -49,12 +51,21 @@ impl Reach {
         self.connected.contains(&peer) && self.standing(peer) != Standing::Down
     }
 
-    /// The owners that count as reachable, best first: this node, then those in good standing in
-    /// the order of the list, then the others.
-    pub(super) fn order(&self, here: NodeId, owners: impl Iterator<Item = NodeId>) -> Vec<NodeId> {
+    /// The owners that count as reachable, best first: this node, then those in good standing by
+    /// their rank, of equals in the order of the list, then the others. Who dawdles comes last.
+    pub(super) fn order(
+        &self,
+        here: NodeId,
+        owners: impl Iterator<Item = NodeId>,
+        rank: impl Fn(NodeId) -> Rank,
+    ) -> Vec<NodeId> {
         let is_there = |node: &NodeId| *node == here || self.is_reachable(*node);
         let mut reachable: Vec<NodeId> = owners.filter(is_there).collect();
-        reachable.sort_by_key(|&node| (node != here, self.standing(node)));
+        let place = |node| {
+            let rank = rank(node);
+            (node != here, rank.is_dawdling(), self.standing(node), rank)
+        };
+        reachable.sort_by_cached_key(|&node| place(node));
         reachable
     }
 
@@ -82,13 +93,39 @@ const MOST_STAND_INS: usize = 8;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{NodeId, Reach, Standing};
+    use ring::pace::Pace;
 
     /// The order in which node 2 asks the owners 1, 2, 3 and 4.
     fn order(reach: &Reach) -> Vec<u64> {
+        order_at(reach, &Pace::new(Duration::from_millis(50)))
+    }
+
+    /// That order a second after the start.
+    fn order_at(reach: &Reach, pace: &Pace) -> Vec<u64> {
         let owners = [1, 2, 3, 4].map(NodeId).into_iter();
-        let order = reach.order(NodeId(2), owners).into_iter();
+        let rank = |node| pace.rank(Duration::from_secs(1), node);
+        let order = reach.order(NodeId(2), owners, rank).into_iter();
         order.map(|node| node.0).collect()
+    }
+
+    #[test]
+    fn who_dawdles_is_asked_last_and_the_quicker_one_first() {
+        let mut reach = Reach::default();
+        for peer in [1, 3, 4].map(NodeId) {
+            reach.set_connected(peer, true);
+        }
+        let mut pace = Pace::new(Duration::from_millis(50));
+        let now = Duration::from_secs(1);
+        pace.handle_asked(NodeId(1), (now - Duration::from_millis(9), 1));
+        pace.handle_answer(now, NodeId(1), (now - Duration::from_millis(9), 1));
+        assert_eq!(order_at(&reach, &pace), [2, 3, 4, 1]);
+        pace.handle_asked(NodeId(3), (Duration::ZERO, 2));
+        assert_eq!(order_at(&reach, &pace), [2, 4, 1, 3]);
+        reach.set_standing(NodeId(4), Standing::Doubtful);
+        assert_eq!(order_at(&reach, &pace), [2, 1, 4, 3]);
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! A read: the r best owners are asked, their rows joined; an owner that fails or dawdles is
-//! replaced by the next.
+//! replaced by the next. A little before that, if the budget allows, the read is hedged: one more
+//! owner is asked, and whoever answers first counts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::joined::Joined;
-use super::{CoordinatorConfig, OrderFailed, ReadDone, ReadOrder};
+use super::session::Demand;
+use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{ReadRows, RowsRead, Selection};
 use crate::protocol::samples;
 use crate::protocol::time::Time;
+use crdt::dots::DotSet;
 use crdt::{Context, Dot, Row};
+use ring::pace::Pace;
 use ring::{NodeId, VnodeId};
 
 /// One read. Feed it with `handle_*`, then drain every `poll_*`.
@@ -21,10 +25,25 @@ pub(super) struct Read {
     waiting: VecDeque<NodeId>,
     outstanding: BTreeSet<NodeId>,
     replies: BTreeMap<NodeId, RowsRead>,
+    begun: Time,
+    /// When to ask one more owner, if that is allowed.
+    hedge_at: Option<Time>,
     ask_next_at: Time,
     ask_next_after: Duration,
     refused: Option<OrderFailed>,
     late: bool,
+    /// All that are asked, best first.
+    owners: Vec<NodeId>,
+    demand: Option<Box<Demand>>,
+}
+
+/// How long a read waits for the owners that it has asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// Before it asks one more, if that is allowed.
+    pub(super) hedge_after: Duration,
+    /// Before it asks one more in any case, and then another.
+    pub(super) ask_next_after: Duration,
 }
 
 /// Which side of a difference must pull.
@@ -42,14 +61,14 @@ impl Read {
         now: Time,
         here: NodeId,
         order: ReadOrder,
-        mut owners: Vec<NodeId>,
-        config: &CoordinatorConfig,
+        (mut owners, demand): (Vec<NodeId>, Option<Box<Demand>>),
+        waits: Waits,
     ) -> Self {
         owners.sort_by_key(|&node| node != here);
         if order.local {
             owners.truncate(1);
         }
-        let mut waiting: VecDeque<NodeId> = owners.into();
+        let mut waiting: VecDeque<NodeId> = owners.iter().copied().collect();
         let reachable = u8::try_from(waiting.len()).unwrap_or(u8::MAX);
         let required = order.r;
         let refused = (reachable < required).then_some(OrderFailed::Unavailable {
@@ -62,23 +81,58 @@ impl Read {
             usize::from(required)
         };
         let asking: VecDeque<NodeId> = waiting.drain(..asked).collect();
-        let ask_next_after = config.ask_next_after;
+        let Waits {
+            hedge_after,
+            ask_next_after,
+        } = waits;
+        let hedge_at = (hedge_after < ask_next_after).then(|| now.after(hedge_after));
         Self {
             order,
             outstanding: asking.iter().copied().collect(),
             asking,
             waiting,
             replies: BTreeMap::new(),
+            begun: now,
+            hedge_at,
             ask_next_at: now.after(ask_next_after),
             ask_next_after,
             refused,
             late: false,
+            owners,
+            demand,
         }
     }
 
-    pub(super) fn handle_rows(&mut self, from: NodeId, rows: Result<RowsRead, OrderFailed>) {
+    pub(super) fn handle_rows(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        rows: Result<RowsRead, OrderFailed>,
+    ) {
         if !self.outstanding.remove(&from) {
             return;
+        }
+        self.take_rows(from, rows);
+        if self.counted() < self.order.r || self.is_met() {
+            return;
+        }
+        // Enough have answered, and they lack what the session has seen: whoever is left is asked.
+        if self.outstanding.is_empty() {
+            self.ask_next();
+        }
+        let is_over = self.outstanding.is_empty();
+        if let Some(demand) = &mut self.demand {
+            if is_over {
+                demand.handle_round_over(now);
+            } else {
+                demand.handle_waiting(now);
+            }
+        }
+    }
+
+    fn take_rows(&mut self, from: NodeId, rows: Result<RowsRead, OrderFailed>) {
+        if let (Ok(rows), Some(demand)) = (&rows, &mut self.demand) {
+            demand.handle_held(from, rows.clock.dots());
         }
         match rows {
             Ok(rows) => {
@@ -100,10 +154,35 @@ impl Read {
     pub(super) fn handle_timeout(&mut self, now: Time) {
         if now >= self.order.deadline {
             self.late = true;
+        } else if self.demand.as_mut().is_some_and(|d| d.handle_timeout(now)) {
+            self.asking = self.owners.iter().copied().collect();
+            self.outstanding.extend(&self.owners);
         } else if now >= self.ask_next_at {
             self.ask_next();
             self.ask_next_at = now.after(self.ask_next_after);
         }
+    }
+
+    /// Whom to ask before its time, if that time has come.
+    pub(super) fn poll_hedge(&self, now: Time) -> Option<NodeId> {
+        let next = self.waiting.front().copied();
+        next.filter(|_| self.hedge_at.is_some_and(|at| at <= now))
+    }
+
+    /// Who has not answered yet.
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = NodeId> {
+        self.outstanding.iter().copied()
+    }
+
+    /// That it may ask, or that it must wait until those whom it has asked dawdle.
+    pub(super) fn handle_hedge(&mut self, now: Time, may: bool, pace: &Pace) {
+        let next = if may {
+            self.ask_next();
+            now.after(pace.patience())
+        } else {
+            self.begun.after(pace.great_patience())
+        };
+        self.hedge_at = (next > now).then_some(next);
     }
 
     pub(super) fn request(&self) -> ReadRows {
@@ -113,7 +192,7 @@ impl Read {
         ReadRows {
             vnode: *vnode,
             selection: selection.clone(),
-            whole_clock: false,
+            whole_clock: self.order.session.is_some(),
         }
     }
 
@@ -122,9 +201,13 @@ impl Read {
         self.asking.pop_front()
     }
 
-    /// Have enough owners replied?
+    /// Have enough owners replied, with all that the session has seen?
     pub(super) fn is_answered(&self) -> bool {
-        self.counted() >= self.order.r
+        self.counted() >= self.order.r && self.is_met()
+    }
+
+    fn is_met(&self) -> bool {
+        self.demand.as_ref().is_none_or(|demand| demand.is_met())
     }
 
     /// The answer, when enough owners have replied or can no longer. It takes the replies with it.
@@ -133,6 +216,10 @@ impl Read {
         let required = self.order.r;
         if self.is_answered() {
             return Some(Ok(self.joined(answered)));
+        }
+        let is_enough = answered >= required;
+        if let Some(demand) = self.demand.as_ref().filter(|_| is_enough) {
+            return demand.failed(self.late).map(Err);
         }
         let hopeless = self.outstanding.is_empty() && self.asking.is_empty();
         if !self.late && !hopeless {
@@ -147,10 +234,19 @@ impl Read {
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
+        let again_at = self
+            .demand
+            .as_ref()
+            .and_then(|demand| demand.poll_timeout());
+        let deadline = self
+            .order
+            .deadline
+            .min(again_at.unwrap_or(self.order.deadline));
         if self.waiting.is_empty() {
-            Some(self.order.deadline)
+            Some(deadline)
         } else {
-            Some(self.ask_next_at.min(self.order.deadline))
+            let next = self.hedge_at.unwrap_or(self.ask_next_at);
+            Some(next.min(self.ask_next_at).min(deadline))
         }
     }
 
@@ -217,6 +313,8 @@ impl Read {
             Selection::Key(_) | Selection::Row(_) | Selection::Sample(_) => (false, false),
         };
         let replies = std::mem::take(&mut self.replies);
+        let session = self.order.session.take();
+        let seen = session.map_or_else(DotSet::default, |seen| seen_in(seen, &replies));
         let until = replies.values().filter_map(|reply| reply.until.clone());
         let until = if reverse { until.max() } else { until.min() };
         let sampled = replies.values().filter_map(|reply| reply.sampled).min();
@@ -245,8 +343,26 @@ impl Read {
             bases,
             context,
             answered,
+            seen,
         }
     }
+}
+
+/// What a session has seen after it is shown the join of these. If one of them shows all of it, the
+/// session has seen no more than that one: what others had besides was of no matter.
+fn seen_in(mut seen: DotSet, replies: &BTreeMap<NodeId, RowsRead>) -> DotSet {
+    let mut both = Joined::default();
+    for reply in replies.values() {
+        both.add(reply.clone());
+    }
+    let shown: Vec<(&RowKey, Dot)> = both.rows().iter().flat_map(dots_of).collect();
+    let is_all = |reply: &RowsRead| dots(reply).eq(shown.iter().copied());
+    let all = replies.values().filter(|r| r.until.is_none() && is_all(r));
+    match all.min_by_key(|reply| reply.clock.dots().len()) {
+        Some(least) => seen.join(least.clock.dots()),
+        None => replies.values().for_each(|r| seen.join(r.clock.dots())),
+    }
+    seen
 }
 
 /// The rows that any replica shows. A listing has but one row of each key, and not the same one

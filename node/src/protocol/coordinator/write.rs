@@ -7,15 +7,18 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::joined::Joined;
+use super::routes::{Routes, count, dots_of, is_about_rights, too_few};
+use super::session::{Cover, Demand};
 use super::stand_ins::StandIns;
 use super::{OrderFailed, Tally, WriteDone, WriteOrder};
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{Again, Kept, PeerRequest, ReadRows, Replicate, RowsRead};
-use crate::protocol::replica::{Input, WriteError};
+use crate::protocol::replica::{Held, Input, WriteError};
 use crate::protocol::time::Time;
-use crate::protocol::vnode::{Action, Sending, Written};
+use crate::protocol::vnode::{Sending, Written};
+use crdt::dots::DotSet;
 use crdt::{Context, Row};
-use ring::{NodeId, PreferenceList};
+use ring::NodeId;
 
 /// One write. Feed it with `handle_*`, then drain every `poll_*`.
 #[derive(Debug)]
@@ -35,6 +38,9 @@ pub(super) struct Write {
     steps: VecDeque<Step>,
     entered: Option<(Vec<Context>, bool)>,
     read_back: ReadBack,
+    /// Until this node holds what the session of the write has seen.
+    cover: Option<Cover>,
+    seen: DotSet,
     failed: Option<OrderFailed>,
     late: bool,
 }
@@ -50,6 +56,7 @@ pub(super) enum Transmit {
 
 #[derive(Debug)]
 enum Step {
+    Cover(Option<NodeId>),
     Enter,
     Send(NodeId, PeerRequest),
     ReadBack,
@@ -62,21 +69,15 @@ enum ReadBack {
     Done(BTreeMap<RowKey, Row>),
 }
 
-/// Where the copies of a write can go.
-#[derive(Debug)]
-pub(super) struct Routes<'a> {
-    pub(super) here: NodeId,
-    pub(super) owners: &'a PreferenceList,
-    /// The owners in reach, this node among them if it is one.
-    pub(super) reachable: &'a [NodeId],
-    /// Who else can be reached to stand in for owners, best first; nobody if that is not allowed.
-    pub(super) stand_ins: Vec<NodeId>,
-}
-
 impl Write {
     /// A write over these routes. With too few nodes reachable it fails before anything is done.
     /// After `patience` stand-ins take the place of owners that do not answer.
-    pub(super) fn new(mut order: WriteOrder, routes: Routes<'_>, patience: Time) -> Self {
+    pub(super) fn new(
+        now: Time,
+        mut order: WriteOrder,
+        routes: Routes<'_>,
+        patience: Time,
+    ) -> Self {
         let Routes {
             here,
             owners,
@@ -98,7 +99,14 @@ impl Write {
         if !order.sloppy || (stands_in && is_conditional(&order)) {
             order.pw = order.w;
         }
-        let failed = too_few(&order, reachable.len(), stand_ins.len(), stands_in);
+        let mut failed = too_few(&order, reachable.len(), stand_ins.len(), stands_in);
+        let demand = Demand::new(now, order.session.as_ref(), owners);
+        if stands_in && demand.is_some() {
+            // A stand-in holds next to nothing of what there is.
+            failed = failed.or(Some(OrderFailed::SessionBehind));
+        }
+        let cover = demand.map(|demand| Cover::new(demand, here, reachable));
+        let first = cover.as_ref().map_or(Step::Enter, |_| Step::Cover(None));
         let mut tally = Tally::new(vec![*owners], order.pw);
         for node in owners.iter().filter(|node| !reachable.contains(node)) {
             tally.fail(node);
@@ -121,12 +129,29 @@ impl Write {
             stand_ins: StandIns::new(stand_ins),
             kept: None,
             patience: order.sloppy.then_some(patience),
-            steps: VecDeque::from([Step::Enter]),
+            steps: VecDeque::from([first]),
             entered: None,
             read_back,
+            cover,
+            seen: order.session.clone().unwrap_or_default(),
             failed,
             late: false,
             order,
+        }
+    }
+
+    /// This node holds what the session has seen, or does not yet.
+    pub(super) fn handle_held(&mut self, now: Time, held: Held) {
+        let Some(cover) = &mut self.cover else {
+            return;
+        };
+        if cover.handle_held(now, self.here, held) {
+            let from = cover.ask(now);
+            self.steps.push_back(Step::Cover(from));
+        }
+        if cover.is_met() {
+            self.cover = None;
+            self.steps.push_back(Step::Enter);
         }
     }
 
@@ -148,6 +173,9 @@ impl Write {
             }
         };
         self.entered = Some((contexts, repeated));
+        if self.order.session.is_some() {
+            self.seen.join(&dots_of(&sending));
+        }
         if self.stands_in {
             self.stand_ins.ack(self.here);
         } else {
@@ -229,6 +257,9 @@ impl Write {
         if from == self.here
             && let Ok(rows) = rows
         {
+            if self.order.session.is_some() {
+                self.seen.join(rows.clock.dots());
+            }
             let mut joined = Joined::default();
             joined.add(rows);
             self.read_back = ReadBack::Done(joined.finish().0);
@@ -241,6 +272,12 @@ impl Write {
             self.patience = None;
             self.lean();
         }
+        if let Some(cover) = &mut self.cover
+            && cover.handle_timeout(now)
+        {
+            let from = cover.ask(now);
+            self.steps.push_back(Step::Cover(from));
+        }
     }
 
     pub(super) fn poll_transmit(&mut self, ticket: u64) -> Option<Transmit> {
@@ -251,6 +288,15 @@ impl Write {
             vnode, durability, ..
         } = self.order;
         Some(match self.steps.pop_front()? {
+            Step::Cover(from) => {
+                let dots = self.cover.as_ref()?.dots().clone();
+                Transmit::Here(Box::new(Input::Hold {
+                    ticket,
+                    vnode,
+                    dots,
+                    from,
+                }))
+            }
             Step::Enter => {
                 let command = self.order.command.clone();
                 Transmit::Here(Box::new(Input::Write {
@@ -267,7 +313,7 @@ impl Write {
                 let read = ReadRows {
                     vnode,
                     selection,
-                    whole_clock: false,
+                    whole_clock: self.order.session.is_some(),
                 };
                 Transmit::Here(Box::new(Input::Read { ticket, read }))
             }
@@ -277,6 +323,9 @@ impl Write {
     pub(super) fn poll_event(&mut self) -> Option<Result<WriteDone, OrderFailed>> {
         if let Some(failed) = self.failed {
             return Some(Err(failed));
+        }
+        if let Some(cover) = &self.cover {
+            return cover.failed(self.late).map(Err);
         }
         let Some((contexts, repeated)) = &self.entered else {
             return self.late.then_some(Err(OrderFailed::Unknown));
@@ -304,12 +353,15 @@ impl Write {
             owners: self.owners,
             rows,
             repeated: *repeated,
+            seen: std::mem::take(&mut self.seen),
         }))
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         let patience = self.patience.filter(|_| !self.stand_ins.is_exhausted());
+        let cover = self.cover.as_ref().and_then(Cover::poll_timeout);
         let deadline = self.order.deadline;
+        let deadline = cover.map_or(deadline, |at| at.min(deadline));
         Some(patience.map_or(deadline, |patience| patience.min(deadline)))
     }
 
@@ -338,37 +390,4 @@ impl Write {
             self.steps.push_back(Step::ReadBack);
         }
     }
-}
-
-/// Does it change a bounded counter? Stand-ins keep nothing of those.
-fn is_about_rights(order: &WriteOrder) -> bool {
-    let targets = order.command.targets.iter();
-    let mut edits = targets.flat_map(|target| &target.edits);
-    edits.any(|edit| matches!(edit.action, Action::Bounded(_)))
-}
-
-/// Why a write cannot begin: too few owners, or too few owners and stand-ins, are in reach.
-fn too_few(
-    order: &WriteOrder,
-    reachable: usize,
-    stand_ins: usize,
-    stands_in: bool,
-) -> Option<OrderFailed> {
-    let owners = count(reachable);
-    if owners < order.pw {
-        return Some(OrderFailed::Unavailable {
-            reachable: owners,
-            required: order.pw,
-        });
-    }
-    let stand_ins = count(stand_ins + usize::from(stands_in));
-    (owners.saturating_add(stand_ins) < order.w).then_some(OrderFailed::TooFewStandIns {
-        owners,
-        stand_ins,
-        required: order.w,
-    })
-}
-
-fn count(nodes: usize) -> u8 {
-    u8::try_from(nodes).unwrap_or(u8::MAX)
 }

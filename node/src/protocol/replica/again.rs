@@ -7,14 +7,17 @@
 //!   Pulled(rows)  ------>  acknowledges, or refuses if something is still missing
 //! ```
 //!
+//! A session's write waits in the same way until this replica holds what its session has seen.
+//!
 //! To send the rows unasked would be dear: with a row that many write to goes every event of it
 //! that somebody may lack, and a client that tries again because the nodes are slow would make them
 //! slower.
 
 use super::calls::Purpose;
-use super::{Batch, Output, Replica};
+use super::{Batch, Held, Output, Replica};
 use crate::protocol::messages::{Again, PeerReply, PeerRequest, Pull, Pulled, Refusal};
 use crate::protocol::stage::SourceError;
+use crate::protocol::vnode::Vnode;
 use crdt::dots::DotSet;
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
@@ -23,16 +26,39 @@ use starling::wire::Durability;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     pub(super) from: NodeId,
-    pub(super) call: u64,
+    pub(super) asker: Asker,
     pub(super) vnode: VnodeId,
     pub(super) dots: DotSet,
     pub(super) durability: Durability,
 }
 
+/// Who waits for what is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// The peer itself, by this call.
+    Peer(u64),
+    /// A write of this node's coordinator.
+    Order(u64),
+}
+
 impl Asked {
     pub(super) fn answer(&self, reply: PeerReply, batch: &mut Batch<'_>) {
-        let (to, call) = (self.from, self.call);
-        batch.outputs.push(Output::Answer { to, call, reply });
+        self.tell(reply, true, batch);
+    }
+
+    fn tell(&self, reply: PeerReply, has_answered: bool, batch: &mut Batch<'_>) {
+        let to = self.from;
+        batch.outputs.push(match self.asker {
+            Asker::Peer(call) => Output::Answer { to, call, reply },
+            Asker::Order(ticket) => Output::Held {
+                ticket,
+                held: Held {
+                    from: Some(to),
+                    is_held: reply == PeerReply::Acked,
+                    has_answered,
+                },
+            },
+        });
     }
 }
 
@@ -41,6 +67,46 @@ impl Replica {
     pub(super) fn again(
         &mut self,
         (from, call): (NodeId, u64),
+        again: &Again,
+        batch: &mut Batch<'_>,
+    ) -> Option<PeerReply> {
+        self.pull_for((from, Asker::Peer(call)), again, batch)
+    }
+
+    /// Sees to it that this replica holds what a session has seen.
+    pub(super) fn hold(
+        &mut self,
+        ticket: u64,
+        from: Option<NodeId>,
+        again: &Again,
+        batch: &mut Batch<'_>,
+    ) {
+        let reply = match from {
+            Some(from) => self.pull_for((from, Asker::Order(ticket)), again, batch),
+            None => {
+                let vnode = self.vnodes.get(&again.vnode);
+                let holds = |vnode: &Vnode| vnode.clock().dots().covers(&again.dots);
+                let is_held = vnode.is_some_and(holds);
+                Some(if is_held {
+                    PeerReply::Acked
+                } else {
+                    PeerReply::Refused(Refusal::Behind)
+                })
+            }
+        };
+        if let Some(reply) = reply {
+            let held = Held {
+                from,
+                is_held: reply == PeerReply::Acked,
+                has_answered: false,
+            };
+            batch.outputs.push(Output::Held { ticket, held });
+        }
+    }
+
+    fn pull_for(
+        &mut self,
+        (from, asker): (NodeId, Asker),
         again: &Again,
         batch: &mut Batch<'_>,
     ) -> Option<PeerReply> {
@@ -68,7 +134,7 @@ impl Replica {
         };
         let asked = Asked {
             from,
-            call,
+            asker,
             vnode: *id,
             dots: dots.clone(),
             durability: *durability,
@@ -85,6 +151,7 @@ impl Replica {
         reply: Option<PeerReply>,
         batch: &mut Batch<'_>,
     ) -> Result<(), SourceError> {
+        let has_answered = matches!(reply, Some(PeerReply::Pulled(_)));
         let vnode = self.vnodes.get(&asked.vnode);
         let takes = |pulled: &Pulled| {
             vnode.is_some_and(|vnode| {
@@ -105,7 +172,7 @@ impl Replica {
         } else {
             PeerReply::Refused(Refusal::Behind)
         };
-        asked.answer(reply, batch);
+        asked.tell(reply, has_answered, batch);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Standing in: what others ask this node to keep, and its delivery.
 
-use super::again::Asked;
+use super::again::{Asked, Asker};
 use super::calls::Purpose;
 use super::{Batch, Replica, WriteError};
 use crate::protocol::hints::{Hints, Keeping, Seat};
@@ -85,7 +85,7 @@ impl Replica {
             Keeping::Lacks(pull) => {
                 let asked = Asked {
                     from,
-                    call,
+                    asker: Asker::Peer(call),
                     vnode,
                     dots,
                     durability,

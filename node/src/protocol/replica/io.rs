@@ -4,6 +4,7 @@ use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::stage::Changes;
 use crate::protocol::vnode::{Command, Rejected, Written};
+use crdt::dots::DotSet;
 use ring::{NodeId, ReplicaCount, Ring, VnodeId};
 use starling::wire::Durability;
 
@@ -29,6 +30,17 @@ pub enum Input {
         ticket: u64,
         /// What to read.
         read: ReadRows,
+    },
+    /// A session's write waits until this replica holds these. Answered by [`Output::Held`].
+    Hold {
+        /// The coordinator's name for the write.
+        ticket: u64,
+        /// The vnode.
+        vnode: VnodeId,
+        /// What to hold.
+        dots: DotSet,
+        /// Whom to pull from what is missing; `None` to pull nothing.
+        from: Option<NodeId>,
     },
     /// A peer asks. Answered by [`Output::Answer`].
     Request {
@@ -85,6 +97,13 @@ pub enum Output {
         /// The rows.
         result: Result<RowsRead, Refusal>,
     },
+    /// To [`Input::Hold`].
+    Held {
+        /// The ticket of the write.
+        ticket: u64,
+        /// What came of it.
+        held: Held,
+    },
     /// To [`Input::Request`].
     Answer {
         /// Who asked.
@@ -103,6 +122,17 @@ pub enum Output {
         /// What.
         request: PeerRequest,
     },
+}
+
+/// Whether a replica holds what it was asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Whom it has pulled from what it lacked.
+    pub from: Option<NodeId>,
+    /// It holds all of it.
+    pub is_held: bool,
+    /// The peer has answered, whether it had something or not.
+    pub has_answered: bool,
 }
 
 /// Why a write was not entered here.

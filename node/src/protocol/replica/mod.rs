@@ -23,7 +23,7 @@ mod topology;
 use std::collections::BTreeMap;
 
 use super::hints::Hints;
-use super::messages::{Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use super::messages::{Again, Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
@@ -32,7 +32,7 @@ use calls::PeerState;
 pub use config::ReplicaConfig;
 use crdt::Hlc;
 use crdt::hlc::HlcClock;
-pub use io::{Commit, Input, Output, WriteError};
+pub use io::{Commit, Held, Input, Output, WriteError};
 pub use lag::Lag;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
 use starling::wire::Durability;
@@ -73,6 +73,7 @@ pub struct Replica {
 enum Pending {
     Write(u64),
     Read(u64),
+    Hold(u64, Option<NodeId>),
     Request(NodeId, u64),
 }
 
@@ -205,6 +206,14 @@ impl Replica {
                     ticket,
                     result: Err(refusal),
                 },
+                Pending::Hold(ticket, from) => Output::Held {
+                    ticket,
+                    held: Held {
+                        from,
+                        is_held: false,
+                        has_answered: false,
+                    },
+                },
                 Pending::Request(to, call) => Output::Answer {
                     to,
                     call,
@@ -268,6 +277,20 @@ impl Replica {
             Input::Read { ticket, read } => {
                 let result = self.read(&read, batch)?;
                 batch.outputs.push(Output::RowsRead { ticket, result });
+            }
+            Input::Hold {
+                ticket,
+                vnode,
+                dots,
+                from,
+            } => {
+                let durability = Durability::Memory;
+                let again = Again {
+                    vnode,
+                    durability,
+                    dots,
+                };
+                self.hold(ticket, from, &again, batch);
             }
             Input::Request {
                 from,
@@ -342,6 +365,7 @@ impl Pending {
         match input {
             Input::Write { ticket, .. } => Some(Self::Write(*ticket)),
             Input::Read { ticket, .. } => Some(Self::Read(*ticket)),
+            Input::Hold { ticket, from, .. } => Some(Self::Hold(*ticket, *from)),
             Input::Request { from, call, .. } => Some(Self::Request(*from, *call)),
             Input::Reply { .. } | Input::Repair { .. } | Input::Tick | Input::Topology { .. } => {
                 None

@@ -27,7 +27,7 @@ use super::store::Store;
 use super::view::Views;
 use crate::admin::Metrics;
 use crate::protocol::messages::{PeerReply, Refusal};
-use crate::protocol::replica::{Input, Output, Replica, WriteError};
+use crate::protocol::replica::{Held, Input, Output, Replica, WriteError};
 use crate::store::{Engine, StoreError, Table};
 use worker::Worker;
 
@@ -158,6 +158,14 @@ fn refusal(input: &Input) -> Option<Output> {
         Input::Read { ticket, .. } => Some(Output::RowsRead {
             ticket,
             result: Err(refusal),
+        }),
+        Input::Hold { ticket, from, .. } => Some(Output::Held {
+            ticket,
+            held: Held {
+                from,
+                is_held: false,
+                has_answered: false,
+            },
         }),
         Input::Request { from, call, .. } => Some(Output::Answer {
             to: from,

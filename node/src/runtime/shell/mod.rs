@@ -205,7 +205,10 @@ impl Shell {
         let now = self.clock.now();
         let due = |timeout: Option<Time>| timeout.is_some_and(|timeout| timeout <= now.time);
         if due(self.coordinator.poll_timeout()) {
+            let hedged = self.coordinator.hedged();
             self.coordinator.handle_timeout(now);
+            let hedges = self.coordinator.hedged() - hedged;
+            self.metrics.hedges.inc_by(hedges);
         }
         if due(self.exchange.poll_timeout()) {
             self.exchange.handle_timeout(now);

@@ -35,9 +35,11 @@ impl Shell {
                 self.metrics.repairs.inc();
                 SMALL
             }
-            Input::Request { .. } | Input::Reply { .. } | Input::Tick | Input::Topology { .. } => {
-                SMALL
-            }
+            Input::Hold { .. }
+            | Input::Request { .. }
+            | Input::Reply { .. }
+            | Input::Tick
+            | Input::Topology { .. } => SMALL,
         };
         self.turn.queued.push(Queued { input, bytes });
     }
@@ -50,7 +52,7 @@ impl Shell {
     /// What the replica lets out.
     pub(super) fn handle_output(&mut self, output: Output) {
         match output {
-            Output::Written { .. } | Output::RowsRead { .. } => {
+            Output::Written { .. } | Output::RowsRead { .. } | Output::Held { .. } => {
                 self.coordinator.handle_output(self.clock.now(), output);
             }
             Output::Answer { to: _, call, reply } => {

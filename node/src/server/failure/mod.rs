@@ -9,7 +9,9 @@ use std::fmt::Display;
 use super::token::BadToken;
 use crate::protocol::cluster::{Alarm, BucketError};
 pub(super) use orders::{Work, of_order};
-use starling::wire::{Failure, FailureKind, Kind, LimitError, Mutation, Outcome, WireError};
+use starling::wire::{
+    Failure, FailureKind, Kind, LimitError, Mutation, Outcome, SessionDone, WireError,
+};
 
 /// Why there is no such bucket.
 pub(super) fn of_bucket(error: &BucketError) -> Failure {
@@ -186,6 +188,35 @@ pub(super) fn starting() -> Failure {
             "the node is starting; nothing was done: try again in a moment, or ask another node"
                 .to_owned(),
         )
+    }
+}
+
+/// A session's token is none of this cluster, or of another partition.
+pub(super) fn bad_session(bad: &BadToken) -> Failure {
+    tracing::debug!(%bad, "a session token was refused");
+    refused(
+        FailureKind::BadContext,
+        "the session is damaged, forged, or of another cluster; nothing was done: begin a new \
+         session"
+            .to_owned(),
+    )
+}
+
+/// What a session has seen does not fit into a token.
+pub(super) fn session_too_large(done: &SessionDone) -> Failure {
+    let (outcome, what) = match done {
+        SessionDone::Written(_) => (Outcome::MaybeApplied, "the write is done and kept"),
+        SessionDone::Read(_) | SessionDone::Scanned(_) => {
+            (Outcome::NotApplied, "nothing was changed")
+        }
+    };
+    Failure {
+        kind: FailureKind::TooLarge,
+        outcome,
+        message: format!(
+            "what the session has seen is over its limit; {what}: begin a new session"
+        ),
+        retry_after_ms: 0,
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
                  catching up; nothing was changed: try again, or ask for fewer replicas"
             ),
         ),
+        OrderFailed::SessionBehind => refused(FailureKind::SessionBehind, BEHIND.to_owned()),
+        OrderFailed::SessionLost => refused(FailureKind::SessionLost, LOST.to_owned()),
         OrderFailed::Unknown => Failure {
             kind: FailureKind::Timeout,
             outcome: Outcome::MaybeApplied,
@@ -78,6 +80,11 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
         },
     }
 }
+
+const BEHIND: &str = "no owner that answered in time holds all that the session has seen; nothing \
+                      was done: try again, allow more time, or go on without the session";
+const LOST: &str = "all owners answered, and none holds what the session has seen: it is lost with \
+                    a disk or a machine; nothing was done: begin a new session";
 
 fn out_of_reach(reached: &dyn fmt::Display, required: u8) -> Failure {
     refused(

@@ -204,6 +204,8 @@ fn absent(node: NodeId, name: String, failed: OrderFailed) -> ReplicaState {
         | OrderFailed::Overloaded
         | OrderFailed::Rejected(_)
         | OrderFailed::Refused(_)
+        | OrderFailed::SessionBehind
+        | OrderFailed::SessionLost
         | OrderFailed::Unknown
         | OrderFailed::BelowQuorum { .. } => failure::of_order(failed, Work::Read).message,
     };

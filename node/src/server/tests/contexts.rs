@@ -9,6 +9,7 @@ use crate::protocol::cluster::{ClusterState, Secret};
 use crate::protocol::coordinator::{Outcome, ReadDone, WriteDone};
 use crate::server::Desk;
 use crdt::Context;
+use crdt::dots::DotSet;
 use starling::wire::{
     FailureKind, Kind, Mutation, Part, ReadRequest, Request, Response, WriteRequest,
 };
@@ -23,6 +24,7 @@ fn seen() -> Context {
 fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
     let (_, shape) = ordered(desk, &Request::Read(read));
     let done = ReadDone {
+        seen: DotSet::default(),
         rows: BTreeMap::new(),
         until: None,
         sampled: None,
@@ -54,6 +56,7 @@ fn a_write_builds_on_the_context_of_a_read() {
     let mut context = seen();
     context.insert(dot(1, 9));
     let done = WriteDone {
+        seen: DotSet::default(),
         contexts: vec![context.clone()],
         acks: 2,
         stand_ins: 0,
@@ -122,6 +125,7 @@ fn a_token_of_one_element_removes_no_other() {
 
     // What the removal answers speaks for the same element and no more.
     let done = WriteDone {
+        seen: DotSet::default(),
         contexts: vec![seen()],
         acks: 2,
         stand_ins: 0,

@@ -5,6 +5,7 @@ mod contexts;
 mod inspect;
 mod kinds;
 mod respond;
+mod sessions;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Refusal;
 use crate::protocol::vnode::Rejected;
 use crate::server::{HereStatus, PeerStatus, StatusInput, encode_response};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::bounded::{Rights, part};
 use crdt::kinds::counter::Share;
@@ -52,6 +53,7 @@ fn answer_to(read: ReadRequest, rows: impl IntoIterator<Item = (RowKey, Row)>) -
     let (_, shape) = ordered(&desk(), &Request::Read(read));
     let rows: BTreeMap<_, _> = rows.into_iter().collect();
     let done = ReadDone {
+        seen: DotSet::default(),
         rows,
         until: None,
         sampled: None,

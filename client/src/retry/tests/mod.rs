@@ -1,12 +1,14 @@
 //! The table's rows and the machine's promises.
 
+mod times;
+
 use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
 use proptest::sample::select;
 
-use super::{Attempt, Budget, Cause, HEAD_START, Next, Retry, Verdict, Why, Work, advice};
+use super::{Attempt, Budget, Cause, Next, Retry, Verdict, Why, Work, advice};
 use crate::transport::TransportError;
 use crate::wire::{FailureKind, Outcome};
 use ring::NodeId;
@@ -17,7 +19,7 @@ const C: NodeId = NodeId(3);
 const OWNERS: [NodeId; 3] = [A, B, C];
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-const CAUSES: [Cause; 24] = [
+const CAUSES: [Cause; 26] = [
     Cause::Unreachable,
     Cause::Denied,
     Cause::Lost,
@@ -42,6 +44,8 @@ const CAUSES: [Cause; 24] = [
     Cause::Failed(FailureKind::DiskFull),
     Cause::Failed(FailureKind::Storage),
     Cause::Failed(FailureKind::ShuttingDown),
+    Cause::Failed(FailureKind::SessionBehind),
+    Cause::Failed(FailureKind::SessionLost),
 ];
 
 struct Call {
@@ -303,36 +307,6 @@ fn an_earlier_doubt_outlives_a_later_certainty() {
     };
     call.fail(node, Cause::Failed(FailureKind::QuorumNotReached), below);
     assert_eq!(call.retry.outcome(), below);
-}
-
-#[test]
-fn an_attempt_leaves_time_for_another() {
-    let retry = Retry::new(Duration::ZERO, TIMEOUT, Work::Write, 10);
-    assert_eq!(
-        retry.attempt_timeout(Duration::ZERO),
-        Duration::from_secs(1)
-    );
-    let late = Duration::from_millis(2_900);
-    assert_eq!(retry.attempt_timeout(late), Duration::from_millis(100));
-    let single = Retry::new(Duration::ZERO, TIMEOUT, Work::Write, 0);
-    assert_eq!(single.attempt_timeout(Duration::ZERO), TIMEOUT);
-}
-
-#[test]
-fn a_node_that_is_not_the_last_gets_a_head_start_to_connect_and_no_more() {
-    let mut call = Call::new(Work::Write);
-    let now = call.now;
-    for owner in OWNERS {
-        assert_eq!(call.choose(), owner);
-        let whole = call.retry.attempt_timeout(now);
-        let expected = if owner == C { whole } else { HEAD_START };
-        assert_eq!(call.retry.connect_timeout(now, OWNERS.len()), expected);
-        call.fail(owner, Cause::Unreachable, Outcome::NotApplied);
-    }
-    // Without retries there is nobody else to ask.
-    let mut single = Retry::new(Duration::ZERO, TIMEOUT, Work::Write, 0);
-    single.choose(&OWNERS);
-    assert_eq!(single.connect_timeout(now, OWNERS.len()), TIMEOUT);
 }
 
 #[test]

@@ -1,0 +1,284 @@
+//! Asking a node, and where it takes its time over a read another one too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::Shared;
+use super::call::{Account, Failed, Plan, Route};
+use crate::retry::{self, Attempt, Cause, Retry, Times, Work};
+use crate::wire::{self, Outcome, Part, ReadRequest, Request, Response, SessionWork, WriteRequest};
+use ring::NodeId;
+use ring::pace::Question;
+
+/// What came of an attempt, and at which node.
+pub(super) type Asked = (NodeId, Result<Response, Failed>);
+
+impl Shared {
+    /// Asks a node. If it is slow to answer a read, the next one is asked too, and whoever is first
+    /// counts; what becomes of the other is noted when it is known.
+    pub(super) async fn ask(
+        self: &Arc<Self>,
+        node: NodeId,
+        nodes: &[NodeId],
+        (plan, request): (&Plan, &mut Request),
+        retry: &mut Retry,
+        account: &mut Account,
+    ) -> Asked {
+        let begun = self.clock.now();
+        let times = retry.times(begun, nodes.len());
+        if !is_hedged(plan, request) || !retry.has_other(nodes) {
+            return (node, self.attempt(node, request, times).await);
+        }
+        self.paces().of(Work::Read).handle_begun();
+        let mut first = Box::pin(self.attempt_of_own(node, request, times));
+        let waits = {
+            let mut paces = self.paces();
+            let pace = paces.of(Work::Read);
+            [pace.patience(), pace.great_patience()]
+        };
+        for wait in waits {
+            let left = wait.saturating_sub(self.clock.now().saturating_sub(begun));
+            if let Ok(answer) = tokio::time::timeout(left, &mut first).await {
+                return (node, answer);
+            }
+            let now = self.clock.now();
+            let may_hedge = |next| {
+                let asked = std::iter::once(node);
+                self.paces().of(Work::Read).may_hedge(now, asked, next)
+            };
+            let Some(other) = retry.choose_other(nodes, may_hedge) else {
+                continue;
+            };
+            tracing::debug!(%node, %other, "a read is hedged");
+            let times = retry.times(now, nodes.len());
+            let mut second = Box::pin(self.attempt_of_own(other, request, times));
+            let (winner, answer, loser, rest) = tokio::select! {
+                answer = &mut first => (node, answer, other, second),
+                answer = &mut second => (other, answer, node, first),
+            };
+            return match answer {
+                Ok(_) => {
+                    tokio::spawn(rest);
+                    (winner, answer)
+                }
+                Err(failed) => {
+                    account.add(&failed);
+                    (loser, rest.await)
+                }
+            };
+        }
+        (node, first.await)
+    }
+
+    /// An attempt that outlives the call that began it.
+    fn attempt_of_own(
+        self: &Arc<Self>,
+        node: NodeId,
+        request: &Request,
+        times: Times,
+    ) -> impl Future<Output = Result<Response, Failed>> + Send + 'static {
+        let (shared, mut request) = (Arc::clone(self), request.clone());
+        async move { shared.attempt(node, &mut request, times).await }
+    }
+
+    /// One attempt. What it says of the node is noted: its health, and its pace.
+    async fn attempt(
+        self: &Arc<Self>,
+        node: NodeId,
+        request: &mut Request,
+        times: Times,
+    ) -> Result<Response, Failed> {
+        let work = paced(request);
+        let mut question = work.map(|work| Open::new(self, node, work));
+        let result = self.send(node, request, times).await;
+        match &result {
+            Ok(_) => {
+                self.health().handle_success(node);
+                if let Some(question) = &mut question {
+                    question.handle_answer();
+                }
+            }
+            Err(failed) => {
+                let work = work.unwrap_or(Work::Read);
+                if retry::advice(failed.attempt.cause, work).avoid {
+                    self.avoid(node);
+                }
+            }
+        }
+        result
+    }
+
+    async fn send(
+        self: &Arc<Self>,
+        node: NodeId,
+        request: &mut Request,
+        times: Times,
+    ) -> Result<Response, Failed> {
+        let before = self.clock.now();
+        let map = self.map();
+        let addresses = map.node(node).map_or(&[][..], |info| &info.addresses);
+        let connection = self
+            .connections
+            .connection(map.cluster(), node, addresses, times.connect)
+            .await
+            .map_err(|error| Failed::new(node, error.cause, Outcome::NotApplied, error.message))?;
+        let now = self.clock.now();
+        let timeout = times
+            .timeout
+            .saturating_sub(now.saturating_sub(before))
+            .max(SHORTEST_WAIT);
+        set_times(request, timeout, now.saturating_sub(times.started));
+        let mut body = BytesMut::new();
+        wire::encode(request, &mut body).map_err(|error| {
+            Failed::new(
+                node,
+                Cause::TooLarge,
+                Outcome::NotApplied,
+                error.to_string(),
+            )
+        })?;
+        let reply = connection
+            .call(body.freeze(), timeout)
+            .await
+            .map_err(|error| {
+                let arrived = error.request_may_have_arrived();
+                let outcome = if arrived {
+                    Outcome::MaybeApplied
+                } else {
+                    Outcome::NotApplied
+                };
+                Failed::new(node, Cause::of(&error), outcome, error.to_string())
+            })?;
+        match wire::decode(&reply) {
+            Ok(Response::Failed(failure)) => Err(Failed {
+                attempt: Attempt {
+                    node,
+                    cause: Cause::Failed(failure.kind),
+                    outcome: failure.outcome,
+                    retry_after: Duration::from_millis(u64::from(failure.retry_after_ms)),
+                },
+                message: failure.message,
+            }),
+            Ok(response) => Ok(response),
+            Err(error) => {
+                let message = error.to_string();
+                Err(Failed::new(
+                    node,
+                    Cause::Unreadable,
+                    Outcome::MaybeApplied,
+                    message,
+                ))
+            }
+        }
+    }
+}
+
+/// May a second node be asked before the first has answered? Any owner can answer a read, unless
+/// it is about one of them.
+fn is_hedged(plan: &Plan, request: &Request) -> bool {
+    paced(request) == Some(Work::Read) && matches!(plan.route, Route::Owners)
+}
+
+/// Which pace a request is measured by. The time that a page or a listing takes says how large it
+/// is, not how fast its node.
+pub(super) fn paced(request: &Request) -> Option<Work> {
+    match request {
+        Request::Read(read) => paced_read(read),
+        Request::Write(_) => Some(Work::Write),
+        Request::InSession(session) => match &session.work {
+            SessionWork::Read(read) => paced_read(read),
+            SessionWork::Scan(_) => None,
+            SessionWork::Write(_) => Some(Work::Write),
+        },
+        Request::Scan(_)
+        | Request::Keys(_)
+        | Request::Inspect(_)
+        | Request::Topology
+        | Request::CreateBucket(_)
+        | Request::Status
+        | Request::MemberInfo { .. } => None,
+    }
+}
+
+fn paced_read(read: &ReadRequest) -> Option<Work> {
+    match read.part {
+        Part::Whole | Part::Element(_) => (!read.local).then_some(Work::Read),
+        Part::Page(_) | Part::Count(_) | Part::Estimate => None,
+    }
+}
+
+/// Something that a node was asked. Nobody waits for the answer when this is dropped.
+struct Open {
+    shared: Arc<Shared>,
+    node: NodeId,
+    work: Work,
+    question: Option<Question>,
+}
+
+impl Open {
+    fn new(shared: &Arc<Shared>, node: NodeId, work: Work) -> Self {
+        let now = shared.clock.now();
+        let question = Some(shared.paces().handle_asked(now, node, work));
+        Self {
+            shared: Arc::clone(shared),
+            node,
+            work,
+            question,
+        }
+    }
+
+    fn handle_answer(&mut self) {
+        if let Some(question) = self.question.take() {
+            let now = self.shared.clock.now();
+            let mut paces = self.shared.paces();
+            paces.of(self.work).handle_answer(now, self.node, question);
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(question) = self.question {
+            let mut paces = self.shared.paces();
+            paces.of(self.work).handle_failure(self.node, question);
+        }
+    }
+}
+
+/// Tells the node how long it may take, a little less than we wait, so that its own account of a
+/// timeout arrives, and never more than nodes allow; and how old the operation is.
+fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
+    let allowed = timeout.saturating_sub((timeout / 10).min(GRACE));
+    let allowed_ms = u32::try_from(allowed.min(LONGEST).as_millis())
+        .unwrap_or(u32::MAX)
+        .max(1);
+    match request {
+        Request::Read(read) => read.timeout_ms = allowed_ms,
+        Request::Scan(scan) => scan.timeout_ms = allowed_ms,
+        Request::Keys(keys) => keys.timeout_ms = allowed_ms,
+        Request::Write(write) => set_write_times(write, allowed_ms, age),
+        Request::InSession(session) => match &mut session.work {
+            SessionWork::Read(read) => read.timeout_ms = allowed_ms,
+            SessionWork::Scan(scan) => scan.timeout_ms = allowed_ms,
+            SessionWork::Write(write) => set_write_times(write, allowed_ms, age),
+        },
+        Request::Inspect(inspect) => inspect.timeout_ms = allowed_ms,
+        Request::Topology
+        | Request::CreateBucket(_)
+        | Request::Status
+        | Request::MemberInfo { .. } => {}
+    }
+}
+
+fn set_write_times(write: &mut WriteRequest, allowed_ms: u32, age: Duration) {
+    write.timeout_ms = allowed_ms;
+    write.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+}
+
+/// The most by which a node's time is shorter than ours.
+const GRACE: Duration = Duration::from_millis(50);
+/// Nodes refuse to work on one request for longer. A call that may take longer asks again.
+const LONGEST: Duration = Duration::from_secs(60);
+const SHORTEST_WAIT: Duration = Duration::from_millis(1);

@@ -1,0 +1,96 @@
+//! How fast nodes answer this client, reads and writes apart.
+//!
+//! Health knows which nodes fail; a node that hangs fails only after a long wait. Here it is asked
+//! last as soon as it leaves something unanswered for several times as long as is usual.
+
+use std::time::Duration;
+
+use crate::retry::Work;
+use ring::NodeId;
+use ring::pace::{Pace, Question};
+
+/// What is known of the pace of nodes.
+#[derive(Debug)]
+pub(crate) struct Paces {
+    reads: Pace,
+    writes: Pace,
+    next: u64,
+}
+
+impl Paces {
+    pub(crate) fn new() -> Self {
+        Self {
+            reads: Pace::new(LONGEST),
+            writes: Pace::new(LONGEST),
+            next: 0,
+        }
+    }
+
+    /// The pace of one kind of work.
+    pub(crate) fn of(&mut self, work: Work) -> &mut Pace {
+        match work {
+            Work::Read => &mut self.reads,
+            Work::Write => &mut self.writes,
+        }
+    }
+
+    /// A node is asked.
+    pub(crate) fn handle_asked(&mut self, now: Duration, node: NodeId, work: Work) -> Question {
+        self.next += 1;
+        let question = (now, self.next);
+        self.of(work).handle_asked(node, question);
+        question
+    }
+
+    /// Puts nodes in order: who dawdles comes last, and for a read the quicker ones first. A write
+    /// stays with the first owner, where concurrent writes meet.
+    pub(crate) fn order(&self, now: Duration, work: Work, nodes: &mut [NodeId]) {
+        let dawdles =
+            |node| self.reads.is_dawdling(now, node) || self.writes.is_dawdling(now, node);
+        match work {
+            Work::Read => nodes.sort_by_key(|&node| (dawdles(node), self.reads.rank(now, node))),
+            Work::Write => nodes.sort_by_key(|&node| dawdles(node)),
+        }
+    }
+}
+
+/// The longest that a read waits for a node before it is hedged, and what is usual until that is
+/// known.
+const LONGEST: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, NodeId, Paces, Work};
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn ordered(paces: &Paces, ms: u64, work: Work) -> [u64; 3] {
+        let mut nodes = [1, 2, 3].map(NodeId);
+        paces.order(at(ms), work, &mut nodes);
+        nodes.map(|node| node.0)
+    }
+
+    #[test]
+    fn a_node_that_hangs_over_reads_is_asked_last_for_writes_too() {
+        let mut paces = Paces::new();
+        paces.handle_asked(at(0), NodeId(1), Work::Read);
+        assert_eq!(ordered(&paces, 100, Work::Write), [1, 2, 3]);
+        assert_eq!(ordered(&paces, 1_000, Work::Write), [2, 3, 1]);
+        assert_eq!(ordered(&paces, 1_000, Work::Read), [2, 3, 1]);
+    }
+
+    #[test]
+    fn reads_prefer_a_quicker_node_and_writes_their_first_owner() {
+        let mut paces = Paces::new();
+        for (node, ms) in [(1, 40), (2, 2), (3, 2)] {
+            let question = paces.handle_asked(at(0), NodeId(node), Work::Read);
+            paces
+                .of(Work::Read)
+                .handle_answer(at(ms), NodeId(node), question);
+        }
+        assert_eq!(ordered(&paces, 100, Work::Read), [2, 3, 1]);
+        assert_eq!(ordered(&paces, 100, Work::Write), [1, 2, 3]);
+    }
+}
