@@ -16,11 +16,13 @@ use std::ops::ControlFlow;
 use super::{Observation, Resting};
 use crate::sim::bits;
 use crate::sim::ledger::Ledger;
+use crdt::dots::DotSet;
 use crdt::{Context, Row};
 use ring::VnodeId;
 use starling_node::protocol::event::Event;
-use starling_node::protocol::keys::{data_range, vnode_end, vnode_prefix};
+use starling_node::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
 use starling_node::protocol::stage::{Family, decode_row};
+use starling_node::protocol::vnode::Vnode;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     let Observation::Quiet(nodes) = observation else {
@@ -53,7 +55,9 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>], ledger: &Ledger) -> Result<(),
             if theirs.as_ref() != Some(vnode.clock()) {
                 return Err(format!("the clocks of {id:?} at nodes {a} and {b} differ"));
             }
-            let (mine, theirs) = (rows(resting, id, ledger)?, rows(other, id, ledger)?);
+            let vnodes: Vec<&Vnode> = other.replica.vnode(id).into_iter().chain([vnode]).collect();
+            let mine = rows(resting, id, &vnodes, ledger)?;
+            let theirs = rows(other, id, &vnodes, ledger)?;
             for key in mine.keys().chain(theirs.keys()) {
                 if mine.get(key) != theirs.get(key) {
                     let (here, there) = (mine.get(key), theirs.get(key));
@@ -68,10 +72,11 @@ pub(crate) fn is_converged(nodes: &[Resting<'_>], ledger: &Ledger) -> Result<(),
     Ok(())
 }
 
-/// The canonical rows of a vnode.
+/// The canonical rows of a vnode, to compare with those of another.
 fn rows(
     resting: &Resting<'_>,
     id: VnodeId,
+    both: &[&Vnode],
     ledger: &Ledger,
 ) -> Result<BTreeMap<Vec<u8>, Row>, String> {
     let mut rows = BTreeMap::new();
@@ -81,12 +86,15 @@ fn rows(
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
+        let cleared = cleared(both, &key);
         let mut own = Context::default();
         let of_row = |event: &Event| event.row.as_bytes() == key && event.has_version();
         for entry in ledger.entries().iter().filter(|e| of_row(&e.event)) {
             let dot = entry.event.dot;
             let is_killed = row.context().contains(dot) && !row.versions().contains_key(&dot);
-            if is_killed && vnode.clock().contains(dot) {
+            // What a clear names needs no context where the clear is known, and has one where it
+            // came after the clear was forgotten.
+            if is_killed && vnode.clock().contains(dot) && !cleared.contains(dot) {
                 own.insert(dot);
             }
         }
@@ -96,6 +104,21 @@ fn rows(
         }
     }
     Ok(rows)
+}
+
+/// What the clears that these vnodes know name of a row.
+fn cleared(vnodes: &[&Vnode], key: &[u8]) -> DotSet {
+    let mut dots = DotSet::default();
+    let Ok(row) = RowKey::decode(key) else {
+        return dots;
+    };
+    for vnode in vnodes {
+        let around: Vec<&RowKey> = vnode.clears().around(&row).collect();
+        let all = vnode.clears().iter();
+        all.filter(|(clear, _)| around.contains(clear))
+            .for_each(|(_, removed)| dots.join(removed));
+    }
+    dots
 }
 
 /// Has everything that has an end been removed after it?
