@@ -32,6 +32,10 @@ pub enum Mutant {
     ExpiryDropsContext,
     /// A vnode that is catching up counts towards r.
     CatchingUpCounts,
+    /// A row that is damaged is taken for one that is not there.
+    QuarantineSkipped,
+    /// The scrub gives back what others show without a look at the clocks.
+    RestoredUnchecked,
     /// A stand-in delivers what it keeps under other dots than it has.
     HintUnderNewDot,
     /// A stand-in drops what it keeps when it begins to deliver it.
@@ -48,7 +52,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -62,6 +66,8 @@ impl Mutant {
         Self::ClearForgotten,
         Self::ExpiryDropsContext,
         Self::CatchingUpCounts,
+        Self::QuarantineSkipped,
+        Self::RestoredUnchecked,
         Self::HintUnderNewDot,
         Self::HintDroppedEarly,
         Self::HintToWrongNode,

@@ -91,7 +91,9 @@ fn within(mutant: Mutant) -> u64 {
         Mutant::HintUnderNewDot
         | Mutant::HintDroppedEarly
         | Mutant::HintToWrongNode
-        | Mutant::SessionUnchecked => 200,
+        | Mutant::SessionUnchecked
+        | Mutant::QuarantineSkipped
+        | Mutant::RestoredUnchecked => 200,
         _ => 300,
     }
 }

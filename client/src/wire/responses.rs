@@ -202,7 +202,7 @@ pub struct Status {
 }
 
 /// One member, as the answering node sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberStatus {
     /// Its number.
     pub node: u64,
@@ -241,6 +241,28 @@ pub struct MemberStatus {
     /// What it keeps, as a stand-in, for owners that were away.
     #[serde(default)]
     pub hints: Vec<HintStatus>,
+    /// Its vnodes that are damaged and in no use.
+    #[serde(default)]
+    pub vnodes_quarantined: u32,
+    /// What came of comparing the content of its rows with the other owners.
+    #[serde(default)]
+    pub scrub: ScrubStatus,
+}
+
+/// What came of comparing the content of a node's rows with the other owners, since it started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScrubStatus {
+    /// Vnodes that were walked over from their first row to their last, each time counted.
+    pub walked: u64,
+    /// Versions that it alone had lost, and has again.
+    pub restored: u64,
+    /// Versions on which owners differ and nobody can say who is right; nothing was changed.
+    pub alarms: u64,
+    /// Stretches of rows that could not be compared, and are tried again in the next walk.
+    pub given_up: u64,
+    /// For how long, in milliseconds, some vnode of it was not found equal to all other owners;
+    /// from its start where it never was.
+    pub unagreed_ms: u64,
 }
 
 /// What a node keeps for one owner.

@@ -18,6 +18,8 @@ pub(crate) enum Stage {
         vnodes: u64,
         /// Those that do not count for reads.
         catching_up: u64,
+        /// Vnodes that are damaged and in no use.
+        quarantined: u64,
         /// How much room the disk has.
         room: Room,
         /// Why the store failed, if it did: vnodes that could not be recovered serve no more.
@@ -87,6 +89,7 @@ impl Health {
             Stage::Serving {
                 vnodes,
                 catching_up,
+                quarantined: u64::try_from(statistics.quarantined.len()).unwrap_or(u64::MAX),
                 room,
                 failure: statistics.failure.clone(),
             }
@@ -105,10 +108,12 @@ impl Stage {
             Self::Serving {
                 vnodes,
                 catching_up,
+                quarantined,
                 room,
                 failure,
             } => {
-                let caught_up = catching_up.saturating_mul(TOLERATED) <= *vnodes;
+                let away = catching_up.saturating_add(*quarantined);
+                let caught_up = away.saturating_mul(TOLERATED) <= *vnodes;
                 *vnodes > 0 && caught_up && failure.is_none() && room.takes_writes()
             }
             Self::WaitingForInit | Self::Duplicate | Self::Draining => false,
@@ -141,6 +146,7 @@ impl fmt::Display for Stage {
             Self::Serving {
                 vnodes,
                 catching_up,
+                quarantined,
                 room,
                 ..
             } if self.is_ready() => {
@@ -148,6 +154,7 @@ impl fmt::Display for Stage {
                     f,
                     "ready: {vnodes} vnodes, {catching_up} of them catching up"
                 )?;
+                f.write_str(&of_quarantine(*quarantined))?;
                 if !room.takes_growth() {
                     f.write_str(
                         "; the disk is nearly full: writes that grow the store are refused until \
@@ -159,11 +166,13 @@ impl fmt::Display for Stage {
             Self::Serving {
                 vnodes,
                 catching_up,
+                quarantined,
                 ..
             } => write!(
                 f,
                 "not ready: {catching_up} of {vnodes} vnodes are catching up with the other owners \
-                 and do not count for reads yet"
+                 and do not count for reads yet{}",
+                of_quarantine(*quarantined)
             ),
             Self::Duplicate => f.write_str(
                 "not ready: another live process uses this node's certificate; both refuse to \
@@ -174,7 +183,17 @@ impl fmt::Display for Stage {
     }
 }
 
-/// One vnode in so many may be catching up.
+fn of_quarantine(vnodes: u64) -> String {
+    if vnodes == 0 {
+        return String::new();
+    }
+    format!(
+        "; {vnodes} more are damaged and in no use, the log says which: check the disk; they are \
+         filled anew from the other owners by themselves"
+    )
+}
+
+/// One vnode in so many may be catching up, or damaged.
 const TOLERATED: u64 = 10;
 
 #[cfg(test)]
@@ -185,6 +204,7 @@ mod tests {
         Stage::Serving {
             vnodes,
             catching_up,
+            quarantined: 0,
             room: Room::Ample,
             failure: failure.map(str::to_owned),
         }
@@ -195,6 +215,7 @@ mod tests {
         Stage::Serving {
             vnodes: 64,
             catching_up: 0,
+            quarantined: 0,
             room,
             failure: None,
         }
@@ -216,6 +237,19 @@ mod tests {
         assert!(scarce.is_ready() && scarce.to_string().contains("nearly full"));
         assert!(!with(Room::Spent).is_ready());
         assert!(!with(Room::Ample).to_string().contains("disk"));
+    }
+
+    #[test]
+    fn damaged_vnodes_are_told_and_count_like_those_that_catch_up() {
+        let damaged = |quarantined| Stage::Serving {
+            vnodes: 60,
+            catching_up: 3,
+            quarantined,
+            room: Room::Ample,
+            failure: None,
+        };
+        assert!(damaged(1).is_ready() && damaged(1).to_string().contains("1 more are damaged"));
+        assert!(!damaged(4).is_ready() && damaged(4).to_string().contains("4 more are damaged"));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::disk::DiskGauges;
 use super::gossip::GossipMetrics;
 use super::hints::HintGauges;
 use super::outcomes::outcome;
+use super::vnodes::VnodeGauges;
 use crate::runtime::Statistics;
 use starling::wire::Response;
 
@@ -26,8 +27,6 @@ pub(crate) struct Metrics {
     commits: Counter,
     batch_inputs: Histogram,
     written_bytes: Counter,
-    vnodes: Gauge,
-    catching_up: Gauge,
     records: Gauge,
     rows: Gauge,
     dotlog_events: Gauge,
@@ -37,6 +36,7 @@ pub(crate) struct Metrics {
     stamps_ahead: Gauge,
     disk: DiskGauges,
     hints: HintGauges,
+    vnodes: VnodeGauges,
     /// Membership.
     pub(crate) gossip: GossipMetrics,
     /// Batches that came to nothing because the store failed.
@@ -98,8 +98,6 @@ impl Metrics {
             commits: Counter::default(),
             batch_inputs: Histogram::new(exponential_buckets(1.0, 2.0, 10)),
             written_bytes: Counter::default(),
-            vnodes: Gauge::default(),
-            catching_up: Gauge::default(),
             records: Gauge::default(),
             rows: Gauge::default(),
             dotlog_events: Gauge::default(),
@@ -109,6 +107,7 @@ impl Metrics {
             stamps_ahead: Gauge::default(),
             disk: DiskGauges::default(),
             hints: HintGauges::default(),
+            vnodes: VnodeGauges::default(),
             gossip: GossipMetrics::default(),
             pulled_but_equal: Counter::default(),
             trimmed: Counter::default(),
@@ -130,6 +129,7 @@ impl Metrics {
         metrics.register_store(&mut registry);
         metrics.disk.register(&mut registry);
         metrics.hints.register(&mut registry);
+        metrics.vnodes.register(&mut registry);
         metrics.register_replicas(&mut registry);
         metrics.gossip.register(&mut registry);
         let shown = metrics.registry.lock();
@@ -264,12 +264,6 @@ impl Metrics {
             registry.register(name, help, counter.clone());
         }
         let gauges = [
-            ("vnodes", "Vnodes of this node", &self.vnodes),
-            (
-                "vnodes_catching_up",
-                "Vnodes that do not count for reads yet",
-                &self.catching_up,
-            ),
             (
                 "missing_here_dots",
                 "Dots that peers have and this node lacks",
@@ -317,8 +311,6 @@ impl Metrics {
             statistics.lags.values().map(of).sum()
         };
         for (gauge, value) in [
-            (&self.vnodes, statistics.vnodes),
-            (&self.catching_up, statistics.catching_up),
             (&self.records, statistics.records),
             (&self.rows, statistics.rows),
             (&self.dotlog_events, statistics.events),
@@ -331,6 +323,7 @@ impl Metrics {
         }
         self.disk.show(statistics);
         self.hints.show(statistics);
+        self.vnodes.show(statistics);
     }
 
     /// The text of `/metrics`.

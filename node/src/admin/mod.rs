@@ -11,6 +11,7 @@ mod hints;
 mod http;
 mod metrics;
 mod outcomes;
+mod vnodes;
 
 pub(crate) use gossip::MemberShown;
 pub(crate) use health::{Health, Stage};

@@ -22,6 +22,7 @@ mod inspect;
 mod node;
 mod output;
 mod owners;
+mod repair;
 mod server;
 mod status;
 mod text;
@@ -77,6 +78,9 @@ enum Command {
     /// What nodes keep for owners that were away.
     #[command(subcommand)]
     Hints(hints::HintsCommand),
+    /// Whether the owners of every key hold the same, and what damage was found.
+    #[command(subcommand)]
+    Repair(repair::RepairCommand),
     /// Make and list buckets.
     #[command(subcommand)]
     Bucket(bucket::BucketCommand),
@@ -149,6 +153,9 @@ fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
             connected(&global, async |client| command.run(&client, output).await)
         }
         Command::Hints(command) => {
+            connected(&global, async |client| command.run(&client, output).await)
+        }
+        Command::Repair(command) => {
             connected(&global, async |client| command.run(&client, output).await)
         }
         Command::Bucket(command) => {

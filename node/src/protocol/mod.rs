@@ -24,6 +24,8 @@ pub mod messages;
 pub mod replica;
 pub mod room;
 pub mod samples;
+pub mod scrub;
+mod source_error;
 pub mod stage;
 pub mod time;
 pub mod vnode;

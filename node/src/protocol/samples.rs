@@ -18,8 +18,9 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::keys::RowKey;
+use super::keys::{RowKey, data_range};
 use crdt::kinds::Leaf;
+use ring::{QBits, VnodeId};
 
 /// Marks that an estimate looks at: its standard error is about 3 %.
 pub const MARKS: usize = 1_024;
@@ -54,6 +55,13 @@ pub fn marks_range(head: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let from = [SAMPLED, head].concat();
     let to = [SAMPLED, head, &MARKED_BELOW.to_be_bytes()].concat();
     (from, to)
+}
+
+/// Where the marks of all rows of a vnode lie.
+#[must_use]
+pub fn marks_of_vnode(id: VnodeId, bits: QBits) -> (Vec<u8>, Vec<u8>) {
+    let (from, to) = data_range(id, bits);
+    ([SAMPLED, &from].concat(), [SAMPLED, &to].concat())
 }
 
 /// The hash in the key of a mark, and the key of the row that it stands for. `None` if the bytes

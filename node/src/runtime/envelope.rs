@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::protocol::cluster::{ClusterReply, ClusterRequest};
 use crate::protocol::messages::codec::{self, MessageError};
 use crate::protocol::messages::{PeerReply, PeerRequest};
-use starling::wire::HintStatus;
+use starling::wire::{HintStatus, ScrubStatus};
 
 /// What one node asks of another.
 #[derive(Clone, Debug)]
@@ -61,6 +61,12 @@ pub(crate) struct Report {
     /// What it keeps for owners that were away.
     #[serde(default)]
     pub(crate) hints: Vec<HintStatus>,
+    /// Vnodes that are damaged and in no use.
+    #[serde(default)]
+    pub(crate) vnodes_quarantined: u32,
+    /// What came of comparing contents.
+    #[serde(default)]
+    pub(crate) scrub: ScrubStatus,
 }
 
 impl Asked {
@@ -130,7 +136,7 @@ const GOSSIP: u8 = 4;
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{Answered, Asked, Bytes, HintStatus, Report};
+    use super::{Answered, Asked, Bytes, HintStatus, Report, ScrubStatus};
     use crate::protocol::messages::{PeerReply, PeerRequest};
 
     #[test]
@@ -158,6 +164,11 @@ mod tests {
                 node: 6,
                 ..HintStatus::default()
             }],
+            vnodes_quarantined: 7,
+            scrub: ScrubStatus {
+                walked: 8,
+                ..ScrubStatus::default()
+            },
         };
         let bytes = Answered::Report(report.clone()).encode().expect("bytes");
         let back = Answered::decode(&bytes).expect("a reply");

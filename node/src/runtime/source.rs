@@ -90,6 +90,7 @@ fn table(family: Family) -> Table {
 fn source_error(error: &StoreError) -> SourceError {
     if let StoreError::Corruption { file, .. } = error {
         return SourceError::Corrupt {
+            vnode: None,
             key: file.display().to_string(),
             reason: error.to_string(),
         };

@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::{Desk, Known};
 use ring::{Member, NodeId};
-use starling::wire::{HintStatus, MemberStatus, MemberView, Response, Status};
+use starling::wire::{HintStatus, MemberStatus, MemberView, Response, ScrubStatus, Status};
 
 /// What the node's shell has measured.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct HereStatus {
     pub writes: u64,
     /// What it keeps for owners that were away.
     pub hints: Vec<HintStatus>,
+    /// Vnodes that are damaged and in no use.
+    pub vnodes_quarantined: u32,
+    /// What came of comparing contents.
+    pub scrub: ScrubStatus,
 }
 
 /// What a node knows of a peer.
@@ -97,6 +101,8 @@ impl Known {
             reads: here.reads,
             writes: here.writes,
             hints: here.hints.clone(),
+            vnodes_quarantined: here.vnodes_quarantined,
+            scrub: here.scrub,
             ..self.listed(member)
         }
     }
@@ -139,6 +145,8 @@ impl Known {
             missing_there: 0,
             view: MemberView::default(),
             hints: Vec::new(),
+            vnodes_quarantined: 0,
+            scrub: ScrubStatus::default(),
         }
     }
 }

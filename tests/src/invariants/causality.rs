@@ -23,7 +23,7 @@ use crate::sim::ledger::{Entry, Ledger};
 use crdt::kinds::Leaf;
 use crdt::{Clock, Dot, Row};
 use starling_node::protocol::keys::RowKey;
-use starling_node::protocol::stage::{Family, Source, decode_row};
+use starling_node::protocol::stage::{Family, Source, SourceError, decode_row};
 use starling_node::protocol::vnode::Vnode;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
@@ -141,16 +141,17 @@ fn is_known(dot: Dot, row: &Row, clock: &Clock, ledger: &Ledger) -> bool {
     })
 }
 
-/// The stored row of a key; none if an injected fault keeps it from being read.
+/// The stored row of a key; none if an injected fault keeps it from being read, or damaged it.
 pub(super) fn row_of(key: &RowKey, source: &dyn Source) -> Result<Option<Row>, String> {
     let Ok(stored) = source.get(Family::Data, key.as_bytes()) else {
         return Ok(None);
     };
-    let row = stored
-        .map(|stored| decode_row(key.as_bytes(), &stored))
-        .transpose();
-    Ok(Some(
-        row.map_err(|error| format!("{key} is damaged: {error}"))?
-            .unwrap_or_default(),
-    ))
+    let Some(stored) = stored else {
+        return Ok(Some(Row::default()));
+    };
+    match decode_row(key.as_bytes(), &stored) {
+        Ok(row) => Ok(Some(row)),
+        Err(SourceError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }

@@ -63,6 +63,7 @@ impl World {
                 return Ok(());
             }
         };
+        self.note_quarantine(node);
         let Commit {
             changes,
             barrier,
@@ -207,7 +208,12 @@ impl World {
             .handle_failure(refusal, &StoreSource::new(&here.engine));
         let n = self.ring.layout().n();
         let owned = self.ring.vnodes_of(here.id, &[n]).count();
-        if process.replica.vnodes().count() < owned {
+        let (used, damaged) = (
+            process.replica.vnodes().count(),
+            process.replica.quarantined().count(),
+        );
+        self.note_quarantine(node);
+        if used + damaged < owned {
             // A vnode that cannot be read serves no more until the node starts again.
             self.crash(node, Crash::Process);
             return;

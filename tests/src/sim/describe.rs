@@ -65,6 +65,14 @@ impl fmt::Display for Request<'_> {
                     sync.from != Cursor::Rows
                 )
             }
+            PeerRequest::Examine(examine) => {
+                let ranges = examine.bounds.len().saturating_sub(1);
+                write!(
+                    f,
+                    "content of {ranges} ranges of {:?}",
+                    examine.vnode.partition
+                )
+            }
         }
     }
 }
@@ -98,6 +106,7 @@ impl fmt::Display for Reply<'_> {
                 let rows = page.bundle.rows.len();
                 write!(f, "a page of {rows} rows, last: {}", page.next.is_none())
             }
+            PeerReply::Examined(examined) => write!(f, "content: {:x?}", examined.digests),
             PeerReply::Refused(refusal) => write!(f, "refused: {refusal:?}"),
         }
     }

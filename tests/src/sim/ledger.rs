@@ -258,6 +258,20 @@ impl Ledger {
         }
     }
 
+    /// A node has one vnode no more: nothing of it survives.
+    pub(crate) fn lose_vnode(&mut self, node: usize, vnode: VnodeId) {
+        let subjects = self
+            .subjects
+            .iter()
+            .filter(|subject| subject.vnode == vnode);
+        let entries = subjects.filter_map(|subject| self.by_key.get(&subject.prefix));
+        for &entry in entries.flatten() {
+            if let Some(holders) = self.promises.get_mut(&self.entries[entry].event.dot) {
+                self.forsaken += u64::from(holders.remove(&node).is_some());
+            }
+        }
+    }
+
     /// How many promises crashes have taken back so far.
     pub(crate) fn forsaken(&self) -> u64 {
         self.forsaken

@@ -27,6 +27,7 @@
 //! | `clients`, `choices`, `orders` | clients: what they ask, retry and learn |
 //! | `sessions` | what clients have seen, where a plan makes them sessions |
 //! | `nemesis` | faults |
+//! | `damage` | bits that flip, and what nodes make of it |
 //! | `ledger`, `record` | what truly happened |
 //! | `rest` | healing, and waiting until nothing changes |
 //! | `tally`, `trace`, `describe` | which paths were walked; what happened, as a hash or text |
@@ -36,6 +37,7 @@
 mod choices;
 mod clients;
 mod commits;
+mod damage;
 mod describe;
 pub mod disk;
 pub(crate) mod ledger;

@@ -26,6 +26,8 @@ impl World {
             Strike::Isolate => self.isolate(node),
             Strike::ProcessCrash => self.crash(node, Crash::Process),
             Strike::MachineCrash => self.crash(node, Crash::Machine),
+            // What is damaged elsewhere may have no whole copy but on this disk.
+            Strike::Wipe | Strike::Restore if self.is_something_damaged() => {}
             Strike::Wipe => self.replace_disk(node, None),
             Strike::Restore => {
                 let images = self.nodes[node].images.len();
@@ -47,6 +49,7 @@ impl World {
                 self.tally.count("a wall clock jumped");
             }
             Strike::StoreFault => self.hurt_store(node),
+            Strike::FlipBit => self.flip_a_bit(node),
         }
     }
 
@@ -251,7 +254,9 @@ impl World {
         if self.is_healed {
             return;
         }
-        if let Ok(image) = Image::of(&self.nodes[node].engine) {
+        if !self.is_something_damaged()
+            && let Ok(image) = Image::of(&self.nodes[node].engine)
+        {
             let images = &mut self.nodes[node].images;
             images.push(image);
             let surplus = images.len().saturating_sub(3);

@@ -50,6 +50,8 @@ pub(crate) struct Process {
     /// The batch at hand.
     pub(crate) batch: Option<InFlight>,
     pub(crate) has_recovered: bool,
+    /// How often it has put a vnode into quarantine, and how many are there, as last seen.
+    pub(crate) quarantined: (u64, usize),
     /// When the next wake-up is due.
     pub(crate) wake_at: Option<Instant>,
     /// What a peer's call asked this node to store, to know what an ack promises.
@@ -95,6 +97,7 @@ impl Node {
             is_busy: false,
             batch: None,
             has_recovered: false,
+            quarantined: (0, 0),
             wake_at: None,
             asked: BTreeMap::new(),
         });

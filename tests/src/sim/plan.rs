@@ -47,6 +47,9 @@ pub struct Plan {
     pub(crate) restores_known: bool,
     /// Collections of more than one row are cleared at once.
     pub(crate) clears_at_once: bool,
+    /// Owners compare the content of their rows; when all is at rest, one disk loses a row in
+    /// silence.
+    pub(crate) scrubs: bool,
     /// Messages hold a few rows, so that pulls and syncs take several.
     pub(crate) small_messages: bool,
     /// A batch waits for its disk up to this long at each step.
@@ -84,6 +87,8 @@ pub(crate) enum Strike {
     WallStep,
     /// The store fails a few calls.
     StoreFault,
+    /// A bit of a stored row flips.
+    FlipBit,
 }
 
 impl Plan {
@@ -98,15 +103,11 @@ impl Plan {
         let restores_known = sometimes(0.7);
         let small_messages = sometimes(0.5);
         let [loses, duplicates, slow, quick] = [0.6, 0.5, 0.3, 0.5].map(&mut sometimes);
-        let strikes = STRIKES
-            .iter()
-            .filter(|_| sometimes(0.4))
-            .map(|&(strike, least, most)| (strike, (least * SECOND, most * SECOND)))
-            .collect::<Vec<_>>();
-        let strikes: Vec<(Strike, Instant)> = strikes
-            .into_iter()
-            .map(|(strike, (a, b))| (strike, random.u64(a..=b)))
-            .collect();
+        let struck: Vec<_> = STRIKES.iter().filter(|_| sometimes(0.4)).collect();
+        let mean = |&&(strike, least, most): &&(Strike, u64, u64)| {
+            (strike, random.u64(least * SECOND..=most * SECOND))
+        };
+        let strikes: Vec<(Strike, Instant)> = struck.iter().map(mean).collect();
         let Shape {
             kinds,
             batches,
@@ -138,6 +139,7 @@ impl Plan {
             waits_for_all,
             restores_known,
             small_messages,
+            scrubs: scrubs(seed),
             clears_at_once,
             slow_disk: if slow { random.u64(1..=40) * MS } else { MS },
             delay: if quick {
@@ -148,11 +150,11 @@ impl Plan {
             call_timeout: random.u64(500..=3_000) * MS,
             loss: if loses { random.u64(5..=250) } else { 0 },
             duplicates: if duplicates { random.u64(5..=150) } else { 0 },
-            strikes,
+            strikes: [strikes, flips(seed)].concat(),
         }
     }
     /// What is switched on, in words.
-    fn switches(&self) -> [(bool, &'static str); 11] {
+    fn switches(&self) -> [(bool, &'static str); 12] {
         [
             (self.batches, "batches"),
             (self.expires, "some versions end"),
@@ -164,9 +166,23 @@ impl Plan {
             (self.waits_for_all, "catching up waits for all"),
             (self.restores_known, "restores known"),
             (self.small_messages, "small messages"),
+            (self.scrubs, "contents compared, and a row lost"),
             (self.clears_at_once, "clears at once"),
         ]
     }
+}
+
+/// Whether bits flip, and how often: drawn apart, too.
+fn flips(seed: u64) -> Vec<(Strike, Instant)> {
+    let mut random = Rng::with_seed(seed ^ FLIP_SALT);
+    let is_on = random.f64() < 0.25;
+    let strike = is_on.then(|| (Strike::FlipBit, random.u64(3 * SECOND..=12 * SECOND)));
+    strike.into_iter().collect()
+}
+
+/// Whether contents are compared, and a row is lost, which nothing else would find.
+fn scrubs(seed: u64) -> bool {
+    Rng::with_seed(seed ^ LOSS_SALT).f64() < 0.2
 }
 
 /// What clients work with: drawn apart, so that the rest of a plan does not depend on it.
@@ -292,5 +308,9 @@ const OTHERS: &[Kind] = &[
     Kind::Sketch,
     Kind::List,
 ];
+/// Parts the loss of a row from the rest of the plan.
+const LOSS_SALT: u64 = 0x6c6f_7373_7321;
+/// Parts the flipping of bits from the rest of the plan.
+const FLIP_SALT: u64 = 0x666c_6970_7321;
 /// Parts what clients work with from the rest of the plan.
 const SALT: u64 = 0x6b69_6e64_7321;

@@ -275,7 +275,9 @@ impl World {
         let owners = owners.map_or_else(Vec::new, |subject| subject.owners.clone());
         for owner in owners {
             let there = &self.nodes[owner];
-            let Some(process) = there.process.as_ref().filter(|_| there.disk_since <= since) else {
+            // What was heard of a disk that was lost since was true then.
+            let has_lost = there.disk_since > 0 && there.disk_since + HEARSAY > since;
+            let Some(process) = there.process.as_ref().filter(|_| !has_lost) else {
                 continue;
             };
             let clock = process.replica.vnode(vnode).map(Vnode::clock);

@@ -28,11 +28,12 @@ impl World {
         let healed_at = self.queue.now();
         let mut last = String::new();
         let (mut state, mut unchanged) = (0, 0);
-        let patience = if self.plan.expires {
+        let mut patience = if self.plan.expires {
             PATIENCE + UNTIL_ALL_IS_OVER
         } else {
             PATIENCE
         };
+        let (mut to_lose, mut lost) = (self.plan.scrubs, 0);
         while self.queue.now() < healed_at + patience {
             let next = self.queue.now() + SECOND;
             self.run_until(next)?;
@@ -41,7 +42,17 @@ impl World {
             let is_still = state == before && !self.is_someone_paused();
             unchanged = if is_still { unchanged + 1 } else { 0 };
             match self.at_rest() {
-                Ok(()) if unchanged >= STILL => return self.check_at_rest(),
+                Ok(()) if unchanged >= STILL && to_lose => {
+                    to_lose = false;
+                    lost = self.lose_a_row();
+                    if lost > 0 {
+                        patience = self.queue.now() - healed_at + PATIENCE;
+                    }
+                }
+                Ok(()) if unchanged >= STILL => {
+                    self.check_scrubs(lost)?;
+                    return self.check_at_rest();
+                }
                 Ok(()) => "something still changes".clone_into(&mut last),
                 Err(what) => last = what,
             }
@@ -87,6 +98,12 @@ impl World {
         }
         if resting.iter().any(|r| !r.replica.hints().is_empty()) {
             return Err("a stand-in still keeps something".to_owned());
+        }
+        for resting in &resting {
+            if let Some((id, damaged)) = resting.replica.quarantined().next() {
+                let node = resting.node;
+                return Err(format!("node {node} keeps {id:?} in {damaged:?}"));
+            }
         }
         is_converged(&resting, &self.ledger)?;
         if self.plan.expires {

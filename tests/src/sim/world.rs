@@ -232,6 +232,9 @@ impl World {
         if self.plan.small_messages {
             config.limits.message_bytes = 600;
         }
+        if !self.plan.scrubs {
+            config.scrub_rows = 0;
+        }
         if self.plan.clears_at_once {
             config.limits.rows_cleared_singly = 1;
         }

@@ -43,7 +43,7 @@ impl Health {
                 .collect()
         };
         let here = named(|member| member.reachable);
-        let counting = named(|member| member.reachable && member.catching_up == 0);
+        let counting = named(|member| member.reachable && away(member) == 0);
         let mut health = Self {
             partitions: layout.q_bits().partition_count(),
             complete: 0,
@@ -72,7 +72,7 @@ impl Health {
     fn judge(&self, members: &[MemberStatus]) -> Verdict {
         let is_apart = |member: &MemberStatus| {
             !member.reachable
-                || member.catching_up > 0
+                || away(member) > 0
                 || member.missing_here > 0
                 || member.missing_there > 0
         };
@@ -86,11 +86,17 @@ impl Health {
     }
 }
 
+/// Its vnodes that do not count for reads.
+fn away(member: &MemberStatus) -> u32 {
+    member.catching_up.saturating_add(member.vnodes_quarantined)
+}
+
 #[cfg(test)]
 mod tests {
     use ring::{NodeRole, NodeState, QBits, ReplicaCount, RoleStamp, Roles, Zone};
 
     use super::{Health, Layout, MemberStatus, NodeId, Verdict};
+    use starling::wire::ScrubStatus;
 
     fn member(node: u64, reachable: bool) -> MemberStatus {
         MemberStatus {
@@ -111,6 +117,8 @@ mod tests {
             missing_there: 0,
             view: starling::wire::MemberView::default(),
             hints: Vec::new(),
+            vnodes_quarantined: 0,
+            scrub: ScrubStatus::default(),
         }
     }
 

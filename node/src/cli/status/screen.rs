@@ -106,6 +106,8 @@ impl Picture {
                     "→ {name} has gone down several times within minutes; it is asked last until \
                      it has stayed up for a while.\n  Next: its log, and the network to it"
                 ));
+            } else if member.vnodes_quarantined > 0 {
+                advice.push(of_damage(member));
             } else if member.catching_up > 0 {
                 advice.push(format!(
                     "→ {name} is catching up on {} of its vnodes; they take writes and do not \
@@ -141,6 +143,7 @@ impl Picture {
                 "rtt_us": member.rtt_us,
                 "vnodes": member.vnodes,
                 "catching_up": member.catching_up,
+                "vnodes_quarantined": member.vnodes_quarantined,
                 "rows": member.rows,
                 "disk_bytes": member.disk_bytes,
                 "reads": member.reads,
@@ -213,6 +216,10 @@ fn state(member: &MemberStatus) -> Word {
             Word::painted(Paint::Bad, "unreachable")
         }
         (MemberState::Suspect, true) => Word::painted(Paint::Doubtful, "suspect"),
+        (MemberState::Alive, true) if member.vnodes_quarantined > 0 => {
+            let count = member.vnodes_quarantined;
+            Word::painted(Paint::Bad, format!("damaged ({count})"))
+        }
         (MemberState::Alive, true) if member.catching_up > 0 => {
             let count = member.catching_up;
             Word::painted(Paint::Doubtful, format!("catching up ({count})"))
@@ -220,6 +227,16 @@ fn state(member: &MemberStatus) -> Word {
         (MemberState::Alive, true) if is_quarantined => Word::painted(Paint::Doubtful, "flapping"),
         (MemberState::Alive, true) => Word::painted(Paint::Good, "up"),
     }
+}
+
+fn of_damage(member: &MemberStatus) -> String {
+    let name = &member.name;
+    format!(
+        "→ {name} has {} damaged vnodes; they are in no use, and filled anew from the other owners \
+         where those have all that they held.\n  Next: the log of {name} says what is damaged; \
+         check its disk",
+        member.vnodes_quarantined
+    )
 }
 
 /// Who does not hear a member, and how suspicious that is.

@@ -209,7 +209,13 @@ impl Coordinator {
                 self.handle_rows(now, ticket, from, Err(OrderFailed::Refused(refusal)));
                 self.handle_ack(now, ticket, from, false);
             }
-            Some(PeerReply::Differences(_) | PeerReply::Pulled(_) | PeerReply::Page(_)) | None => {
+            Some(
+                PeerReply::Differences(_)
+                | PeerReply::Pulled(_)
+                | PeerReply::Page(_)
+                | PeerReply::Examined(_),
+            )
+            | None => {
                 let unreachable = OrderFailed::Unavailable {
                     reachable: 0,
                     required: 1,

@@ -53,6 +53,11 @@ impl Hints {
     pub fn handle_differences(&mut self, now: Time, from: NodeId, differences: Differences) {
         let mut equal = self.asked.remove(&from).unwrap_or_default();
         equal.retain(|id| !differences.unknown.contains(id));
+        for id in differences.unknown {
+            if let Some(shelf) = self.shelves.get_mut(&id) {
+                shelf.vnode.handle_unknown(from);
+            }
+        }
         for difference in differences.differing {
             equal.retain(|id| *id != difference.vnode);
             if let Some(shelf) = self.shelves.get_mut(&difference.vnode) {

@@ -144,7 +144,7 @@ impl Hints {
                 Ok(shelf) => {
                     self.shelves.insert(id, shelf);
                 }
-                Err(SourceError::Corrupt { .. }) => {
+                Err(SourceError::Corrupt { .. } | SourceError::Senseless { .. }) => {
                     self.damaged.insert(id);
                 }
                 Err(error @ SourceError::Unreadable { .. }) => return Err(error),

@@ -70,6 +70,12 @@ pub fn behind_key(vnode: VnodeId) -> Vec<u8> {
     [&b"behind"[..], &vnode_prefix(vnode)].concat()
 }
 
+/// The key of the mark that a vnode is damaged and kept from use.
+#[must_use]
+pub fn damaged_key(vnode: VnodeId) -> Vec<u8> {
+    [&b"damaged"[..], &vnode_prefix(vnode)].concat()
+}
+
 /// Where the checkpoints of all vnodes lie among the `meta` keys: from the first key up to the
 /// second, which is no longer one.
 #[must_use]

@@ -13,9 +13,11 @@
 //! | [`Pull`] | [`PeerReply::Pulled`] | dot pull, step 2: the rows behind missing dots |
 //! | [`PullKey`] | [`PeerReply::Pulled`] | the same for all missing dots of one key |
 //! | [`Sync`] | [`PeerReply::Page`] | a full sync, when the dotlog is trimmed: the vnode by pages |
+//! | [`Examine`] | [`PeerReply::Examined`] | scrub: what the rows of ranges come to |
 
 pub mod codec;
 mod encoded;
+mod scrubbing;
 mod storing;
 
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use super::keys::{KeyPrefix, RowKey};
 use crdt::dots::DotSet;
 use crdt::{Clock, Row};
 use ring::{BucketId, VnodeId};
+pub use scrubbing::{Examine, Examined, MAX_BOUNDS};
 use starling::wire::Durability;
 pub use storing::{Absorb, Again, Kept};
 
@@ -59,6 +62,8 @@ pub enum PeerRequest {
     PullKey(PullKey),
     /// Send a page of the whole vnode.
     Sync(Sync),
+    /// What do the rows of these ranges come to?
+    Examine(Examine),
 }
 
 /// What the other answers.
@@ -74,6 +79,8 @@ pub enum PeerReply {
     Pulled(Pulled),
     /// To [`PeerRequest::Sync`].
     Page(Box<Page>),
+    /// To [`PeerRequest::Examine`].
+    Examined(Examined),
     /// Nothing was done.
     Refused(Refusal),
 }
@@ -98,6 +105,8 @@ pub enum Refusal {
     /// It lacks earlier increments that this one builds on, and pulls them; or it is in the middle
     /// of a full sync, which brings this one or what became of it.
     Behind,
+    /// Its copy of the vnode is damaged, and kept from use until it is filled anew.
+    Quarantined,
     /// It keeps as many hints as it may, or keeps some for too long already, or keeps none at all.
     HintsFull,
 }

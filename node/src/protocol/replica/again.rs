@@ -116,7 +116,7 @@ impl Replica {
             dots,
         } = again;
         let Some(vnode) = self.vnodes.get(id) else {
-            return Some(PeerReply::Refused(Refusal::NotOwner));
+            return Some(PeerReply::Refused(self.unused(*id)));
         };
         let want = dots.difference(vnode.clock().dots());
         if want.is_empty() {

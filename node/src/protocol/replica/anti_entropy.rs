@@ -21,6 +21,7 @@ use crate::protocol::messages::{
 use crate::protocol::stage::SourceError;
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
+use crdt::Clock;
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
 
@@ -33,10 +34,11 @@ impl Replica {
             .then(|| self.last_sync.after(self.config.sync_every));
         let pulls = self.takes_growth() && self.vnodes.values().any(Vnode::is_missing_dots);
         let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
+        let scrub = self.next_scrub();
         let tending = self.tends_again.then(|| self.last_tick.after(TEND_AGAIN));
         let hints = self.hints.poll_timeout();
         let timeouts = compares.chain(calls).chain(sync).chain(pulls);
-        timeouts.chain(tending).chain(hints).min()
+        timeouts.chain(tending).chain(hints).chain(scrub).min()
     }
 
     pub(super) fn handle_tick(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
@@ -58,6 +60,7 @@ impl Replica {
         self.pull(batch);
         self.deliver_hints(batch)?;
         self.tend(batch)?;
+        self.scrub(batch)?;
         if self.unsynced && now >= self.last_sync.after(self.config.sync_every) {
             batch.barrier = Durability::Synced;
             // Asked for, whatever comes of it: a store that cannot is not asked in a loop.
@@ -82,6 +85,7 @@ impl Replica {
         for peer in due {
             let jitter = self.random.f64() / 2.0 + 0.75;
             let next = now.after(self.config.compare_every.mul_f64(jitter));
+            let questions = self.questions_to(peer);
             let Some(state) = self.peers.get_mut(&peer) else {
                 continue;
             };
@@ -90,11 +94,9 @@ impl Replica {
                 continue;
             }
             state.comparing = true;
-            let fingerprints: Vec<Fingerprint> = self
-                .vnodes
-                .values()
-                .filter_map(|vnode| vnode.fingerprint(peer))
-                .collect();
+            let vnodes = self.vnodes.values();
+            let told = vnodes.filter_map(|vnode| vnode.fingerprint(peer));
+            let fingerprints: Vec<Fingerprint> = told.chain(questions).collect();
             state.compared = fingerprints
                 .iter()
                 .map(|fingerprint| (fingerprint.vnode, fingerprint.incarnation))
@@ -154,6 +156,9 @@ impl Replica {
         if let Purpose::Again(asked) = call.purpose {
             return self.handle_missing(&asked, reply, batch);
         }
+        if let Purpose::Scrub(id, nonce) = call.purpose {
+            return self.handle_compared((id, nonce), from, reply, batch);
+        }
         let now = batch.now.time;
         if !self.takes_growth() && call.purpose.brings_rows() {
             self.handle_failed_call(&call, now);
@@ -179,6 +184,7 @@ impl Replica {
                     | PeerReply::Differences(_)
                     | PeerReply::Pulled(_)
                     | PeerReply::Page(_)
+                    | PeerReply::Examined(_)
                     | PeerReply::Refused(
                         Refusal::NotOwner
                         | Refusal::Starting
@@ -188,13 +194,16 @@ impl Replica {
                         | Refusal::Overloaded
                         | Refusal::TooLarge
                         | Refusal::Behind
+                        | Refusal::Quarantined
                         | Refusal::HintsFull,
                     ),
                 )
                 | None,
             )
             | (Purpose::Spread, None)
-            | (Purpose::Again(_) | Purpose::Hint(_), _) => self.handle_failed_call(&call, now),
+            | (Purpose::Again(_) | Purpose::Hint(_) | Purpose::Scrub(..), _) => {
+                self.handle_failed_call(&call, now);
+            }
         }
         self.pull(batch);
         Ok(())
@@ -214,21 +223,26 @@ impl Replica {
                 .get(id)
                 .is_some_and(|vnode| vnode.actor().nonce == nonce)
         };
-        equal.retain(|id, nonce| is_asker(id, *nonce));
-        differences.unknown.iter().for_each(|id| {
-            equal.remove(id);
-        });
+        equal.retain(|id, nonce| is_asker(id, *nonce) || self.asks_as(*id, *nonce));
+        for id in differences.unknown {
+            equal.remove(&id);
+            if let Some(vnode) = self.vnodes.get_mut(&id) {
+                vnode.handle_unknown(from);
+            }
+        }
         for difference in differences.differing {
             if equal.remove(&difference.vnode).is_none() {
                 continue;
             }
-            if let Some(vnode) = self.vnodes.get_mut(&difference.vnode) {
-                vnode.handle_difference(now, from, difference);
+            match self.vnodes.get_mut(&difference.vnode) {
+                Some(vnode) => vnode.handle_difference(now, from, difference),
+                None => self.hear_for_quarantine(difference.vnode, from, difference.durable),
             }
         }
         for id in equal.into_keys() {
-            if let Some(vnode) = self.vnodes.get_mut(&id) {
-                vnode.handle_equal(from);
+            match self.vnodes.get_mut(&id) {
+                Some(vnode) => vnode.handle_equal(from),
+                None => self.hear_for_quarantine(id, from, Clock::default()),
             }
         }
     }
@@ -281,7 +295,8 @@ impl Replica {
         let Some(vnode) = self.vnodes.get_mut(&page.vnode) else {
             return Ok(());
         };
-        let answers = vnode.absorb_page(hlc, page, &mut batch.stage)?;
+        let answers = vnode.absorb_page(hlc, page, &mut batch.stage);
+        let answers = answers.map_err(|error| error.within(page.vnode))?;
         self.entered(page.vnode, Durability::Memory, &answers, batch);
         Ok(())
     }
@@ -296,6 +311,7 @@ impl Replica {
                 }
             }
             Purpose::Hint(hinting) => self.handle_failed_hint(call.peer, hinting),
+            Purpose::Scrub(id, nonce) => self.handle_not_compared((*id, *nonce), call.peer),
             // Who asked waits no longer either.
             Purpose::PullKey(_) | Purpose::Spread | Purpose::Again(_) | Purpose::Grant => {}
         }

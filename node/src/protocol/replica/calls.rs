@@ -50,6 +50,8 @@ pub(super) enum Purpose {
     /// What is missing of a repeated operation.
     Again(Box<Asked>),
     Grant,
+    /// The comparison of a vnode's content, while that has this actor.
+    Scrub(VnodeId, u64),
     /// What this node keeps for others: see `hinting`.
     Hint(Hinting),
 }
@@ -58,7 +60,12 @@ impl Purpose {
     pub(super) fn brings_rows(&self) -> bool {
         match self {
             Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
-            Self::Compare | Self::Spread | Self::Grant | Self::Again(_) | Self::Hint(_) => false,
+            Self::Compare
+            | Self::Spread
+            | Self::Grant
+            | Self::Again(_)
+            | Self::Scrub(..)
+            | Self::Hint(_) => false,
         }
     }
 }
@@ -73,6 +80,7 @@ impl Call {
             | Purpose::Spread
             | Purpose::Grant
             | Purpose::Again(_)
+            | Purpose::Scrub(..)
             | Purpose::Hint(_) => None,
         }
     }

@@ -27,6 +27,13 @@ pub struct ReplicaConfig {
     pub patience: Duration,
     /// Pulls under way at one time. Default 8.
     pub pulls: usize,
+    /// Rows, events or records of which it is looked every half a second whether they are sound;
+    /// with 0 damage is found only when what it hit is read. Default 1,024.
+    pub verify_rows: usize,
+    /// Between two stretches of rows whose content is compared with the other owners. Default 1 s.
+    pub scrub_every: Duration,
+    /// Rows in one stretch, up to 32,768; with 0 nothing is compared. Default 1,024.
+    pub scrub_rows: usize,
     /// How far ahead of the wall a stamp of a peer may lie, in milliseconds, to be taken over.
     /// Default 500.
     pub max_drift_ms: u64,
@@ -43,6 +50,9 @@ impl Default for ReplicaConfig {
             call_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(5),
             pulls: 8,
+            verify_rows: 1_024,
+            scrub_every: Duration::from_secs(1),
+            scrub_rows: 1_024,
             max_drift_ms: 500,
         }
     }

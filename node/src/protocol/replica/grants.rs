@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::calls::Purpose;
 use super::{Batch, Replica};
 use crate::protocol::keys::KeyPrefix;
-use crate::protocol::messages::{Change, Grant, PeerReply, PeerRequest, Refusal};
+use crate::protocol::messages::{Change, Grant, PeerReply, PeerRequest};
 use crate::protocol::stage::SourceError;
 use crate::protocol::vnode::{Command, Rejected, Sending, Shortage, Written};
 use crdt::kinds::Leaf;
@@ -52,7 +52,8 @@ impl Replica {
         let Some(vnode) = self.vnodes.get(&id).filter(|_| is_enough) else {
             return Ok(());
         };
-        let Some(shortage) = vnode.shortage(command, &batch.stage)? else {
+        let shortage = vnode.shortage(command, &batch.stage);
+        let Some(shortage) = shortage.map_err(|error| error.within(id))? else {
             return Ok(());
         };
         let Shortage {
@@ -92,11 +93,13 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
         let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let unused = self.unused(grant.vnode);
         let Some(vnode) = self.vnodes.get_mut(&grant.vnode) else {
-            return Ok(PeerReply::Refused(Refusal::NotOwner));
+            return Ok(PeerReply::Refused(unused));
         };
         let asked = (from, grant.lacking);
-        let granted = vnode.grant(hlc, &grant.prefix, asked, &mut batch.stage)?;
+        let granted = vnode.grant(hlc, &grant.prefix, asked, &mut batch.stage);
+        let granted = granted.map_err(|error| error.within(grant.vnode))?;
         let changes: Vec<Change> = granted.into_iter().collect();
         keep(&changes, batch);
         self.entered(grant.vnode, Durability::Memory, &changes, batch);

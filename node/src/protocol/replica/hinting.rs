@@ -220,6 +220,10 @@ impl Replica {
         if !self.has_hints {
             return Err(Refusal::Storage);
         }
+        if self.quarantine.contains_key(&id) {
+            // It is an owner, and will hold this as one.
+            return Err(Refusal::Quarantined);
+        }
         if self.other_owners(id).is_empty() {
             return Err(Refusal::Malformed);
         }

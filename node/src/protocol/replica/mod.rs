@@ -16,25 +16,29 @@ mod grants;
 mod hinting;
 mod io;
 mod lag;
+mod quarantine;
 mod requests;
+mod scrubbing;
 mod tending;
 mod topology;
 
 use std::collections::BTreeMap;
 
 use super::hints::Hints;
-use super::messages::{Again, Change, PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
+use super::messages::{Again, PeerReply, ReadRows, Refusal, RowsRead};
 use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
-use super::vnode::{Command, Vnode, Written};
+use super::vnode::{Command, Place, Vnode, Written};
 use calls::PeerState;
 pub use config::ReplicaConfig;
 use crdt::Hlc;
 use crdt::hlc::HlcClock;
 pub use io::{Commit, Held, Input, Output, WriteError};
 pub use lag::Lag;
+pub use quarantine::Quarantine;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
+pub use scrubbing::ScrubCounts;
 use starling::wire::Durability;
 
 /// All vnodes of a node.
@@ -48,6 +52,11 @@ pub struct Replica {
     hlc: HlcClock,
     ring: Option<Ring>,
     vnodes: BTreeMap<VnodeId, Vnode>,
+    /// Vnodes of this node that are damaged: they are in no use.
+    quarantine: BTreeMap<VnodeId, Quarantine>,
+    quarantines: u64,
+    /// Where the batch at hand met damage, and what.
+    met: Option<(VnodeId, String)>,
     hints: Hints,
     /// What an earlier life kept for others has been found.
     has_hints: bool,
@@ -64,6 +73,9 @@ pub struct Replica {
     tends_again: bool,
     /// The vnode in which expired versions were looked for last.
     expired_in: VnodeId,
+    /// Where it is looked next whether what is stored is sound.
+    verifying: Option<(VnodeId, Option<Place>)>,
+    scrubbing: scrubbing::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
 }
@@ -105,6 +117,9 @@ impl Replica {
             hlc,
             ring: None,
             vnodes: BTreeMap::new(),
+            quarantine: BTreeMap::new(),
+            quarantines: 0,
+            met: None,
             peers: BTreeMap::new(),
             calls: BTreeMap::new(),
             asking: grants::Asking::new(),
@@ -118,6 +133,8 @@ impl Replica {
                 n: ReplicaCount::DEFAULT,
                 partition: PartitionId(0),
             },
+            verifying: None,
+            scrubbing: scrubbing::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,
         }
@@ -143,7 +160,10 @@ impl Replica {
         };
         self.pending = inputs.iter().filter_map(Pending::of).collect();
         for input in inputs {
-            self.handle(input, &mut batch)?;
+            if let Err(error) = self.handle(input, &mut batch) {
+                self.meet(&error);
+                return Err(error);
+            }
         }
         batch.touched.sort_unstable();
         batch.touched.dedup();
@@ -179,16 +199,20 @@ impl Replica {
     }
 
     /// The batch could not be made or written: nobody is acknowledged, and every vnode begins anew
-    /// from the store, since what it remembers may not be there. A vnode that cannot be read serves
-    /// no more until the node starts again.
+    /// from the store, since what it remembers may not be there. One that is damaged goes into
+    /// quarantine; one that cannot be read serves no more until the node starts again.
     pub fn handle_failure(&mut self, refusal: Refusal, source: &dyn Source) -> Vec<Output> {
         let behind = self.behind;
+        self.forget_marks();
+        if let Some((id, reason)) = self.met.take() {
+            self.put_into_quarantine(id, reason, source);
+        }
         for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
             let Some(before) = self.vnodes.remove(&id) else {
                 continue;
             };
             self.behind = behind || before.is_catching_up();
-            if let Ok(mut vnode) = self.begin(id, source) {
+            if let Ok(Some(mut vnode)) = self.begin_unless_damaged(id, source) {
                 vnode.handle_restart(&before);
                 self.vnodes.insert(id, vnode);
             }
@@ -322,12 +346,14 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<Result<Written, WriteError>, SourceError> {
         let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let unused = self.unused(id);
         let Some(vnode) = self.vnodes.get_mut(&id) else {
-            return Ok(Err(WriteError::Refused(Refusal::NotOwner)));
+            return Ok(Err(WriteError::Refused(unused)));
         };
         batch.barrier = batch.barrier.max(durability);
         batch.touched.push(id);
-        let written = vnode.write(hlc, command, &self.config.limits, &mut batch.stage)?;
+        let written = vnode.write(hlc, command, &self.config.limits, &mut batch.stage);
+        let written = written.map_err(|error| error.within(id))?;
         self.handle_rights(id, command, &written, batch)?;
         Ok(written.map_err(WriteError::Rejected))
     }
@@ -338,24 +364,11 @@ impl Replica {
         batch: &Batch<'_>,
     ) -> Result<Result<RowsRead, Refusal>, SourceError> {
         match self.vnodes.get(&read.vnode) {
-            Some(vnode) => vnode.read(read, &self.config.limits, &batch.stage),
-            None => Ok(Err(Refusal::NotOwner)),
-        }
-    }
-
-    /// Sends events that no client asked for to the other owners, once; dot pull does the rest.
-    fn spread(&mut self, id: VnodeId, changes: &[Change], batch: &mut Batch<'_>) {
-        if changes.is_empty() {
-            return;
-        }
-        for peer in self.other_owners(id) {
-            let replicate = super::messages::Replicate {
-                vnode: id,
-                durability: Durability::Memory,
-                changes: changes.to_vec(),
-            };
-            let request = PeerRequest::Replicate(replicate);
-            self.call(peer, calls::Purpose::Spread, request, batch);
+            Some(vnode) => {
+                let read = vnode.read(read, &self.config.limits, &batch.stage);
+                read.map_err(|error| error.within(vnode.id()))
+            }
+            None => Ok(Err(self.unused(read.vnode))),
         }
     }
 }

@@ -22,7 +22,6 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<Option<PeerReply>, SourceError> {
         let limits = &self.config.limits;
-        let not_owner = PeerReply::Refused(Refusal::NotOwner);
         let reply = match request {
             PeerRequest::Keep(kept) => return self.keep((from, call), &kept, batch),
             PeerRequest::Replicate(replicate) => self.replicate(from, &replicate, batch),
@@ -43,28 +42,34 @@ impl Replica {
             PeerRequest::Pull(pull) => match self.vnodes.get(&pull.vnode) {
                 Some(vnode) => vnode
                     .answer_pull(&pull, limits, &batch.stage)
+                    .map_err(|error| error.within(pull.vnode))
                     .map(PeerReply::Pulled),
                 // Another stand-in may build on what this one has coordinated.
                 None => {
                     let found = self.hints.answer_pull(&pull, limits, &batch.stage)?;
-                    Ok(found.map_or(not_owner, PeerReply::Pulled))
+                    let unused = || PeerReply::Refused(self.unused(pull.vnode));
+                    Ok(found.map_or_else(unused, PeerReply::Pulled))
                 }
             },
             PeerRequest::PullKey(pull) => match self.vnodes.get(&pull.vnode) {
                 Some(vnode) => vnode
                     .answer_pull_key(&pull, limits, &batch.stage)
+                    .map_err(|error| error.within(pull.vnode))
                     .map(PeerReply::Pulled),
                 None => {
                     let found = self.hints.answer_pull_key(&pull, limits, &batch.stage)?;
-                    Ok(found.map_or(not_owner, PeerReply::Pulled))
+                    let unused = || PeerReply::Refused(self.unused(pull.vnode));
+                    Ok(found.map_or_else(unused, PeerReply::Pulled))
                 }
             },
             PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
                 Some(vnode) => vnode
                     .answer_sync(&sync, limits, &batch.stage)
+                    .map_err(|error| error.within(sync.vnode))
                     .map(|page| PeerReply::Page(Box::new(page))),
-                None => Ok(not_owner),
+                None => Ok(PeerReply::Refused(self.unused(sync.vnode))),
             },
+            PeerRequest::Examine(examine) => self.examine(&examine, batch),
         };
         reply.map(Some)
     }
@@ -98,8 +103,9 @@ impl Replica {
             return Ok(PeerReply::Refused(Refusal::DiskFull));
         }
         let hlc = self.take_stamps(replicate.changes.iter().map(|c| c.event.hlc), batch);
+        let unused = self.unused(replicate.vnode);
         let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
-            return Ok(PeerReply::Refused(Refusal::NotOwner));
+            return Ok(PeerReply::Refused(unused));
         };
         let mut dots = replicate.changes.iter().map(|change| change.event.dot);
         if vnode.are_outlived(&replicate.changes) || dots.any(|dot| vnode.awaits(dot)) {
@@ -109,7 +115,8 @@ impl Replica {
             self.repair(from, replicate.vnode, prefix, batch);
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
-        let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage)?;
+        let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage);
+        let answers = answers.map_err(|error| error.within(replicate.vnode))?;
         self.entered(replicate.vnode, replicate.durability, &answers, batch);
         Ok(PeerReply::Acked)
     }
@@ -121,7 +128,7 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
         let Some(vnode) = self.vnodes.get(&absorb.vnode) else {
-            return Ok(PeerReply::Refused(Refusal::NotOwner));
+            return Ok(PeerReply::Refused(self.unused(absorb.vnode)));
         };
         let Bundle { events, rows, .. } = &absorb.bundle;
         let shown = rows.iter().flat_map(|keyed| keyed.row.versions().keys());
@@ -155,7 +162,8 @@ impl Replica {
         let Some(vnode) = self.vnodes.get_mut(&id) else {
             return Ok(());
         };
-        let answers = vnode.absorb(hlc, bundle, &mut batch.stage)?;
+        let answers = vnode.absorb(hlc, bundle, &mut batch.stage);
+        let answers = answers.map_err(|error| error.within(id))?;
         self.entered(id, durability, &answers, batch);
         Ok(())
     }
@@ -210,5 +218,21 @@ impl Replica {
             }
         }
         self.hlc.stamp(batch.now.wall_ms)
+    }
+
+    /// Sends events that no client asked for to the other owners, once; dot pull does the rest.
+    pub(super) fn spread(&mut self, id: VnodeId, changes: &[Change], batch: &mut Batch<'_>) {
+        if changes.is_empty() {
+            return;
+        }
+        for peer in self.other_owners(id) {
+            let replicate = Replicate {
+                vnode: id,
+                durability: Durability::Memory,
+                changes: changes.to_vec(),
+            };
+            let request = PeerRequest::Replicate(replicate);
+            self.call(peer, Purpose::Spread, request, batch);
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::grants::keep;
 use super::{Batch, Replica};
 use crate::protocol::stage::SourceError;
+use crate::protocol::vnode::{Limits, Purged, Vnode};
 use crdt::Hlc;
 use starling::wire::Durability;
 
@@ -21,29 +22,48 @@ impl Replica {
         let mut voided = Vec::new();
         self.tends_again = false;
         for (&id, vnode) in &mut self.vnodes {
-            let mut voids = vnode.void_doubles(hlc, &self.config.limits, &mut batch.stage)?;
-            let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
-            voids.extend(purged.answers);
-            let trimmed = vnode.trim(&self.config.limits, &mut batch.stage)?;
-            self.tends_again |= purged.has_more || trimmed >= self.config.limits.events_per_trim;
-            let expired = vnode.sweep_records(hlc, &self.config.limits, &mut batch.stage)?;
-            if vnode.mark_behind(&mut batch.stage) {
-                batch.barrier = batch.barrier.max(Durability::Wal);
-            }
-            let settled = vnode.settle_some(&mut batch.stage)?;
-            if purged.is_changed || trimmed + expired + settled + voids.len() > 0 {
+            let tended = tend_vnode(vnode, hlc, &self.config.limits, batch);
+            let tended = tended.map_err(|error| error.within(id))?;
+            self.tends_again |= tended.has_more;
+            if tended.is_changed {
                 batch.touched.push(id);
-                voided.push((id, voids));
+                voided.push((id, tended.answers));
             }
         }
+        self.tends_again |= self.tend_quarantine(batch)?;
         if self.tends_again {
             self.next_tending = batch.now.time.after(TEND_AGAIN);
         }
         self.sweep_expired(hlc, batch)?;
+        self.verify(batch)?;
         for (id, voids) in voided {
             keep(&voids, batch);
             self.spread(id, &voids, batch);
         }
+        Ok(())
+    }
+
+    /// Looks at a stretch of what is stored, in one vnode after the other.
+    fn verify(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
+        let limit = self.config.verify_rows;
+        if limit == 0 {
+            return Ok(());
+        }
+        let (from, place) = match self.verifying.take() {
+            Some((id, place)) => (Bound::Included(id), place),
+            None => (Bound::Unbounded, None),
+        };
+        let Some((&id, vnode)) = self.vnodes.range((from, Bound::Unbounded)).next() else {
+            return Ok(());
+        };
+        let next = vnode.verify(place, limit, &batch.stage);
+        let next = next.map_err(|error| error.within(id))?;
+        let after = (Bound::Excluded(id), Bound::Unbounded);
+        let following = self.vnodes.range(after).next();
+        self.verifying = match next {
+            Some(place) => Some((id, Some(place))),
+            None => following.map(|(&id, _)| (id, None)),
+        };
         Ok(())
     }
 
@@ -60,12 +80,39 @@ impl Replica {
         };
         self.expired_in = id;
         if let Some(vnode) = self.vnodes.get_mut(&id)
-            && vnode.sweep_expired(hlc, &mut batch.stage)? > 0
+            && vnode
+                .sweep_expired(hlc, &mut batch.stage)
+                .map_err(|error| error.within(id))?
+                > 0
         {
             batch.touched.push(id);
         }
         Ok(())
     }
+}
+
+/// Everything of one vnode but what has expired.
+fn tend_vnode(
+    vnode: &mut Vnode,
+    hlc: Hlc,
+    limits: &Limits,
+    batch: &mut Batch<'_>,
+) -> Result<Purged, SourceError> {
+    let mut answers = vnode.void_doubles(hlc, limits, &mut batch.stage)?;
+    let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
+    answers.extend(purged.answers);
+    let trimmed = vnode.trim(limits, &mut batch.stage)?;
+    let expired = vnode.sweep_records(hlc, limits, &mut batch.stage)?;
+    if vnode.mark_behind(&mut batch.stage) {
+        batch.barrier = batch.barrier.max(Durability::Wal);
+    }
+    let settled = vnode.settle_some(&mut batch.stage)?;
+    let is_changed = purged.is_changed || trimmed + expired + settled + answers.len() > 0;
+    Ok(Purged {
+        has_more: purged.has_more || trimmed >= limits.events_per_trim,
+        is_changed,
+        answers,
+    })
 }
 
 /// How often dotlogs are trimmed and records swept.

@@ -10,7 +10,8 @@ use starling::wire::Durability;
 
 impl Replica {
     /// Makes the vnodes that this node owns and does not have, and tells all who else owns them.
-    /// A vnode that is no longer owned stays: dropping it takes the transfer protocol.
+    /// A vnode that is no longer owned stays: dropping it takes the transfer protocol. One that is
+    /// damaged goes into quarantine.
     pub(super) fn take_over(
         &mut self,
         ring: Ring,
@@ -22,8 +23,10 @@ impl Replica {
         // A vnode begins knowing who else owns it: without others it would have nobody to wait for.
         self.ring = Some(ring);
         for id in owned {
-            if !self.vnodes.contains_key(&id) {
-                let mut vnode = self.begin(id, batch.stage.source())?;
+            if !self.vnodes.contains_key(&id) && !self.quarantine.contains_key(&id) {
+                let Some(mut vnode) = self.begin_unless_damaged(id, batch.stage.source())? else {
+                    continue;
+                };
                 if vnode.clock() == &Clock::default() {
                     vnode.checkpoint(&mut batch.stage);
                 }
@@ -35,7 +38,14 @@ impl Replica {
                 batch.touched.push(id);
             }
         }
-        for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
+        let damaged = self.quarantine.keys();
+        for id in self
+            .vnodes
+            .keys()
+            .chain(damaged)
+            .copied()
+            .collect::<Vec<_>>()
+        {
             let others = self.other_owners(id);
             for &peer in &others {
                 self.peers

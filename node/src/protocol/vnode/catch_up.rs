@@ -20,7 +20,7 @@ use crate::protocol::stage::{Changes, Family, Source, SourceError, Stage};
 use crate::protocol::time::Time;
 use crdt::dots::DotSet;
 use crdt::{Clock, Dot, Row};
-use ring::NodeId;
+use ring::{NodeId, VnodeId};
 
 /// What is known of another owner's vnode.
 #[derive(Debug, Clone, Default)]
@@ -166,6 +166,14 @@ impl Vnode {
         }
     }
 
+    /// A peer answered a comparison: it has no such vnode now. What it held durably it may have
+    /// lost.
+    pub fn handle_unknown(&mut self, peer: NodeId) {
+        if let Some(view) = self.peers.get_mut(&peer) {
+            view.durable = Clock::default();
+        }
+    }
+
     /// A peer could not be asked for so long that it does not count as live.
     pub fn handle_unreachable(&mut self, peer: NodeId) {
         self.catch_up.settled.insert(peer);
@@ -292,6 +300,17 @@ pub fn mark_all_behind(source: &dyn Source) -> Result<Changes, SourceError> {
     Ok(stage.into_changes())
 }
 
-fn hash(clock: &Clock) -> u64 {
+/// What a vnode in quarantine asks an owner: how far is it? It has seen nothing itself.
+pub(crate) fn question(vnode: VnodeId, incarnation: u64) -> Fingerprint {
+    let nothing = hash(&Clock::default());
+    Fingerprint {
+        vnode,
+        incarnation,
+        clock: nothing,
+        known_durable: nothing,
+    }
+}
+
+pub(super) fn hash(clock: &Clock) -> u64 {
     xxh3_64(&clock.encode())
 }

@@ -26,9 +26,11 @@ mod receive;
 mod records;
 mod recover;
 mod rights;
+mod scrub;
 mod sketch;
 mod sync;
 mod trim;
+mod verify;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,7 @@ use super::room::Room;
 use super::stage::{Family, Source, SourceError, Stage};
 use crate::mutants::{self, Mutant};
 use catch_up::CatchUp;
+pub(crate) use catch_up::question;
 pub use catch_up::{PeerView, mark_all_behind};
 pub use clearing::Purged;
 pub use command::{Action, Command, FieldEdit, Rejected, Sending, SetLeaf, Target, Written};
@@ -50,8 +53,11 @@ use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
 pub use read::{Selected, read_rows};
 pub use recover::Beginning;
+pub(crate) use recover::Remains;
 pub use rights::Shortage;
 use ring::{NodeId, QBits, VnodeId};
+pub(crate) use scrub::comparable;
+pub use verify::Place;
 
 /// How much of everything.
 #[derive(Debug, Clone)]

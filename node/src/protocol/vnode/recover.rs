@@ -92,6 +92,30 @@ impl Vnode {
     }
 }
 
+/// What the store of a damaged vnode still tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Remains {
+    /// What has no entry in the dotlog: every owner held it durably, or it came by a full sync.
+    /// `None` if that is damaged, or gone.
+    pub(crate) settled: Option<Clock>,
+    /// All that it had seen; `None` if that cannot be told any more.
+    pub(crate) seen: Option<Clock>,
+}
+
+impl Remains {
+    /// Looks at the store.
+    pub(crate) fn of(id: VnodeId, node: NodeId, source: &dyn Source) -> Self {
+        let Ok(Some(settled)) = recover_checkpoint(id, source) else {
+            return Self::default();
+        };
+        let seen = recover_log(id, node, settled.clone(), source);
+        Self {
+            seen: seen.ok().map(|(clock, _)| clock),
+            settled: Some(settled),
+        }
+    }
+}
+
 /// The dots without an entry in the dotlog; `None` for a vnode that never was.
 fn recover_checkpoint(id: VnodeId, source: &dyn Source) -> Result<Option<Clock>, SourceError> {
     let key = checkpoint_key(id);

@@ -223,5 +223,5 @@ fn delta(body: Body, event: &Event, context: Context, ttl_ms: Option<u64>) -> Ro
 }
 
 pub(super) fn share_of(key: &RowKey, row: &Row) -> Result<Share, SourceError> {
-    Share::of(row).map_err(|error| SourceError::corrupt(key.as_bytes(), error))
+    Share::of(row).map_err(|error| SourceError::senseless(key.as_bytes(), error))
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::protocol::hints::KeptFor;
-use crate::protocol::replica::{Lag, Replica};
+use crate::protocol::replica::{Lag, Quarantine, Replica, ScrubCounts};
 use crate::protocol::room::Room;
 use crate::protocol::vnode::Vnode;
 use crate::store::{EngineStatistics, Table};
-use ring::NodeId;
+use ring::{NodeId, VnodeId};
 
 /// The state of a node's vnodes at one moment.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +17,8 @@ pub(crate) struct Statistics {
     pub(crate) vnodes: u64,
     /// How many of them are catching up and do not count for reads.
     pub(crate) catching_up: u64,
+    /// How many vnodes are damaged and in no use, each with what is to be said of it.
+    pub(crate) quarantined: BTreeMap<VnodeId, String>,
     /// Operation records kept.
     pub(crate) records: u64,
     /// What is kept for owners that were away.
@@ -39,6 +41,11 @@ pub(crate) struct Statistics {
     pub(crate) room: Room,
     /// Bytes of it that are free; `None` if the store is not on a disk.
     pub(crate) free_bytes: Option<u64>,
+    /// What came of comparing contents with the other owners.
+    pub(crate) scrub: ScrubCounts,
+    /// For how many milliseconds some vnode has not been found equal to all its other owners;
+    /// counted from the start where it never was.
+    pub(crate) unagreed_ms: u64,
     /// Why the last batch failed that did.
     pub(crate) failure: Option<String>,
 }
@@ -55,6 +62,10 @@ impl Statistics {
                     .filter(|vnode| vnode.is_catching_up())
                     .count(),
             ),
+            quarantined: replica
+                .quarantined()
+                .map(|(id, damaged)| (id, words(id, damaged)))
+                .collect(),
             records: replica.vnodes().map(Vnode::records).sum(),
             hints: replica.hints().kept(),
             hints_kept: replica.hints().total(),
@@ -66,8 +77,62 @@ impl Statistics {
             stamps_ahead: replica.stamps_ahead(),
             room: Room::Ample,
             free_bytes: None,
+            scrub: replica.scrub_counts(),
+            unagreed_ms: 0,
             failure: None,
         }
+    }
+
+    /// Logs what has happened to contents since `earlier`.
+    pub(super) fn tell_news(&self, earlier: &Self) {
+        for (id, words) in &self.quarantined {
+            if earlier.quarantined.get(id) != Some(words) {
+                tracing::error!("{words}");
+            }
+        }
+        for id in earlier.quarantined.keys() {
+            if !self.quarantined.contains_key(id) {
+                let partition = id.partition.0;
+                tracing::warn!(partition, "a damaged vnode has begun anew, and catches up");
+            }
+        }
+        let restored = self.scrub.restored.saturating_sub(earlier.scrub.restored);
+        if restored > 0 {
+            tracing::error!(
+                restored,
+                "this node had lost rows that all other owners have, and has them again: check its \
+                 disk"
+            );
+        }
+        let alarms = self.scrub.alarms.saturating_sub(earlier.scrub.alarms);
+        if alarms > 0 {
+            tracing::error!(
+                alarms,
+                "owners with equal clocks hold different rows, and nobody can say who is right; \
+                 nothing was changed: check the disks of all owners, and compare what matters with \
+                 `starling inspect`"
+            );
+        }
+    }
+}
+
+/// What is to be said of a damaged vnode.
+fn words(id: VnodeId, damaged: &Quarantine) -> String {
+    let what = format!("partition {} (n = {})", id.partition.0, id.n);
+    let reason = damaged.reason();
+    match damaged.stuck() {
+        Some(stuck) => format!(
+            "{what} is damaged ({reason}) and cannot be emptied ({stuck}): stop this node, move \
+             the directory `db` in its data directory aside and start it again, and it fills \
+             itself from the other owners"
+        ),
+        None if damaged.is_emptying() => {
+            format!("{what} was damaged ({reason}) and is filled anew from the other owners")
+        }
+        None => format!(
+            "{what} is damaged ({reason}) and in no use: it is filled anew when the other owners \
+             have all that it held; without another owner it stays as it is"
+        ),
     }
 }
 

@@ -183,11 +183,14 @@ impl Shell {
                 Some(rows)
             }
             Err(error) => {
-                if let SourceError::Corrupt { .. } = error {
-                    self.metrics.corruptions.inc();
-                }
                 tracing::error!(%error, "a row could not be read; the other owners are asked");
-                Some(Err(Refusal::Storage))
+                match error {
+                    // The committer meets it too, and puts the vnode into quarantine.
+                    SourceError::Corrupt { .. } => None,
+                    SourceError::Unreadable { .. } | SourceError::Senseless { .. } => {
+                        Some(Err(Refusal::Storage))
+                    }
+                }
             }
         }
     }
@@ -200,6 +203,7 @@ impl Shell {
                 PeerReply::Acked
                 | PeerReply::Rows(_)
                 | PeerReply::Differences(_)
+                | PeerReply::Examined(_)
                 | PeerReply::Refused(_),
             )
             | None => return,

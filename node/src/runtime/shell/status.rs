@@ -13,7 +13,7 @@ use crate::runtime::event::Caller;
 use crate::server::{HereStatus, PeerStatus, StatusInput};
 use ring::{MemberState, NodeId};
 use starling::transport::ReplyTo;
-use starling::wire::{HintStatus, Response, Status};
+use starling::wire::{HintStatus, Response, ScrubStatus, Status};
 
 /// A status that waits for reports.
 #[derive(Debug)]
@@ -103,6 +103,14 @@ impl Shell {
             reads: self.turn.reads,
             writes: self.turn.writes,
             hints: hints.collect(),
+            vnodes_quarantined: u32::try_from(statistics.quarantined.len()).unwrap_or(u32::MAX),
+            scrub: ScrubStatus {
+                walked: statistics.scrub.walked,
+                restored: statistics.scrub.restored,
+                alarms: statistics.scrub.alarms,
+                given_up: statistics.scrub.given_up,
+                unagreed_ms: statistics.unagreed_ms,
+            },
         }
     }
 
@@ -141,6 +149,8 @@ impl Shell {
             reads,
             writes,
             hints,
+            vnodes_quarantined,
+            scrub,
         } = self.report();
         let stage = self.health.stage();
         let note = match &stage {
@@ -157,6 +167,8 @@ impl Shell {
             reads,
             writes,
             hints,
+            vnodes_quarantined,
+            scrub,
         }
     }
 
@@ -189,6 +201,8 @@ fn add_reports(status: &mut Status, reports: &BTreeMap<NodeId, Report>) {
             member.reads = report.reads;
             member.writes = report.writes;
             member.hints.clone_from(&report.hints);
+            member.vnodes_quarantined = report.vnodes_quarantined;
+            member.scrub = report.scrub;
         }
     }
 }

@@ -258,6 +258,7 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
             "a replica lacks earlier increments and pulls them; nothing was done there: try again"
                 .to_owned(),
         ),
+        Refusal::Quarantined => quarantined(),
         Refusal::HintsFull => hints_full(),
         Refusal::TooLarge => refused(
             FailureKind::TooLarge,
@@ -265,6 +266,15 @@ fn of_refusal(refusal: Refusal, work: Work) -> Failure {
                 .to_owned(),
         ),
     }
+}
+
+fn quarantined() -> Failure {
+    refused(
+        FailureKind::Storage,
+        "the node's copy of this part of the data is damaged and kept from use until it is filled \
+         anew from the other owners; nothing was done: try again, they are asked then"
+            .to_owned(),
+    )
 }
 
 fn hints_full() -> Failure {

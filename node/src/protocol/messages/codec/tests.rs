@@ -7,9 +7,9 @@ use super::{MessageError, decode, encode};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
-    Absorb, Again, Bundle, Change, Cursor, Difference, Differences, Fingerprint, Grant,
-    KeyedRecord, KeyedRow, Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range, ReadRows,
-    Refusal, Replicate, RowsRead, Selection, Sync,
+    Absorb, Again, Bundle, Change, Cursor, Difference, Differences, Examine, Examined, Fingerprint,
+    Grant, KeyedRecord, KeyedRow, Page, PeerReply, PeerRequest, Pull, PullKey, Pulled, Range,
+    ReadRows, Refusal, Replicate, RowsRead, Selection, Sync,
 };
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -113,6 +113,14 @@ fn read(selection: Selection) -> PeerRequest {
     })
 }
 
+fn examine() -> Examine {
+    let bounds = vec![vec![1].into(), vec![2].into()];
+    Examine {
+        vnode: VNODE,
+        bounds,
+    }
+}
+
 fn requests() -> Vec<PeerRequest> {
     let (vnode, durability, incarnation) = (VNODE, Durability::Synced, 8);
     let pull_key = PullKey {
@@ -172,6 +180,7 @@ fn requests() -> Vec<PeerRequest> {
             from: Cursor::RowsAfter(vec![1, 2].into()),
             have: clock(),
         }),
+        PeerRequest::Examine(examine()),
     ]
 }
 
@@ -219,6 +228,10 @@ fn replies() -> Vec<PeerReply> {
         PeerReply::Differences(differences),
         PeerReply::Pulled(pulled),
         PeerReply::Page(Box::new(page)),
+        PeerReply::Examined(Examined {
+            clock: 7,
+            digests: vec![Some(u64::MAX), None],
+        }),
         PeerReply::Refused(Refusal::TooLarge),
     ]
 }

@@ -69,7 +69,7 @@ impl Planner<'_> {
     fn erase(&mut self, target: &Target, key: RowKey, mut row: Row) -> Result<(), SourceError> {
         self.vnode.clears.hide(&key, &mut row);
         let erased = map::erase(key.leaf(), &row);
-        let erased = erased.map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
+        let erased = erased.map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
         if let Some(Edit { body, context }) = erased {
             let (body, context) = match body {
                 Some(reset) => (Body::Reset(reset), context),

@@ -230,7 +230,7 @@ impl<'a> Planner<'a> {
         make: impl Fn(&Row) -> Result<Option<Edit>, DecodeError>,
     ) -> Result<(), SourceError> {
         let row = self.row(&key)?;
-        let made = make(&row).map_err(|error| SourceError::corrupt(key.as_bytes(), error))?;
+        let made = make(&row).map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
         if let Some(Edit { body, context }) = made {
             self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
         }

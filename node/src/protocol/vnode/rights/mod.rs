@@ -78,7 +78,7 @@ impl Vnode {
             rows.push((node.map_err(corrupt)?, decode_row(&key, &stored)?));
         }
         let ledger = bounded::ledger(rows.iter().map(|(node, row)| (*node, row)));
-        ledger.map_err(|error| SourceError::corrupt(&from, error))
+        ledger.map_err(|error| SourceError::senseless(&from, error))
     }
 
     /// What this node may spend or grant now.

@@ -14,7 +14,7 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use super::{CHECK_EVERY, Worker, abort};
 use crate::protocol::messages::Refusal;
-use crate::protocol::replica::{Input, Output};
+use crate::protocol::replica::{Input, Output, Replica};
 use crate::protocol::room::{Room, RoomGauge};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
@@ -211,10 +211,11 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         let store = self.parts.store.clone();
         let engine = store.borrow();
         let source = StoreSource::new(&*engine);
-        let before = self.parts.replica.vnodes().count();
+        let in_hand = |replica: &Replica| replica.vnodes().count() + replica.quarantined().count();
+        let before = in_hand(&self.parts.replica);
         let outputs = self.parts.replica.handle_failure(refusal, &source);
         self.parts.views.replace(&self.parts.replica);
-        self.damaged |= self.parts.replica.vnodes().count() < before;
+        self.damaged |= in_hand(&self.parts.replica) < before;
         self.catching_up = true;
         self.published = None;
         outputs

@@ -1,0 +1,374 @@
+//! Drives the comparison of contents ([`scrub`](crate::protocol::scrub)): one vnode at a time, a
+//! stretch of rows every second.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use serde_bytes::ByteBuf;
+
+use super::calls::Purpose;
+use super::{Batch, Replica};
+use crate::mutants::{self, Mutant};
+use crate::protocol::messages::{
+    Examine, MAX_BOUNDS, PeerReply, PeerRequest, Range, ReadRows, Refusal, RowsRead, Selection,
+};
+use crate::protocol::scrub::{Asked, Finding, Shown, Task, Turn, differing};
+use crate::protocol::stage::SourceError;
+use crate::protocol::time::Time;
+use crate::protocol::vnode::{Vnode, comparable};
+use ring::{NodeId, VnodeId};
+use starling::wire::Durability;
+
+/// What is being compared, and what came of it so far.
+#[derive(Debug, Default)]
+pub(super) struct Scrubbing {
+    turn: Option<(VnodeId, Turn)>,
+    /// The vnode whose turn was last.
+    last: Option<VnodeId>,
+    next: Time,
+    counts: ScrubCounts,
+    /// When each vnode was last found equal to all other owners, from its first row to its last.
+    agreed: BTreeMap<VnodeId, Time>,
+}
+
+/// How often what came of comparisons.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ScrubCounts {
+    /// Vnodes that were walked over from their first row to their last.
+    pub walked: u64,
+    /// Versions that this node alone lacked, and has again.
+    pub restored: u64,
+    /// Versions that one other owner lacked: it restores them itself.
+    pub lacking_there: u64,
+    /// Ranges that could not be compared: clocks kept differing, an owner did not answer, or one
+    /// has far more rows of it than another.
+    pub given_up: u64,
+    /// Versions on which owners differ and nobody can say who is right. Nothing was changed.
+    pub alarms: u64,
+}
+
+impl Replica {
+    /// What came of comparing contents.
+    #[must_use]
+    pub fn scrub_counts(&self) -> ScrubCounts {
+        self.scrubbing.counts
+    }
+
+    /// When a vnode was last found equal to all other owners; `None` if never in this life.
+    #[must_use]
+    pub fn agreed(&self, id: VnodeId) -> Option<Time> {
+        self.scrubbing.agreed.get(&id).copied()
+    }
+
+    pub(super) fn next_scrub(&self) -> Option<Time> {
+        let is_idle = |(_, turn): &(VnodeId, Turn)| turn.asked.is_none();
+        let may_go_on = self.scrubbing.turn.as_ref().is_none_or(is_idle);
+        (may_go_on && self.config.scrub_rows > 0 && !self.peers.is_empty())
+            .then_some(self.scrubbing.next)
+    }
+
+    /// Begins to compare the next stretch, if it is time.
+    pub(super) fn scrub(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        if self.next_scrub().is_none_or(|next| batch.now.time < next) {
+            return Ok(());
+        }
+        self.scrubbing.next = batch.now.time.after(self.config.scrub_every);
+        let Some((id, mut turn)) = self.scrubbing.turn.take().or_else(|| self.next_turn()) else {
+            return Ok(());
+        };
+        let vnode = self
+            .vnodes
+            .get(&id)
+            .filter(|vnode| vnode.actor().nonce == turn.nonce && vnode.may_be_compared());
+        let Some(vnode) = vnode else {
+            return Ok(());
+        };
+        if turn.work.is_empty() {
+            let rows = self.config.scrub_rows;
+            let stretch = vnode.stretch(turn.at.take(), rows, &batch.stage);
+            let ((from, to), is_last) = stretch.map_err(|error| error.within(id))?;
+            turn.at = Some(to.clone());
+            turn.is_last = is_last;
+            turn.work = vec![Task::Digests(vec![from.into(), to.into()])];
+        }
+        self.ask_others(id, turn, batch);
+        Ok(())
+    }
+
+    /// The vnode after the one whose turn was last, among those that can be compared.
+    fn next_turn(&mut self) -> Option<(VnodeId, Turn)> {
+        let last = self
+            .scrubbing
+            .last
+            .map_or(Bound::Unbounded, Bound::Excluded);
+        let after = self.vnodes.range((last, Bound::Unbounded));
+        let mut all = after.chain(&self.vnodes).take(self.vnodes.len());
+        let found = all.find(|(id, vnode)| {
+            let others = self.other_owners(**id);
+            let all_there = others.iter().all(|&peer| self.is_reachable(peer));
+            vnode.may_be_compared() && !others.is_empty() && all_there
+        });
+        let (id, nonce) = found.map(|(&id, vnode)| (id, vnode.actor().nonce))?;
+        self.scrubbing.last = Some(id);
+        Some((id, Turn::new(nonce)))
+    }
+
+    /// Asks all other owners about the next task.
+    fn ask_others(&mut self, id: VnodeId, mut turn: Turn, batch: &mut Batch<'_>) {
+        if let Some(task) = turn.work.pop() {
+            let others = self.other_owners(id);
+            let request = request(id, &task);
+            turn.asked = Some(Asked {
+                task,
+                waiting: others.iter().copied().collect(),
+                digests: Vec::new(),
+                rows: Vec::new(),
+                has_failed: false,
+            });
+            for peer in others {
+                let purpose = Purpose::Scrub(id, turn.nonce);
+                self.call(peer, purpose, request.clone(), batch);
+            }
+        }
+        self.scrubbing.turn = Some((id, turn));
+    }
+
+    /// What the rows of ranges come to here.
+    pub(super) fn examine(
+        &self,
+        examine: &Examine,
+        batch: &Batch<'_>,
+    ) -> Result<PeerReply, SourceError> {
+        let Some(vnode) = self.vnodes.get(&examine.vnode) else {
+            return Ok(PeerReply::Refused(self.unused(examine.vnode)));
+        };
+        if examine.bounds.len() > MAX_BOUNDS {
+            return Ok(PeerReply::Refused(Refusal::Malformed));
+        }
+        if !vnode.may_be_compared() {
+            return Ok(PeerReply::Refused(Refusal::Behind));
+        }
+        let examined = vnode.examine(&examine.bounds, &batch.stage);
+        let examined = examined.map_err(|error| error.within(examine.vnode))?;
+        Ok(PeerReply::Examined(examined))
+    }
+
+    /// An owner did not answer.
+    pub(super) fn handle_not_compared(&mut self, (id, nonce): (VnodeId, u64), from: NodeId) {
+        let turn = self.scrubbing.turn.as_mut();
+        let turn = turn.filter(|(of, turn)| *of == id && turn.nonce == nonce);
+        let Some((_, turn)) = turn else {
+            return;
+        };
+        if let Some(asked) = &mut turn.asked {
+            asked.has_failed = true;
+            asked.waiting.remove(&from);
+            if asked.waiting.is_empty()
+                && let Some(asked) = turn.asked.take()
+            {
+                self.scrubbing.counts.given_up += u64::from(turn.fail(asked.task));
+            }
+        }
+    }
+
+    /// An owner has answered.
+    pub(super) fn handle_compared(
+        &mut self,
+        (id, nonce): (VnodeId, u64),
+        from: NodeId,
+        reply: Option<PeerReply>,
+        batch: &mut Batch<'_>,
+    ) -> Result<(), SourceError> {
+        let turn = self.scrubbing.turn.as_mut();
+        let turn = turn.filter(|(of, turn)| *of == id && turn.nonce == nonce);
+        let Some(asked) = turn.and_then(|(_, turn)| turn.asked.as_mut()) else {
+            return Ok(());
+        };
+        match (&asked.task, reply) {
+            (Task::Digests(_), Some(PeerReply::Examined(examined))) => {
+                asked.digests.push(examined);
+            }
+            (Task::Rows(..), Some(PeerReply::Rows(rows))) => asked.rows.extend(shown(rows)),
+            (
+                Task::Digests(_) | Task::Rows(..),
+                Some(
+                    PeerReply::Acked
+                    | PeerReply::Rows(_)
+                    | PeerReply::Differences(_)
+                    | PeerReply::Pulled(_)
+                    | PeerReply::Page(_)
+                    | PeerReply::Examined(_)
+                    | PeerReply::Refused(_),
+                )
+                | None,
+            ) => {
+                self.handle_not_compared((id, nonce), from);
+                return Ok(());
+            }
+        }
+        asked.waiting.remove(&from);
+        if asked.waiting.is_empty() {
+            self.conclude(batch)?;
+        }
+        Ok(())
+    }
+
+    /// All owners have answered the task at hand.
+    fn conclude(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+        let Some((id, mut turn)) = self.scrubbing.turn.take() else {
+            return Ok(());
+        };
+        let (Some(asked), Some(vnode)) = (turn.asked.take(), self.vnodes.get(&id)) else {
+            return Ok(());
+        };
+        if vnode.actor().nonce != turn.nonce {
+            return Ok(());
+        }
+        let others = self.other_owners(id).len();
+        if asked.has_failed || asked.digests.len() + asked.rows.len() < others {
+            self.scrubbing.counts.given_up += u64::from(turn.fail(asked.task));
+            self.scrubbing.turn = Some((id, turn));
+            return Ok(());
+        }
+        let concluded = match &asked.task {
+            Task::Digests(bounds) => narrow(vnode, bounds, &asked, batch),
+            Task::Rows(from, to) => self.heal(id, (from, to), &asked, batch),
+        };
+        match concluded.map_err(|error| error.within(id))? {
+            Concluded::Nothing => {
+                self.scrubbing.counts.given_up += u64::from(turn.fail(asked.task));
+            }
+            Concluded::Agreed => turn.tries = 0,
+            Concluded::Differs(tasks) => {
+                turn.tries = 0;
+                turn.agrees = false;
+                turn.work.extend(tasks);
+                // What differs is looked at at once: clocks are equal now.
+                self.ask_others(id, turn, batch);
+                return Ok(());
+            }
+        }
+        if !turn.work.is_empty() || !turn.is_last {
+            self.scrubbing.turn = Some((id, turn));
+            return Ok(());
+        }
+        self.scrubbing.counts.walked += 1;
+        if turn.agrees {
+            self.scrubbing.agreed.insert(id, batch.now.time);
+        }
+        Ok(())
+    }
+
+    /// Compares rows one by one, and takes back what this node alone lacks.
+    fn heal(
+        &mut self,
+        id: VnodeId,
+        (from, to): (&[u8], &[u8]),
+        asked: &Asked,
+        batch: &mut Batch<'_>,
+    ) -> Result<Concluded, SourceError> {
+        let Some(vnode) = self.vnodes.get_mut(&id) else {
+            return Ok(Concluded::Nothing);
+        };
+        let mut others = asked.rows.iter();
+        if others.any(|shown| &shown.clock != vnode.clock())
+            && !mutants::is_active(Mutant::RestoredUnchecked)
+        {
+            return Ok(Concluded::Nothing);
+        }
+        let mine = vnode.compared((from, to), ROWS_READ, &batch.stage)?;
+        let knows = |dot| vnode.clock().contains(dot);
+        let theirs = asked.rows.iter().map(|shown| {
+            let rows = shown.rows.iter();
+            rows.filter_map(|keyed| comparable(keyed, knows)).collect()
+        });
+        let finding = Finding::of(&mine, &theirs.collect::<Vec<_>>());
+        let counts = &mut self.scrubbing.counts;
+        counts.alarms += finding.alarms;
+        counts.lacking_there += finding.lacking_there;
+        if !self.config.limits.room.takes_growth() {
+            return Ok(Concluded::Agreed);
+        }
+        for (key, version) in &finding.restored {
+            counts.restored += 1;
+            vnode.restore(key, version, &mut batch.stage)?;
+            batch.barrier = batch.barrier.max(Durability::Wal);
+            batch.touched.push(id);
+        }
+        Ok(Concluded::Agreed)
+    }
+}
+
+/// What came of a task.
+enum Concluded {
+    /// Clocks differed: it says nothing.
+    Nothing,
+    /// There is nothing more to compare of it.
+    Agreed,
+    /// These are to be compared next.
+    Differs(Vec<Task>),
+}
+
+/// Cuts what differs into smaller ranges.
+fn narrow(
+    vnode: &Vnode,
+    bounds: &[ByteBuf],
+    asked: &Asked,
+    batch: &Batch<'_>,
+) -> Result<Concluded, SourceError> {
+    let mine = vnode.examine(bounds, &batch.stage)?;
+    let Some(differing) = differing(&mine, &asked.digests) else {
+        return Ok(Concluded::Nothing);
+    };
+    if differing.is_empty() {
+        return Ok(Concluded::Agreed);
+    }
+    let mut tasks = Vec::new();
+    for at in differing {
+        let (Some(from), Some(to)) = (bounds.get(at), bounds.get(at + 1)) else {
+            continue;
+        };
+        let parts = (MAX_BOUNDS - 1, ROWS_AT_LAST);
+        tasks.push(match vnode.cut((from, to), parts, &batch.stage)? {
+            Some(bounds) => Task::Digests(bounds),
+            None => Task::Rows(from.to_vec(), to.to_vec()),
+        });
+    }
+    Ok(Concluded::Differs(tasks))
+}
+
+fn request(vnode: VnodeId, task: &Task) -> PeerRequest {
+    match task {
+        Task::Digests(bounds) => {
+            let bounds = bounds.clone();
+            PeerRequest::Examine(Examine { vnode, bounds })
+        }
+        Task::Rows(from, to) => PeerRequest::Read(ReadRows {
+            vnode,
+            selection: Selection::Range(Range {
+                from: ByteBuf::from(from.clone()),
+                to: ByteBuf::from(to.clone()),
+                reverse: false,
+                limit: u32::try_from(ROWS_READ).ok(),
+            }),
+            whole_clock: true,
+        }),
+    }
+}
+
+/// What an owner shows of a range, if it could send all of it and is not catching up.
+fn shown(read: RowsRead) -> Option<Shown> {
+    let RowsRead {
+        rows,
+        clock,
+        catching_up,
+        until,
+        sampled: _,
+    } = read;
+    (until.is_none() && !catching_up).then_some(Shown { clock, rows })
+}
+
+/// A range of no more rows than this is compared row by row.
+const ROWS_AT_LAST: usize = 4;
+/// Rows of a range that are compared at the most: where another owner has more, nothing is.
+const ROWS_READ: usize = 64;

@@ -1,0 +1,79 @@
+//! How reading the store fails.
+
+use std::error::Error;
+use std::fmt;
+
+use ring::VnodeId;
+
+/// The store could not be read, or holds bytes that nothing here wrote. The batch at hand is given
+/// up, nothing of it is acknowledged, and the vnode begins anew from the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceError {
+    /// Reading failed.
+    Unreadable {
+        /// What the store says.
+        reason: String,
+    },
+    /// A stored value is damaged.
+    Corrupt {
+        /// In which vnode, if that is known: it goes into quarantine.
+        vnode: Option<VnodeId>,
+        /// Where.
+        key: String,
+        /// How.
+        reason: String,
+    },
+    /// A stored value is as it was written, and means nothing here: another version wrote it, or a
+    /// bug did. The other owners have the same.
+    Senseless {
+        /// Where.
+        key: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl SourceError {
+    pub(crate) fn corrupt(key: &[u8], reason: impl fmt::Display) -> Self {
+        Self::Corrupt {
+            vnode: None,
+            key: key.escape_ascii().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(crate) fn senseless(key: &[u8], reason: impl fmt::Display) -> Self {
+        Self::Senseless {
+            key: key.escape_ascii().to_string(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The same, met in this vnode.
+    pub(crate) fn within(self, id: VnodeId) -> Self {
+        match self {
+            Self::Corrupt { key, reason, .. } => Self::Corrupt {
+                vnode: Some(id),
+                key,
+                reason,
+            },
+            Self::Unreadable { .. } | Self::Senseless { .. } => self,
+        }
+    }
+}
+
+impl fmt::Display for SourceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { reason } => write!(f, "the store cannot be read: {reason}"),
+            Self::Corrupt { key, reason, .. } => {
+                write!(f, "the stored value of {key} is damaged: {reason}")
+            }
+            Self::Senseless { key, reason } => {
+                write!(f, "the stored value of {key} makes no sense: {reason}")
+            }
+        }
+    }
+}
+
+impl Error for SourceError {}
