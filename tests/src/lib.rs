@@ -14,5 +14,6 @@ pub mod history;
 pub mod invariants;
 pub mod netns;
 pub mod once;
+pub mod rings;
 pub mod sim;
 pub mod workload;

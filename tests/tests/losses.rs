@@ -5,10 +5,7 @@ use bytes::Bytes;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc, OpId};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
-    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
-};
+use ring::{BucketId, ClusterId, NodeId, PartitionId, QBits, ReplicaCount, Ring, Token, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::{Change, Difference, Pull};
@@ -20,6 +17,7 @@ use starling_node::protocol::vnode::{
 };
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_tests::rings::of_equal_nodes;
 use starling_tests::sim::disk::batch_of;
 
 /// A vnode that began without its peers had nobody to wait for, and counted for reads at once.
@@ -220,23 +218,7 @@ fn started(engine: &MemoryEngine, behind: bool, seed: u64) -> Replica {
 }
 
 fn ring() -> Ring {
-    let mut roles = Roles::new();
-    for node in 1..=3 {
-        let stamp = RoleStamp {
-            counter: 1,
-            author: NodeId(1),
-        };
-        let zone = Zone::new("z").expect("a letter is a zone");
-        let role = NodeRole {
-            stamp,
-            state: NodeState::Normal,
-            weight: 100,
-            zone,
-        };
-        roles.insert(NodeId(node), &role);
-    }
-    let layout = Layout::first(roles, bits(), ReplicaCount::DEFAULT);
-    Ring::new(ClusterId(1), layout.expect("three nodes own three copies"))
+    of_equal_nodes(ClusterId(1), 3, bits(), ReplicaCount::DEFAULT)
 }
 
 fn dots(changes: &[Change]) -> DotSet {

@@ -15,10 +15,8 @@ use super::tally::Tally;
 use super::trace::Trace;
 use super::{Failure, Report, bits};
 use crate::invariants::{Observation, TABLE};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, ReplicaCount, Ring, RoleStamp, Roles,
-    VnodeId, Zone,
-};
+use crate::rings::of_equal_nodes;
+use ring::{BucketId, ClusterId, NodeId, ReplicaCount, Ring, VnodeId};
 use starling::wire::Kind;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::replica::ReplicaConfig;
@@ -265,28 +263,8 @@ impl World {
 }
 
 fn ring_of(nodes: usize) -> Ring {
-    let mut roles = Roles::new();
-    for id in (1..).take(nodes) {
-        let stamp = RoleStamp {
-            counter: 1,
-            author: NodeId(1),
-        };
-        let zone = Zone::new("z").expect("a letter is a zone");
-        roles.insert(
-            NodeId(id),
-            &NodeRole {
-                stamp,
-                state: NodeState::Normal,
-                weight: 100,
-                zone,
-            },
-        );
-    }
-    let layout = Layout::first(roles, bits(), ReplicaCount::DEFAULT);
-    Ring::new(
-        ClusterId(0x5eed),
-        layout.expect("three nodes and more own three copies"),
-    )
+    let nodes = u64::try_from(nodes).unwrap_or(u64::MAX);
+    of_equal_nodes(ClusterId(0x5eed), nodes, bits(), ReplicaCount::DEFAULT)
 }
 
 /// The keys of a run: of each kind some, spread over the partitions.

@@ -7,10 +7,7 @@ use bytes::Bytes;
 
 use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row, Version};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
-    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
-};
+use ring::{BucketId, ClusterId, NodeId, PartitionId, QBits, ReplicaCount, Ring, Token, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::keys::{KeyPrefix, checkpoint_key, data_range};
 use starling_node::protocol::messages::{
@@ -22,6 +19,7 @@ use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Action, Command};
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Batch, Engine, MemoryEngine, Table};
+use starling_tests::rings::of_equal_nodes;
 use starling_tests::sim::disk::batch_of;
 
 pub(crate) const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
@@ -335,21 +333,5 @@ fn bits() -> QBits {
 }
 
 fn ring(n: ReplicaCount) -> Ring {
-    let mut roles = Roles::new();
-    for node in NODES {
-        let stamp = RoleStamp {
-            counter: 1,
-            author: NodeId(1),
-        };
-        let zone = Zone::new("z").expect("a letter is a zone");
-        let role = NodeRole {
-            stamp,
-            state: NodeState::Normal,
-            weight: 100,
-            zone,
-        };
-        roles.insert(node, &role);
-    }
-    let layout = Layout::first(roles, bits(), n).expect("three nodes own up to three copies");
-    Ring::new(ClusterId(1), layout)
+    of_equal_nodes(ClusterId(1), 3, bits(), n)
 }

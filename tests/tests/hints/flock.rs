@@ -6,10 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crdt::{Context, Dot, Hlc, OpId};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, QBits, ReplicaCount, Ring, RoleStamp,
-    Roles, Token, VnodeId, Zone,
-};
+use ring::{BucketId, ClusterId, NodeId, QBits, ReplicaCount, Ring, Token, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::{
     Coordinator, CoordinatorConfig, Effect, Order, OrderFailed, Outcome, WriteDone, WriteOrder,
@@ -22,6 +19,7 @@ use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Action, Command, Sending, Written};
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_tests::rings::of_equal_nodes;
 use starling_tests::sim::disk::batch_of;
 
 /// Five nodes that own a vnode (the first three of them) or may stand in.
@@ -377,23 +375,7 @@ fn bits() -> QBits {
 }
 
 fn ring() -> Ring {
-    let mut roles = Roles::new();
-    for node in 1..=5 {
-        let stamp = RoleStamp {
-            counter: 1,
-            author: NodeId(1),
-        };
-        let zone = Zone::new("z").expect("a letter is a zone");
-        let role = NodeRole {
-            stamp,
-            state: NodeState::Normal,
-            weight: 100,
-            zone,
-        };
-        roles.insert(NodeId(node), &role);
-    }
-    let layout = Layout::first(roles, bits(), ReplicaCount::DEFAULT);
-    Ring::new(ClusterId(1), layout.expect("five nodes own three copies"))
+    of_equal_nodes(ClusterId(1), 5, bits(), ReplicaCount::DEFAULT)
 }
 
 /// The name of a call that a test makes.
