@@ -83,8 +83,9 @@ build:
 
 units: processes simulated ## Every test: laws, model, simulation, real processes, examples.
 
+# Most of these tests wait for processes, so more of them run at a time than there are cores.
 processes: setup
-	$(call step,tests,cargo test --workspace --locked -- --skip $(FIXED_SEEDS))
+	$(call step,tests,RUST_TEST_THREADS=5 cargo test --workspace --locked -- --skip $(FIXED_SEEDS))
 
 simulated: setup
 	$(call step,simulation of fixed seeds,$(ASIDE) cargo test --workspace --locked \

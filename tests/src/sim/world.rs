@@ -225,6 +225,7 @@ impl World {
     pub(crate) fn config(&self) -> ReplicaConfig {
         let mut config = ReplicaConfig {
             call_timeout: 2 * Duration::from_micros(self.plan.call_timeout),
+            scrub_pause: Duration::ZERO,
             ..ReplicaConfig::default()
         };
         if self.plan.small_messages {

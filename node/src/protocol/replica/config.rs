@@ -32,6 +32,9 @@ pub struct ReplicaConfig {
     pub verify_rows: usize,
     /// Between two stretches of rows whose content is compared with the other owners. Default 1 s.
     pub scrub_every: Duration,
+    /// Between two vnodes whose content is compared, so that a small store costs next to nothing.
+    /// Default 5 s.
+    pub scrub_pause: Duration,
     /// Rows in one stretch, up to 32,768; with 0 nothing is compared. Default 1,024.
     pub scrub_rows: usize,
     /// How far ahead of the wall a stamp of a peer may lie, in milliseconds, to be taken over.
@@ -52,6 +55,7 @@ impl Default for ReplicaConfig {
             pulls: 8,
             verify_rows: 1_024,
             scrub_every: Duration::from_secs(1),
+            scrub_pause: Duration::from_secs(5),
             scrub_rows: 1_024,
             max_drift_ms: 500,
         }

@@ -1,5 +1,5 @@
 //! Drives the comparison of contents ([`scrub`](crate::protocol::scrub)): one vnode at a time, a
-//! stretch of rows every second.
+//! stretch of rows every second, and a pause after each vnode.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -253,6 +253,8 @@ impl Replica {
             return Ok(());
         }
         self.scrubbing.counts.walked += 1;
+        let rested = batch.now.time.after(self.config.scrub_pause);
+        self.scrubbing.next = self.scrubbing.next.max(rested);
         if turn.agrees {
             self.scrubbing.agreed.insert(id, batch.now.time);
         }
