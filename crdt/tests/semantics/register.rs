@@ -81,3 +81,23 @@ fn a_late_retry_does_not_beat_what_was_assigned_in_between() {
     let deltas = [once(&mut a, 1), assigns(&mut b, "y", 2), once(&mut c, 3)];
     all_show(&deltas, Some("y"));
 }
+
+#[test]
+fn what_a_later_assignment_hid_is_shown_when_that_one_has_ended() {
+    let (mut a, mut b) = (Replica::new(1), Replica::new(2));
+    let edit = assign(&a.row(&PART), "x".into());
+    let ending = Version {
+        expires_ms: Some(100),
+        ..Version::new(Hlc::at(9), None, "x".into())
+    };
+    let deltas = [
+        a.write(PART, Some(ending), edit.context),
+        assigns(&mut b, "y", 8),
+    ];
+    all_show(&deltas, Some("x"));
+    for observer in observers(&deltas) {
+        let mut row = observer.filled(&PART);
+        row.hide_expired(100);
+        assert_eq!(latest(&row).map(|sibling| sibling.value), Some("y".into()));
+    }
+}

@@ -84,3 +84,61 @@ impl Joined {
         (self.rows, self.seen, context)
     }
 }
+
+/// The versions that any replica shows of the rows of a listing. It has but a few rows of each key,
+/// and not the same ones from every replica, so what is missing says nothing: of a row that one
+/// replica has renewed and another still shows with its old end, both versions are in it.
+pub(super) fn listed(replies: impl Iterator<Item = RowsRead>) -> BTreeMap<RowKey, Row> {
+    let mut listed: BTreeMap<RowKey, Row> = BTreeMap::new();
+    for keyed in replies.flat_map(|reply| reply.rows) {
+        let row = listed.entry(keyed.key).or_default();
+        for (&dot, version) in keyed.row.versions() {
+            row.join(&Row::write(dot, version.clone(), Context::default()));
+        }
+    }
+    listed
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::{RowsRead, listed};
+    use crate::protocol::keys::{KeyPrefix, RowKey};
+    use crate::protocol::messages::KeyedRow;
+    use crdt::kinds::Leaf;
+    use crdt::{Actor, Clock, Context, Dot, Hlc, Row, Version};
+    use ring::{BucketId, Token};
+
+    fn key() -> RowKey {
+        KeyPrefix::new(3, Token(1), BucketId(1), b"k", b"").row(Leaf::Value, b"")
+    }
+
+    fn reply(row: Row) -> RowsRead {
+        RowsRead {
+            rows: vec![KeyedRow { key: key(), row }],
+            clock: Clock::default(),
+            catching_up: false,
+            until: None,
+            sampled: None,
+        }
+    }
+
+    #[test]
+    fn a_listing_shows_what_one_owner_has_renewed_whoever_answers_last() {
+        let dot = |counter| Dot::new(Actor { node: 1, nonce: 1 }, counter);
+        let ending = |end| Version {
+            expires_ms: Some(end),
+            ..Version::new(Hlc::at(1), None, Bytes::new())
+        };
+        let mut covered = Context::default();
+        covered.insert(dot(1));
+        let old = || reply(Row::write(dot(1), ending(10), Context::default()));
+        let renewed = || reply(Row::write(dot(2), ending(99), covered.clone()));
+        for replies in [[old(), renewed()], [renewed(), old()]] {
+            let rows = listed(replies.into_iter());
+            let ends = rows[&key()].versions().values().map(|v| v.expires_ms);
+            assert_eq!(ends.max(), Some(Some(99)));
+        }
+    }
+}

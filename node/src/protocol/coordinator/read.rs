@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::joined::Joined;
+use super::joined::{Joined, listed};
 use super::session::Demand;
 use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
@@ -320,7 +320,7 @@ impl Read {
         let sampled = replies.values().filter_map(|reply| reply.sampled).min();
         let replies = replies.into_values();
         let (mut rows, bases, context) = if is_listing {
-            (union(replies), Context::default(), Context::default())
+            (listed(replies), Context::default(), Context::default())
         } else {
             let mut joined = Joined::default();
             replies.for_each(|reply| joined.add(reply));
@@ -363,13 +363,6 @@ fn seen_in(mut seen: DotSet, replies: &BTreeMap<NodeId, RowsRead>) -> DotSet {
         None => replies.values().for_each(|r| seen.join(r.clock.dots())),
     }
     seen
-}
-
-/// The rows that any replica shows. A listing has but one row of each key, and not the same one
-/// from every replica, so rows that are missing say nothing.
-fn union(replies: impl Iterator<Item = RowsRead>) -> BTreeMap<RowKey, Row> {
-    let rows = replies.flat_map(|reply| reply.rows);
-    rows.map(|keyed| (keyed.key, keyed.row)).collect()
 }
 
 /// Which versions a replica shows, in the order of their rows.

@@ -27,6 +27,15 @@ pub struct Command {
     pub ttl_ms: Option<u64>,
 }
 
+impl Command {
+    /// How long what it writes lasts from now on, in milliseconds: a retry no longer than its first
+    /// try.
+    #[must_use]
+    pub fn lasting_ms(&self) -> Option<u64> {
+        self.ttl_ms.map(|ttl| ttl.saturating_sub(self.age_ms))
+    }
+}
+
 /// What to do to one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {

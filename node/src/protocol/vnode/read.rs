@@ -12,8 +12,9 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Selection};
 use crate::protocol::samples;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crdt::Clock;
 use crdt::kinds::Leaf;
-use crdt::{Clock, Row};
+use crdt::kinds::counter::Share;
 use ring::BucketId;
 
 /// The rows of a selection, and how far they are all of it.
@@ -248,7 +249,14 @@ fn read_keys(
         clears.hide(&row.key, &mut row.row);
         let longest = last.as_ref().filter(|(prefix, _)| row.key.is_of(prefix));
         let longest = longest.map(|&(_, end)| end);
-        if let Some(end) = end_of(&row.row).filter(|&end| Some(end) > longest)
+        let end = match end_of(&row) {
+            Ok(end) => end,
+            Err(error) => {
+                failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        };
+        if let Some(end) = end.filter(|&end| Some(end) > longest)
             && row.key.bucket() == Some(bucket)
             && row.key.leaf() != Leaf::Cleared
         {
@@ -265,12 +273,20 @@ fn read_keys(
     failed.map_or(Ok(selected), Err)
 }
 
-/// When the last version of a row ends; `None` if it shows none.
-fn end_of(row: &Row) -> Option<u64> {
+/// When the last version of a row ends; `None` if it shows nothing. A share all of which was reset
+/// is what a deleted counter leaves.
+fn end_of(KeyedRow { key, row }: &KeyedRow) -> Result<Option<u64>, SourceError> {
+    if key.leaf() == Leaf::Share {
+        let share =
+            Share::of(row).map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
+        if share.added() == share.reset_part() {
+            return Ok(None);
+        }
+    }
     let versions = row.versions().values();
-    versions
+    Ok(versions
         .map(|version| version.expires_ms.unwrap_or(u64::MAX))
-        .max()
+        .max())
 }
 
 fn without_bodies(keyed: &KeyedRow) -> KeyedRow {

@@ -158,7 +158,7 @@ impl Vnode {
             if let Some(context) = contexts.get_mut(plan.target) {
                 context.insert(dot);
             }
-            let delta = delta(plan.body, &event, plan.context, command.ttl_ms);
+            let delta = delta(plan.body, &event, plan.context, command.lasting_ms());
             // The plan does not show what is cleared; it may have aliases here all the same.
             let stored = if self.clears.is_empty() {
                 None
@@ -199,8 +199,8 @@ struct Earlier {
     is_recorded: bool,
 }
 
-/// The delta of an event, which ends `ttl_ms` after its stamp.
-fn delta(body: Body, event: &Event, context: Context, ttl_ms: Option<u64>) -> Row {
+/// The delta of an event, which ends `lasting_ms` after its stamp.
+fn delta(body: Body, event: &Event, context: Context, lasting_ms: Option<u64>) -> Row {
     let hlc = event.hlc;
     let body = match body {
         Body::None => return Row::delete(context),
@@ -214,9 +214,9 @@ fn delta(body: Body, event: &Event, context: Context, ttl_ms: Option<u64>) -> Ro
         hlc,
         op: event.operation.map(|operation| operation.id),
         // What is cleared stays so.
-        expires_ms: ttl_ms
+        expires_ms: lasting_ms
             .filter(|_| event.row.leaf() != Leaf::Cleared)
-            .map(|ttl| hlc.milliseconds().saturating_add(ttl)),
+            .map(|lasting| hlc.milliseconds().saturating_add(lasting)),
         body,
     };
     Row::write(event.dot, version, context)

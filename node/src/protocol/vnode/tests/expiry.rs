@@ -69,6 +69,29 @@ fn an_end_travels_with_the_version_and_is_the_same_everywhere() {
 }
 
 #[test]
+fn a_retry_through_another_coordinator_ends_when_the_first_try_does() {
+    let mut owners = NODES.map(Owner::new);
+    let first = owners[0].run(&lasting(1, 1_000, put("a"))).unwrap();
+    // A quarter of a second later by the client's clock, and by that of the coordinator.
+    let again = Command {
+        age_ms: 250,
+        ..lasting(1, 1_000, put("a"))
+    };
+    let later = Hlc::at(1_001 + 250);
+    let retried = owners[1].commit(|vnode, stage, limits| {
+        let written = vnode.write(later, &again, limits, stage);
+        written.unwrap().unwrap()
+    });
+    assert!(!retried.repeated);
+    for written in [&first, &retried] {
+        owners[2].receive(changes(written));
+    }
+    let row = value_row(&owners[2]);
+    let ends: Vec<_> = row.versions().values().map(|v| v.expires_ms).collect();
+    assert_eq!(ends, [Some(END_MS); 2]);
+}
+
+#[test]
 fn nothing_that_an_ended_version_killed_comes_back() {
     let (mut a, mut b) = (Owner::new(NodeId(1)), Owner::new(NodeId(2)));
     let old = a.write(2, &Context::default(), put("old")).unwrap();

@@ -159,6 +159,20 @@ fn a_listing_has_each_key_of_its_bucket_once_and_no_bodies() {
 }
 
 #[test]
+fn a_deleted_counter_is_not_listed_until_somebody_counts_again() {
+    let mut owner = Owner::new(NodeId(1));
+    let none = Context::default();
+    owner.write(1, &none, Action::Increment(5)).unwrap();
+    // One that came back to zero was not deleted.
+    owner.write(2, &none, Action::Increment(-5)).unwrap();
+    assert_eq!(keys(&owner.select(&listing(None, None))), [key()]);
+    owner.write(3, &none, Action::Clear(None)).unwrap();
+    assert_eq!(keys(&owner.select(&listing(None, None))), []);
+    owner.write(4, &none, Action::Increment(1)).unwrap();
+    assert_eq!(keys(&owner.select(&listing(None, None))), [key()]);
+}
+
+#[test]
 fn a_listing_looks_at_a_bounded_number_of_rows_and_goes_on() {
     let owner = several();
     for limit in 1..=9 {
