@@ -109,6 +109,12 @@ impl HlcClock {
         Ok(())
     }
 
+    /// Goes on from an earlier stamp, because those since then came from a wall clock that was
+    /// wrong. Later ones may be smaller than some that were given.
+    pub fn set_back(&mut self, to: Hlc) {
+        self.last = self.last.min(to);
+    }
+
     /// The greatest stamp given or taken over.
     #[must_use]
     pub fn last(&self) -> Hlc {

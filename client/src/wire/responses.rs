@@ -247,6 +247,10 @@ pub struct MemberStatus {
     /// What came of comparing the content of its rows with the other owners.
     #[serde(default)]
     pub scrub: ScrubStatus,
+    /// How far its wall clock is ahead of those of most nodes, in milliseconds: it goes by theirs.
+    /// 0 if it agrees with them.
+    #[serde(default)]
+    pub clock_ahead_ms: i64,
 }
 
 /// What came of comparing the content of a node's rows with the other owners, since it started.

@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     missing_here: Gauge,
     missing_there: Gauge,
     stamps_ahead: Gauge,
+    clock_ahead: Gauge,
     disk: DiskGauges,
     hints: HintGauges,
     vnodes: VnodeGauges,
@@ -105,6 +106,7 @@ impl Metrics {
             missing_here: Gauge::default(),
             missing_there: Gauge::default(),
             stamps_ahead: Gauge::default(),
+            clock_ahead: Gauge::default(),
             disk: DiskGauges::default(),
             hints: HintGauges::default(),
             vnodes: VnodeGauges::default(),
@@ -279,6 +281,11 @@ impl Metrics {
                 "Stamps of peers from too far ahead: check clocks",
                 &self.stamps_ahead,
             ),
+            (
+                "clock_ahead_milliseconds",
+                "How far the wall clock is ahead of those of most nodes; 0 if it agrees",
+                &self.clock_ahead,
+            ),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -321,6 +328,7 @@ impl Metrics {
         ] {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         }
+        self.clock_ahead.set(statistics.clock_ahead_ms);
         self.disk.show(statistics);
         self.hints.show(statistics);
         self.vnodes.show(statistics);

@@ -3,19 +3,19 @@
 use std::time::Duration;
 
 use crate::protocol::time::Time;
-use crate::runtime::clock::Clock;
+use crate::runtime::clock::{Clock, Steady};
 
 /// Measures how long something takes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch {
-    clock: Clock,
+    clock: Steady,
     start: Time,
 }
 
 impl Stopwatch {
     /// Begins now.
     pub(crate) fn start() -> Self {
-        let clock = Clock::start();
+        let clock = Steady::start();
         Self {
             clock,
             start: clock.time(),

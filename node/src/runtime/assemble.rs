@@ -137,7 +137,7 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
         store: store.clone(),
         disk: disk(&opened.config),
         views: Arc::clone(&views),
-        clock,
+        clock: clock.clone(),
         metrics: Arc::clone(&wiring.metrics),
         statistics: wiring.statistics,
     };

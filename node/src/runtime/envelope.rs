@@ -67,6 +67,9 @@ pub(crate) struct Report {
     /// What came of comparing contents.
     #[serde(default)]
     pub(crate) scrub: ScrubStatus,
+    /// How far its wall clock is ahead of those of most nodes, in milliseconds; 0 if it agrees.
+    #[serde(default)]
+    pub(crate) clock_ahead_ms: i64,
 }
 
 impl Asked {
@@ -169,6 +172,7 @@ mod tests {
                 walked: 8,
                 ..ScrubStatus::default()
             },
+            clock_ahead_ms: -9,
         };
         let bytes = Answered::Report(report.clone()).encode().expect("bytes");
         let back = Answered::decode(&bytes).expect("a reply");

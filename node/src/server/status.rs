@@ -38,6 +38,8 @@ pub struct HereStatus {
     pub vnodes_quarantined: u32,
     /// What came of comparing contents.
     pub scrub: ScrubStatus,
+    /// How far its wall clock is ahead of those of most nodes, in milliseconds; 0 if it agrees.
+    pub clock_ahead_ms: i64,
 }
 
 /// What a node knows of a peer.
@@ -103,6 +105,7 @@ impl Known {
             hints: here.hints.clone(),
             vnodes_quarantined: here.vnodes_quarantined,
             scrub: here.scrub,
+            clock_ahead_ms: here.clock_ahead_ms,
             ..self.listed(member)
         }
     }
@@ -147,6 +150,7 @@ impl Known {
             hints: Vec::new(),
             vnodes_quarantined: 0,
             scrub: ScrubStatus::default(),
+            clock_ahead_ms: 0,
         }
     }
 }

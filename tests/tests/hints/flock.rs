@@ -30,6 +30,8 @@ pub(crate) struct Flock {
     away: Vec<NodeId>,
     cuts: Vec<(NodeId, NodeId)>,
     seconds: u64,
+    /// How far wall clocks are ahead, in milliseconds.
+    ahead: BTreeMap<NodeId, i64>,
 }
 
 struct Node {
@@ -52,6 +54,7 @@ impl Flock {
             away: Vec::new(),
             cuts: Vec::new(),
             seconds: 0,
+            ahead: BTreeMap::new(),
         };
         for id in (1..=5).map(NodeId) {
             let node = Node {
@@ -190,7 +193,7 @@ impl Flock {
     }
 
     fn commit(&mut self, at: NodeId, input: Input) -> Vec<Output> {
-        let now = self.now();
+        let now = self.own_clocks(at);
         let Node {
             engine, replica, ..
         } = self.node(at);
@@ -327,7 +330,22 @@ impl Flock {
         vnode.is_some_and(|vnode| vnode.clock().contains(dot))
     }
 
-    fn now(&self) -> Moment {
+    /// The wall clock of a node is set: so far ahead of the right time.
+    pub(crate) fn set_clock(&mut self, node: NodeId, ahead_ms: i64) {
+        self.ahead.insert(node, ahead_ms);
+    }
+
+    fn own_clocks(&self, node: NodeId) -> Moment {
+        let now = self.now();
+        let ahead = self.ahead.get(&node).copied().unwrap_or(0);
+        Moment {
+            wall_ms: now.wall_ms.saturating_add_signed(ahead),
+            ..now
+        }
+    }
+
+    /// The right time.
+    pub(crate) fn now(&self) -> Moment {
         Moment {
             time: Time::at(Duration::from_secs(self.seconds)),
             wall_ms: 1_700_000_000_000 + 1_000 * self.seconds,

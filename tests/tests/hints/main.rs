@@ -1,5 +1,7 @@
-//! Hints, step by step: what a stand-in keeps, when it drops it, and what a sloppy write counts.
+//! Five nodes, step by step: what a stand-in keeps, when it drops it, and what a sloppy write
+//! counts; and what a wrong wall clock does.
 
+mod clocks;
 mod flock;
 
 use bytes::Bytes;

@@ -119,6 +119,7 @@ mod tests {
             hints: Vec::new(),
             vnodes_quarantined: 0,
             scrub: ScrubStatus::default(),
+            clock_ahead_ms: 0,
         }
     }
 

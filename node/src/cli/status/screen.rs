@@ -122,6 +122,7 @@ impl Picture {
                     grouped(member.missing_here)
                 ));
             }
+            advice.extend(of_clock(member));
         }
         advice
     }
@@ -144,6 +145,7 @@ impl Picture {
                 "vnodes": member.vnodes,
                 "catching_up": member.catching_up,
                 "vnodes_quarantined": member.vnodes_quarantined,
+                "clock_ahead_ms": member.clock_ahead_ms,
                 "rows": member.rows,
                 "disk_bytes": member.disk_bytes,
                 "reads": member.reads,
@@ -227,6 +229,19 @@ fn state(member: &MemberStatus) -> Word {
         (MemberState::Alive, true) if is_quarantined => Word::painted(Paint::Doubtful, "flapping"),
         (MemberState::Alive, true) => Word::painted(Paint::Good, "up"),
     }
+}
+
+/// A wall clock that is wrong.
+fn of_clock(member: &MemberStatus) -> Option<String> {
+    let (name, ahead) = (&member.name, member.clock_ahead_ms);
+    let by = span(ahead.unsigned_abs());
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    (ahead != 0).then(|| {
+        format!(
+            "→ the clock of {name} is {by} {side} those of most nodes; it goes by theirs.\n  Next: \
+             set it right on that machine (timedatectl, chronyc tracking)"
+        )
+    })
 }
 
 fn of_damage(member: &MemberStatus) -> String {

@@ -261,6 +261,8 @@ pub struct Differences {
     pub differing: Vec<Difference>,
     /// Those that the answerer does not have (yet).
     pub unknown: Vec<VnodeId>,
+    /// Milliseconds since the Unix epoch by the answerer's own wall clock, right or wrong.
+    pub wall_ms: u64,
 }
 
 /// A vnode whose clocks differ, or whose durable clock is news to the asker, or that is not whole.

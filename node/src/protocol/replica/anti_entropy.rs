@@ -90,10 +90,10 @@ impl Replica {
                 continue;
             };
             state.next_compare = next;
-            if state.comparing {
+            if state.compares_since.is_some() {
                 continue;
             }
-            state.comparing = true;
+            state.compares_since = Some(now);
             let vnodes = self.vnodes.values();
             let told = vnodes.filter_map(|vnode| vnode.fingerprint(peer));
             let fingerprints: Vec<Fingerprint> = told.chain(questions).collect();
@@ -210,10 +210,11 @@ impl Replica {
     }
 
     fn handle_differences(&mut self, now: Time, from: NodeId, differences: Differences) {
+        self.hear_wall(from, differences.wall_ms);
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
-        peer.comparing = false;
+        peer.compares_since = None;
         peer.unreachable_since = None;
         let mut equal = std::mem::take(&mut peer.compared);
         // A vnode that has begun anew meanwhile has not asked.
@@ -333,7 +334,7 @@ impl Replica {
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
-        state.comparing = false;
+        state.compares_since = None;
         let since = *state.unreachable_since.get_or_insert(now);
         if now.since(since) >= self.config.patience {
             self.vnodes

@@ -13,7 +13,8 @@ use ring::{NodeId, VnodeId};
 #[derive(Debug)]
 pub(super) struct PeerState {
     pub(super) next_compare: Time,
-    pub(super) comparing: bool,
+    /// Since when a comparison is under way.
+    pub(super) compares_since: Option<Time>,
     /// What was compared, each under which actor of this node.
     pub(super) compared: BTreeMap<VnodeId, u64>,
     pub(super) unreachable_since: Option<Time>,
@@ -24,7 +25,7 @@ impl PeerState {
         let compared = BTreeMap::new();
         Self {
             next_compare: now,
-            comparing: false,
+            compares_since: None,
             compared,
             unreachable_since: Some(now),
         }

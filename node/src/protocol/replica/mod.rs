@@ -21,6 +21,7 @@ mod requests;
 mod scrubbing;
 mod tending;
 mod topology;
+mod walls;
 
 use std::collections::BTreeMap;
 
@@ -78,6 +79,7 @@ pub struct Replica {
     scrubbing: scrubbing::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
+    walls: walls::Walls,
 }
 
 /// Who waits for the batch at hand.
@@ -106,6 +108,7 @@ impl Replica {
     #[must_use]
     pub fn new(node: NodeId, config: ReplicaConfig, behind: bool, seed: u64, floor: Hlc) -> Self {
         let hlc = HlcClock::new(floor, config.max_drift_ms);
+        let walls = walls::Walls::new(config.max_drift_ms);
         Self {
             node,
             hints: Hints::new(config.hints.clone()),
@@ -137,10 +140,11 @@ impl Replica {
             scrubbing: scrubbing::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,
+            walls,
         }
     }
 
-    /// Handles a batch of inputs in order.
+    /// Handles a batch of inputs in order, at a moment as the node's own clocks say it.
     ///
     /// # Errors
     /// When the store cannot be read. Nothing of the batch may be written; call
@@ -152,7 +156,7 @@ impl Replica {
         source: &dyn Source,
     ) -> Result<Commit, SourceError> {
         let mut batch = Batch {
-            now,
+            now: self.correct(now),
             stage: Stage::new(source),
             barrier: Durability::Memory,
             outputs: Vec::new(),

@@ -75,7 +75,10 @@ impl Replica {
     }
 
     fn differences(&mut self, from: NodeId, fingerprints: &[Fingerprint]) -> Differences {
-        let mut differences = Differences::default();
+        let mut differences = Differences {
+            wall_ms: self.own_wall_ms(),
+            ..Differences::default()
+        };
         for fingerprint in fingerprints {
             match self.vnodes.get_mut(&fingerprint.vnode) {
                 Some(vnode) => {

@@ -37,6 +37,8 @@ pub(crate) struct Statistics {
     pub(crate) disk_bytes: u64,
     /// Stamps of peers that lay too far ahead.
     pub(crate) stamps_ahead: u64,
+    /// How far the wall clock is ahead of those of most nodes, in milliseconds; 0 if it agrees.
+    pub(crate) clock_ahead_ms: i64,
     /// How much room the disk has.
     pub(crate) room: Room,
     /// Bytes of it that are free; `None` if the store is not on a disk.
@@ -75,6 +77,7 @@ impl Statistics {
             events: engine.rows_of(Table::Dotlog),
             disk_bytes: engine.disk_bytes,
             stamps_ahead: replica.stamps_ahead(),
+            clock_ahead_ms: replica.wall_ahead_ms(),
             room: Room::Ample,
             free_bytes: None,
             scrub: replica.scrub_counts(),

@@ -111,6 +111,7 @@ impl Shell {
                 given_up: statistics.scrub.given_up,
                 unagreed_ms: statistics.unagreed_ms,
             },
+            clock_ahead_ms: statistics.clock_ahead_ms,
         }
     }
 
@@ -151,6 +152,7 @@ impl Shell {
             hints,
             vnodes_quarantined,
             scrub,
+            clock_ahead_ms,
         } = self.report();
         let stage = self.health.stage();
         let note = match &stage {
@@ -169,6 +171,7 @@ impl Shell {
             hints,
             vnodes_quarantined,
             scrub,
+            clock_ahead_ms,
         }
     }
 
@@ -203,6 +206,7 @@ fn add_reports(status: &mut Status, reports: &BTreeMap<NodeId, Report>) {
             member.hints.clone_from(&report.hints);
             member.vnodes_quarantined = report.vnodes_quarantined;
             member.scrub = report.scrub;
+            member.clock_ahead_ms = report.clock_ahead_ms;
         }
     }
 }

@@ -196,6 +196,7 @@ fn replies() -> Vec<PeerReply> {
     let differences = Differences {
         differing: vec![difference],
         unknown: vec![vnode],
+        wall_ms: 1_700_000_000_000,
     };
     let rows = RowsRead {
         rows: bundle().rows,

@@ -137,13 +137,15 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             .iter()
             .any(|input| matches!(input, Input::Topology { .. }));
         self.count_known(&inputs);
-        let now = self.parts.clock.now();
+        let now = self.parts.clock.own();
         let store = self.parts.store.clone();
         let handled = {
             let engine = store.borrow();
             let source = StoreSource::new(&*engine);
             self.parts.replica.handle_batch(now, inputs, &source)
         };
+        let ahead_ms = self.parts.replica.wall_ahead_ms();
+        self.parts.clock.correct(ahead_ms);
         let mut commit = match handled {
             Ok(commit) => commit,
             Err(error) => {

@@ -1,0 +1,240 @@
+//! Whether this node's wall clock says what those of most nodes say, and what time it goes by if
+//! not (algorithms I).
+//!
+//! Stamps decide between concurrent assignments, say when a version ends and for how long a record
+//! is kept. So a node whose clock is a day ahead would win for a day, and let others' versions end
+//! a day early. With each comparison of clocks, once a second, its peers say what their wall clocks
+//! say; where this one is further than drift allows from the median of all, it goes by that until
+//! its own is right again. Who was not heard counts as agreeing. What most nodes say is the time:
+//! two nodes alone cannot tell which of them is wrong, and each goes by its own.
+//!
+//! ```text
+//!   asked at steady 10.000 s; they say W; answered at steady 10.020 s, own wall V
+//!     ahead by   V - 10 ms - W,   to within 10 ms
+//! ```
+//!
+//! A wall clock that is set while the node runs jumps against its steady clock. All that is known
+//! of the peers shifts by as much, so the node need not hear them to go on by their time. Only in
+//! the first second of a process, before it has heard anybody, its own clock is all there is.
+
+use std::collections::BTreeMap;
+
+use super::Replica;
+use crate::protocol::time::{Moment, Time};
+use crdt::Hlc;
+use ring::NodeId;
+
+/// How far this node's wall clock is from those of its peers.
+#[derive(Debug)]
+pub(super) struct Walls {
+    drift_ms: i64,
+    /// By how many milliseconds it is ahead of each peer's, and how many of these may be time that
+    /// the answer took.
+    ahead: BTreeMap<NodeId, (i64, i64)>,
+    /// All nodes, this one and those that were never heard among them.
+    nodes: usize,
+    /// What this node's clocks said last.
+    last: Moment,
+    correction: i64,
+}
+
+impl Walls {
+    /// Clocks may differ by `drift_ms`.
+    pub(super) fn new(drift_ms: u64) -> Self {
+        Self {
+            drift_ms: signed(drift_ms),
+            ahead: BTreeMap::new(),
+            nodes: 1,
+            last: Moment::default(),
+            correction: 0,
+        }
+    }
+
+    /// What to go by at a moment that this node's clocks say.
+    fn correct(&mut self, now: Moment) -> Moment {
+        let passed = millis(now.time.since(self.last.time));
+        let jump = signed(now.wall_ms) - signed(self.last.wall_ms) - passed;
+        self.last = now;
+        if jump.abs() > LEAST_JUMP_MS {
+            self.ahead.values_mut().for_each(|(by, _)| *by += jump);
+            self.settle();
+        }
+        let wall_ms = now.wall_ms.saturating_add_signed(-self.correction);
+        Moment { wall_ms, ..now }
+    }
+
+    /// A peer has said what its wall clock says, in the answer to what it was asked at `asked`.
+    fn hear(&mut self, asked: Time, peer: NodeId, wall_ms: u64) {
+        let half = millis(self.last.time.since(asked)) / 2;
+        let by = signed(self.last.wall_ms) - half - signed(wall_ms);
+        self.ahead.insert(peer, (by, half + 1));
+        self.settle();
+    }
+
+    /// Have enough been heard to tell the time?
+    fn are_most_heard(&self) -> bool {
+        2 * (self.ahead.len() + 1) > self.nodes
+    }
+
+    fn settle(&mut self) {
+        let unheard = self.nodes.saturating_sub(self.ahead.len());
+        let mut all = vec![(0, 0); unheard.max(1)];
+        all.extend(self.ahead.values());
+        all.sort_unstable();
+        // Of two in the middle that which is nearer to this node.
+        let (low, high) = (all[(all.len() - 1) / 2], all[all.len() / 2]);
+        let (by, error) = if low.0.abs() < high.0.abs() {
+            low
+        } else {
+            high
+        };
+        let is_wrong = by.abs() > self.drift_ms.saturating_add(error);
+        self.correction = if is_wrong { by } else { 0 };
+    }
+}
+
+impl Replica {
+    /// How far this node's wall clock is ahead of what most nodes say, in milliseconds: by so much
+    /// it is corrected. 0 if it agrees with them as far as drift allows, or nobody can tell.
+    #[must_use]
+    pub fn wall_ahead_ms(&self) -> i64 {
+        self.walls.correction
+    }
+
+    /// What to go by at a moment that this node's clocks say. Stamps follow: those that a wrong
+    /// clock had carried away come back, since nothing but wall time stands behind them.
+    pub(super) fn correct(&mut self, now: Moment) -> Moment {
+        let now = self.walls.correct(now);
+        let farthest = now.wall_ms.saturating_add(self.config.max_drift_ms);
+        if self.walls.are_most_heard() && self.hlc.last().milliseconds() > farthest {
+            self.hlc.set_back(Hlc::at(now.wall_ms));
+        }
+        now
+    }
+
+    /// A peer has said what its wall clock says.
+    pub(super) fn hear_wall(&mut self, peer: NodeId, wall_ms: u64) {
+        let asked = self.peers.get(&peer).and_then(|state| state.compares_since);
+        self.walls.nodes = self.peers.len() + 1;
+        if let Some(asked) = asked {
+            self.walls.hear(asked, peer, wall_ms);
+        }
+    }
+
+    /// What this node's own wall clock says, right or wrong, for its peers to compare.
+    pub(super) fn own_wall_ms(&self) -> u64 {
+        self.walls.last.wall_ms
+    }
+}
+
+fn signed(milliseconds: u64) -> i64 {
+    i64::try_from(milliseconds).unwrap_or(i64::MAX / 4)
+}
+
+fn millis(time: std::time::Duration) -> i64 {
+    signed(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Two clocks that are read one after the other differ by less.
+const LEAST_JUMP_MS: i64 = 50;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Moment, NodeId, Time, Walls};
+
+    const START: u64 = 1_700_000_000_000;
+    const DAY: i64 = 24 * 3_600 * 1_000;
+
+    /// One of so many nodes, whose wall clock is ahead of the right time.
+    struct Node {
+        walls: Walls,
+        ahead: i64,
+        now: u64,
+    }
+
+    impl Node {
+        fn new(nodes: usize, ahead: i64) -> Self {
+            let mut walls = Walls::new(500);
+            walls.nodes = nodes;
+            let now = 0;
+            let mut node = Self { walls, ahead, now };
+            node.goes_by();
+            node
+        }
+
+        /// How far ahead of the right time it goes.
+        fn goes_by(&mut self) -> i64 {
+            let right = START + self.now;
+            let now = Moment {
+                time: Time::at(Duration::from_millis(self.now)),
+                wall_ms: right.saturating_add_signed(self.ahead),
+            };
+            let wall_ms = self.walls.correct(now).wall_ms;
+            i64::try_from(wall_ms).unwrap() - i64::try_from(right).unwrap()
+        }
+
+        /// Asks peers, who are so far ahead and take 20 ms to answer.
+        fn hears(&mut self, peers: &[(u64, i64)]) {
+            for &(peer, ahead) in peers {
+                let asked = Time::at(Duration::from_millis(self.now));
+                let theirs = (START + self.now + 10).saturating_add_signed(ahead);
+                self.now += 20;
+                self.goes_by();
+                self.walls.hear(asked, NodeId(peer), theirs);
+            }
+        }
+    }
+
+    #[test]
+    fn a_node_a_day_ahead_or_behind_goes_by_what_the_others_say() {
+        for ahead in [DAY, -DAY] {
+            let mut node = Node::new(3, ahead);
+            assert_eq!(node.goes_by(), ahead);
+            node.hears(&[(2, 3)]);
+            assert_eq!(node.goes_by(), ahead, "one of three may be wrong itself");
+            node.hears(&[(3, 40)]);
+            assert!((0..=50).contains(&node.goes_by()));
+        }
+    }
+
+    #[test]
+    fn nodes_that_are_right_do_not_follow_the_one_that_is_wrong() {
+        let mut node = Node::new(3, 0);
+        node.hears(&[(2, DAY), (3, 200)]);
+        assert_eq!(node.goes_by(), 0);
+        let mut pair = Node::new(2, 0);
+        pair.hears(&[(2, DAY)]);
+        assert_eq!(pair.goes_by(), 0);
+    }
+
+    #[test]
+    fn what_drift_allows_is_not_corrected() {
+        let mut node = Node::new(3, 499);
+        node.hears(&[(2, 0), (3, 0)]);
+        assert_eq!(node.goes_by(), 499);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_while_nobody_is_heard_changes_nothing() {
+        let mut node = Node::new(3, 5);
+        node.hears(&[(2, 0), (3, 0)]);
+        for ahead in [DAY, -DAY, 90_000] {
+            node.now += 60_000;
+            node.ahead = ahead;
+            assert!((-50..=50).contains(&node.goes_by()), "{}", node.goes_by());
+        }
+        node.ahead = 7;
+        assert_eq!(node.goes_by(), 7, "mended, it is its own again");
+    }
+
+    #[test]
+    fn less_than_half_of_the_nodes_prove_nothing() {
+        let mut node = Node::new(5, DAY);
+        node.hears(&[(2, 0), (3, 0)]);
+        assert_eq!(node.goes_by(), DAY);
+        node.hears(&[(4, 0)]);
+        assert!(node.goes_by().abs() < 50);
+    }
+}

@@ -1,0 +1,54 @@
+//! A node whose wall clock is wrong goes by those of the others.
+
+use bytes::Bytes;
+
+use super::flock::Flock;
+use crdt::Hlc;
+use ring::NodeId;
+use starling_node::protocol::hints::HintConfig;
+use starling_node::protocol::vnode::Action;
+
+const DAY: i64 = 24 * 3_600 * 1_000;
+
+/// By how many milliseconds the stamp of an assignment is off.
+fn stamped_off(flock: &mut Flock, node: NodeId, sequence: u64) -> i64 {
+    let assign = Action::Assign(Bytes::from_static(b"v"));
+    let stamp: Hlc = flock.write(node, sequence, assign).changes[0].event.hlc;
+    let off = i128::from(stamp.milliseconds()) - i128::from(flock.now().wall_ms);
+    i64::try_from(off).expect("a few days")
+}
+
+#[test]
+fn a_node_that_starts_a_day_ahead_stamps_as_the_others_do_once_it_has_heard_them() {
+    for ahead in [DAY, -DAY] {
+        let mut flock = Flock::new(HintConfig::default());
+        let [wrong, right, ..] = flock.nodes();
+        flock.set_clock(wrong, ahead);
+        flock.restart(wrong);
+        assert!(
+            stamped_off(&mut flock, wrong, 1).abs() > DAY / 2,
+            "nobody has told it"
+        );
+        flock.pass(3);
+        assert_eq!(flock.replica(wrong).wall_ahead_ms(), ahead);
+        assert!(stamped_off(&mut flock, wrong, 2).abs() <= 500);
+        assert_eq!(flock.replica(right).wall_ahead_ms(), 0);
+        assert!(stamped_off(&mut flock, right, 3).abs() <= 500);
+        flock.set_clock(wrong, 0);
+        assert!(stamped_off(&mut flock, wrong, 4).abs() <= 500);
+        assert_eq!(flock.replica(wrong).wall_ahead_ms(), 0);
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_while_nobody_is_reached_moves_no_stamp() {
+    let mut flock = Flock::new(HintConfig::default());
+    let [node, ..] = flock.nodes();
+    flock.pass(3);
+    flock.cut(node);
+    for (sequence, ahead) in (1..).zip([DAY, -DAY, 0]) {
+        flock.set_clock(node, ahead);
+        flock.pass(1);
+        assert!(stamped_off(&mut flock, node, sequence).abs() <= 500);
+    }
+}
