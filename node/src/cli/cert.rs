@@ -39,7 +39,7 @@ pub(crate) enum CertCommand {
     Client {
         /// Its name in the cluster, and of the files.
         name: String,
-        /// It may change the cluster.
+        /// For a person or a tool. In this version it may do what that of a program may.
         #[arg(long)]
         admin: bool,
         #[command(flatten)]

@@ -1,10 +1,11 @@
 //! The data directory of a node: who it belongs to, who has it open, and how it was left.
 //!
 //! ```text
-//! LOCK       held for as long as the process lives; says its pid, for the one who is refused
-//! VERSION    format number, cluster and node; written once
-//! boot.toml  kernel boot id of the last start, and whether that start ended in order
-//! db/        the engine's own files
+//! LOCK           held for as long as the process lives; says its pid, for the one who is refused
+//! VERSION        format number, cluster and node; written once
+//! boot.toml      kernel boot id of the last start, and whether that start ended in order
+//! cluster.state  what the node knew of its cluster; kept by the runtime
+//! db/            the engine's own files
 //! ```
 //!
 //! The boot record tells a crash of the process from a crash of the machine: if the node was
