@@ -6,7 +6,7 @@
 /// A deliberate bug.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutant {
-    /// A restarted vnode goes on under its last actor instead of a new one (`rules` 1).
+    /// A restarted vnode goes on under its last actor instead of a new one.
     ActorReused,
     /// Acknowledgements leave before the batch is as durable as was asked.
     AckBeforeWrite,

@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::hex;
 
-/// A node: random, drawn once, kept in its data directory and bound by its certificate (F.6).
+/// A node: a random number, drawn once, which its certificate names and its data directory keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(#[serde(with = "hex::bits64")] pub u64);

@@ -1,4 +1,4 @@
-//! The ring cut into Q = 2^b equal arcs (A.2).
+//! The ring cut into Q = 2^b equal arcs.
 //!
 //! ```text
 //! token      |bbbb....................................|   64 bits
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Rows are stored by their token first, so a partition is one contiguous range, and doubling Q
-//! later splits ranges without moving a row (A.6).
+//! later splits ranges without moving a row.
 
 use std::fmt;
 

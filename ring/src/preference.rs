@@ -1,4 +1,4 @@
-//! The owners of one partition in their order, and who stands in when they are away (D.4).
+//! The owners of one partition in their order, and who stands in when they are away.
 
 use std::fmt;
 

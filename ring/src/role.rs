@@ -1,4 +1,4 @@
-//! What part a node is to play: the operator's word, not the node's (A.4).
+//! What part a node is to play: the operator's word, not the node's.
 //!
 //! Roles are staged, planned and applied by whoever runs the cluster, on any node, and two
 //! operators may do so at once. So a role is a lattice: of two versions the one with the greater
@@ -85,7 +85,7 @@ pub enum NodeState {
     Removed,
 }
 
-/// A place in the order of role changes. Not a time: clocks differ (A.8).
+/// A place in the order of role changes. Not a time: clocks differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RoleStamp {
     /// One more than the greatest counter the author had seen for this node.

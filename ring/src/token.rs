@@ -1,4 +1,4 @@
-//! A key's place on the ring (A.2).
+//! A key's place on the ring.
 //!
 //! `token = xxh3_64(seed = cluster, bucket id (8 bytes, big endian) ‖ partition key)`. The
 //! committed vectors below make sure that it never changes: a changed hash would leave every

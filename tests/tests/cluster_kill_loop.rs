@@ -1,5 +1,5 @@
 //! Three real nodes are killed with SIGKILL, one, two or all at a time, while clients write; then
-//! the cluster heals, and the history is checked (`reliability.md`, "Histories").
+//! the cluster heals, and the history is checked (`docs/testing.md`, "Histories").
 //!
 //! `STARLING_KILL_SECONDS` makes the loop longer, `STARLING_KILL_SEED` repeats the choices of one
 //! run; the operating system and the network choose as well, so no run repeats exactly.

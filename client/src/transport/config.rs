@@ -1,4 +1,4 @@
-//! Limits, their defaults, and what QUIC is told of them (`numbers.md`, "Ceilings").
+//! Limits, their defaults, and what QUIC is told of them.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The transport: bytes in, bytes out, between identified parties (design, sections 8 and 10).
+//! The transport: bytes in, bytes out, between identified parties.
 //!
 //! One UDP port carries everything. Clients and nodes are told apart by ALPN ([`Alpn`]), who
 //! somebody is comes from the certificate ([`Principal`]), and messages are none of this module's
@@ -16,7 +16,7 @@
 //! ```
 //!
 //! The streams live as long as the connection and calls are pipelined on them, because a stream
-//! and a task per request were measured at three times the CPU (`numbers.md`). All frames queued
+//! and a task per request were measured at three times the CPU. All frames queued
 //! for a stream leave in one write per wake-up.
 //!
 //! Files: `frames` the bytes of a frame · `outbox` what waits to be written · `inlet` what

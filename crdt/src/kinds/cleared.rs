@@ -11,7 +11,7 @@
 //!
 //! The body may name dots of other rows too, since dots are never used twice: the range alone says
 //! whom it concerns. Counters are spared. Their shares are reset as observed, one by one, since a
-//! running total under a new dot would bring the old increments back (`rules.md` 10).
+//! running total under a new dot would bring the old increments back.
 //!
 //! | concurrent | gives |
 //! |---|---|
@@ -19,8 +19,7 @@
 //! | clear, clear | both: what either has seen is gone |
 //! | clear, removal of one row | both |
 //!
-//! Source: `recv_clear` of the algorithms (B.2, C.1), in the delta form: there a header of its own
-//! kind, here a row like any other, so that it is joined, logged, pulled and repaired like any.
+//! A clear is a row like any other, so that it is joined, logged, pulled and repaired like any.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! A certificate authority for development, tests and small installations (design, section 12).
+//! A certificate authority for development, tests and small installations.
 //!
 //! TLS is never off, so the first cluster on a laptop needs certificates too. An [`Authority`]
 //! signs three kinds, told apart by the URI that the transport reads (`transport::Principal`):

@@ -1,5 +1,5 @@
-//! The shell: clocks, sockets and threads, and the loop that drives the machines (design, sections
-//! 8 to 10; style, rule 11). It decides nothing.
+//! The shell: clocks, sockets and threads, and the loop that drives the machines. It decides
+//! nothing.
 //!
 //! ```text
 //!   network thread                                     committer thread

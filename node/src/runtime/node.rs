@@ -1,7 +1,7 @@
 //! A running node: two threads, and the handle by which it is stopped.
 //!
 //! The `network` thread runs the node loop, the connections and the HTTP server on one
-//! current-thread runtime (more threads cost three times the CPU: `numbers.md`); the `committer`
+//! current-thread runtime (more threads cost three times the CPU); the `committer`
 //! thread owns the replica and writes the store. Several nodes can live in one process: nothing is
 //! global.
 

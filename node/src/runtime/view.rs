@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A reader that meets an odd number, or another one afterwards, tries again a few times and at
-//! last sends its read through the committer (design, section 9: a clock newer than the row would
-//! turn a fresh write into a delete, an older one makes a dead sibling reappear).
+//! last sends its read through the committer (a clock newer than the row would turn
+//! a fresh write into a delete, an older one makes a dead sibling reappear).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering, fence};

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! The time is that by which the session was last told what has expired: for a node whose clock is
-//! behind, it does not expire anew (`rules` 9).
+//! behind, it does not expire anew.
 
 use serde_bytes::ByteBuf;
 

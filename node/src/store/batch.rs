@@ -38,7 +38,7 @@ impl Batch {
     /// Removes every key `from <= key < to`; nothing is recorded when `to <= from`.
     ///
     /// Meant for whole vnodes: in RocksDB each such change slows reads until it is compacted
-    /// away, so a few keys are cheaper deleted one by one (`algorithms.md`, K.7).
+    /// away, so a few keys are cheaper deleted one by one.
     pub fn delete_range(&mut self, table: Table, from: &[u8], to: &[u8]) {
         if from < to {
             self.record(Kind::DeleteRange, table, from, to);

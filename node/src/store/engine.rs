@@ -1,8 +1,8 @@
 //! What a store must do, and no more: ordered reads, atomic batches, explicit barriers.
 //!
-//! Design, section 9. Writing and making durable are two steps, because the committer writes one
+//! Writing and making durable are two steps, because the committer writes one
 //! batch for everything that waits and then pays for one barrier at the highest level that
-//! anyone asked for (`algorithms.md`, K.5). Nothing may be acknowledged between the two.
+//! anyone asked for. Nothing may be acknowledged between the two.
 
 use std::fmt::Debug;
 use std::ops::ControlFlow;
@@ -80,7 +80,7 @@ pub trait Engine: View + 'static {
     fn statistics(&self) -> EngineStatistics;
 }
 
-/// How much must fail before a batch can be lost (design, promise 1).
+/// How much must fail before a batch can be lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Barrier {
     /// Nothing is awaited: the batch may be lost with the process.

@@ -1,8 +1,8 @@
 //! What a node keeps: an ordered key-value engine, and the directory it lives in.
 //!
 //! Everything above speaks to the [`Engine`] trait and never to RocksDB, so that the simulator
-//! can run the same node on a [`MemoryEngine`] whose disk crashes on command (design, section 9;
-//! `reliability.md`, "The disk of the simulator"). One conformance suite runs over both.
+//! can run the same node on a [`MemoryEngine`] whose disk crashes on command. One
+//! conformance suite runs over both.
 //!
 //! ```text
 //!            get, scan ─────────────┐
@@ -15,7 +15,7 @@
 //!
 //! Batches are atomic and ordered: whatever a crash takes, what remains is the state after some
 //! whole number of batches, in the order in which they were written. Rows, dotlog and clock
-//! checkpoint go through the same engine in the same order for exactly this reason (rule 4).
+//! checkpoint go through the same engine in the same order for exactly this reason.
 
 pub use self::batch::{Batch, Change, Changes};
 pub use self::directory::{

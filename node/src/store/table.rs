@@ -1,8 +1,8 @@
 //! The tables of a store: a fixed list, each a column family of its own in RocksDB.
 //!
-//! Separate families let each kind of row have the compaction that suits it (`algorithms.md`,
-//! K.1), while one batch still writes to all of them atomically. The list is part of the disk
-//! format: a name is never reused for something else, and adding one raises the format number.
+//! Separate families let each kind of row have the compaction that suits it, while one batch still
+//! writes to all of them atomically. The list is part of the disk format: a name is never reused
+//! for something else, and adding one raises the format number.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Who gets the partitions that lack an owner (A.3, step 3).
+//! Who gets the partitions that lack an owner (step 3).
 //!
 //! A hole goes to the node furthest below its quota. When no such node may take it, partitions
 //! are passed on along a chain: X takes the hole and gives up another partition, which Y takes,

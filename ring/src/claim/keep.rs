@@ -1,4 +1,4 @@
-//! What stays where it is (A.3, step 2).
+//! What stays where it is (step 2).
 
 use crate::claim::assignment::Assignment;
 use crate::claim::fill::neediest;

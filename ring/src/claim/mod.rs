@@ -1,4 +1,4 @@
-//! Which nodes own which partition: the claim algorithm (A.3).
+//! Which nodes own which partition: the claim algorithm.
 //!
 //! Dynamo's "strategy 3": the ring is cut into equal partitions and a table says who owns each.
 //! The table is a pure function of the previous table and the roles, in integers, so that every

@@ -1,4 +1,4 @@
-//! In which order the owners of a partition stand (A.3, step 4).
+//! In which order the owners of a partition stand (step 4).
 //!
 //! The first owner usually runs the requests of a partition, so firsts are balanced as the
 //! partitions are: a node with `load` partitions in a table of `width` owners is first in

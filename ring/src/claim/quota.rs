@@ -1,4 +1,4 @@
-//! How many partitions each node shall own (A.3, step 1).
+//! How many partitions each node shall own (step 1).
 //!
 //! Shares in proportion to the weights are not always possible: with three zones of 34, 33 and 33
 //! equal nodes and one copy per zone, the first zone would need 34 % of all copies and can hold

@@ -1,4 +1,4 @@
-//! The promises of a claim (A.7, 1 to 3), for one to sixteen nodes of any weight and zone.
+//! The promises of a claim, for one to sixteen nodes of any weight and zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -224,7 +224,6 @@ fn on_average_movement_is_within_three_percent_of_the_bound() {
     assert!(moved * 100 <= bound * 103, "{moved} moved, bound {bound}");
 }
 
-/// The first row of the table in A.3, and its like for other sizes.
 #[test]
 fn equal_nodes_in_equal_zones_move_the_minimum() {
     for count in [4, 6, 9, 12, 15] {

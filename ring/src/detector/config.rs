@@ -1,4 +1,4 @@
-//! What the detector goes by (algorithms F.2, F.3, N).
+//! What the detector goes by.
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Heartbeats alone are samples, because only they come at intervals; any other message from the
-//! node shows that it lives and ends the silence all the same (algorithms F.3).
+//! node shows that it lives and ends the silence all the same.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Members that come and go: who is not asked first for a while (algorithms F.6).
+//! Members that come and go: who is not asked first for a while.
 //!
 //! Each time a member goes down costs it one point, and half of its points are forgiven every five
 //! minutes. From three points on it is in quarantine, until it has less than one: it gets its

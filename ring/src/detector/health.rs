@@ -5,7 +5,7 @@
 //! from 0 to 8 grows with every sign of own trouble, and everything it waits for is given
 //! score + 1 times as long. "Reduces the false positive rate by more than 50x."
 //!
-//! A pause is the plainest of these signs (algorithms F.4). A process that was stopped, or a
+//! A pause is the plainest of these signs. A process that was stopped, or a
 //! machine that was suspended, finds on waking that nobody has spoken for half a minute. Whoever
 //! drives the machine notices that a tick came late and says so, and then:
 //!

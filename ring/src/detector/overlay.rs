@@ -1,4 +1,4 @@
-//! Who observes whom: K successors on K pseudo-random permutations (algorithms F.2).
+//! Who observes whom: K successors on K pseudo-random permutations.
 //!
 //! All nodes are put in K different orders, each by a hash with a seed of its own, and closed to
 //! circles. In each circle the next live node observes the one before it:

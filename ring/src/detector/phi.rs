@@ -1,4 +1,4 @@
-//! The suspicion level phi, with its tail computed exactly (algorithms F.3).
+//! The suspicion level phi, with its tail computed exactly.
 //!
 //! Hayashibara et al., *The phi accrual failure detector* (SRDS 2004), turn a silence into a
 //! number: `phi = -log10(P(a heartbeat comes even later than now))`. Phi 3 means that one silence

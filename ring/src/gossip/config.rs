@@ -1,4 +1,4 @@
-//! What gossip goes by (algorithms F.5, N).
+//! What gossip goes by.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a node knows of all members, in 256 sums: the index of pull repair (algorithms F.5).
+//! What a node knows of all members, in 256 sums: the index of pull repair.
 //!
 //! Each member is hashed into one of 256 buckets, and a bucket is the wrapping sum of a hash of
 //! each record in it. A changed record subtracts its old hash and adds its new one, so that nothing

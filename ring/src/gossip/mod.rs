@@ -1,4 +1,4 @@
-//! Gossip: how nodes learn of each other, and of each other's troubles (algorithms F).
+//! Gossip: how nodes learn of each other, and of each other's troubles.
 //!
 //! One [`Gossip`] a node. It is fed with messages and with time, and says what to send to whom:
 //!

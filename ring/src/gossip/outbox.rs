@@ -1,4 +1,4 @@
-//! What is new and still to be handed on (algorithms F.5; SWIM, section 4.1).
+//! What is new and still to be handed on (SWIM, section 4.1).
 //!
 //! Every piece of news is handed on `4 * ceil(log10(n + 1))` times by every node that hears it, at
 //! least eight times, and then never again. That is enough for it to reach everyone many times

@@ -1,4 +1,4 @@
-//! Watching the nodes that this one observes, and probing those that fall silent (F.2).
+//! Watching the nodes that this one observes, and probing those that fall silent.
 //!
 //! ```text
 //!   observer o            helpers a, b, c            subject x

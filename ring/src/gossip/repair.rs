@@ -1,4 +1,4 @@
-//! Pull repair: what the pushes missed is found by fingerprints (algorithms F.5).
+//! Pull repair: what the pushes missed is found by fingerprints.
 //!
 //! ```text
 //!   A                                   B

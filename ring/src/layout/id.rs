@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hex;
 
-/// A layout's place in the total order of layouts, and its content (A.4).
+/// A layout's place in the total order of layouts, and its content.
 ///
 /// The epoch counts the changes on the way to it. Two operators who change the ring at once make
 /// two layouts of one epoch; the digest then tells them apart and decides, on every node alike,

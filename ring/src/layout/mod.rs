@@ -1,4 +1,4 @@
-//! Who owns what, at one epoch (A.4).
+//! Who owns what, at one epoch.
 //!
 //! A layout holds the roles of all nodes and, computed from them by the claim algorithm, the
 //! ordered owners of every partition. Buckets differ in n, so there is one table for each number

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Where a node can be reached: `name:port`, `v4-address:port` or `[v6-address]:port`.
 ///
 /// At most 255 visible ASCII characters. It is a hint: who answers there is told by the
-/// certificate (F.6).
+/// certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Address(String);

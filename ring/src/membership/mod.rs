@@ -1,4 +1,4 @@
-//! What the nodes tell each other about themselves (F.5, F.6).
+//! What the nodes tell each other about themselves.
 //!
 //! Each node writes one [`Member`] record about itself and hands on the newest it has of every
 //! other. Records are joined one by one, so it does not matter who hears what from whom, how

@@ -1,4 +1,4 @@
-//! How fast peers answer: when to ask another one too, and whom last (algorithms D.5, D.6).
+//! How fast peers answer: when to ask another one too, and whom last.
 //!
 //! A question that is not answered as soon as nineteen of twenty are is put to the next peer too: a
 //! **hedge**. It waits for the quicker of them, so one slow or hung peer costs little more than a

@@ -1,4 +1,4 @@
-//! Membership and failure detection of whole clusters in virtual time (algorithms F.7).
+//! Membership and failure detection of whole clusters in virtual time.
 #![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 mod detection;

@@ -1,5 +1,5 @@
 //! Real clusters: `starling server` as child processes on loopback, with certificates of a
-//! development authority, real disks and real sockets (`reliability.md`, "Real faults").
+//! development authority, real disks and real sockets (`docs/testing.md`, "Real faults").
 //!
 //! ```text
 //!   Cluster ---- a temporary directory

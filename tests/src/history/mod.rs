@@ -1,5 +1,5 @@
 //! Histories: what clients asked of a real cluster and what they were told, and the judge of both
-//! (`reliability.md`, "Histories").
+//! (`docs/testing.md`, "Histories").
 //!
 //! A [`Recorder`] notes each operation of each session with its beginning and its end on one
 //! monotonic clock. When the faults are over and the replicas are quiet, every key is read from

@@ -1,4 +1,4 @@
-//! A stand-in drops a hint when every owner has it durably, and not before (`rules` 11); once all
+//! A stand-in drops a hint when every owner has it durably, and not before; once all
 //! is healed it drops all.
 //!
 //! An owner whose disk was replaced since the hint was taken is let off: it may have said that it

@@ -1,4 +1,4 @@
-//! One dot names one row and one operation, for ever (`rules` 1 and 4).
+//! One dot names one row and one operation, for ever.
 //!
 //! A dot that is given twice makes the second write look like a duplicate of the first: it is
 //! acknowledged and dropped. It takes a vnode that goes on under an actor of an earlier life.

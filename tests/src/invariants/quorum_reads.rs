@@ -6,7 +6,7 @@
 //!
 //! In runs where a vnode that is catching up waits for every other owner, and no disk was silently
 //! replaced by an older copy, one node that stands by a write at `wal` or `synced` is enough: who
-//! lost it does not count until it has it again (`rules` 3). A process that forgot what it had
+//! lost it does not count until it has it again. A process that forgot what it had
 //! acknowledged at `memory` knows of no loss.
 
 use std::collections::BTreeSet;

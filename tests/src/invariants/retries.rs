@@ -1,4 +1,4 @@
-//! A vnode that holds an operation's events knows a retry of it again (`rules` 6 and 7).
+//! A vnode that holds an operation's events knows a retry of it again.
 //!
 //! Otherwise it enters the operation a second time. That is healed where the two spans meet, but a
 //! counter reads too high meanwhile, and what was replaced is back. A vnode on a new disk is let

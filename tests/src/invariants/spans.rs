@@ -1,4 +1,4 @@
-//! An atomic batch arrives whole: a vnode that has one event of a span has all of them (`rules` 4).
+//! An atomic batch arrives whole: a vnode that has one event of a span has all of them.
 //!
 //! A vnode on a new disk is let off until it has caught up: the dotlogs of the others have
 //! forgotten parts of old spans, each event when it was safe, and those come by the full sync.

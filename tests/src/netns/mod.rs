@@ -1,5 +1,5 @@
 //! Networks, disks and clocks that belong to one test, so that it can do to real nodes what real
-//! machines do to them (`reliability.md`, "Real faults").
+//! machines do to them (`docs/testing.md`, "Real faults").
 //!
 //! ```text
 //!   test process

@@ -1,5 +1,5 @@
 //! Clients that use a real cluster while faults go on, and write down all that they do; and what
-//! is made of their notes when the faults are over (`reliability.md`, "Histories").
+//! is made of their notes when the faults are over (`docs/testing.md`, "Histories").
 //!
 //! ```text
 //!   Session 0 ..  --\                          /--> Tally, in numbers

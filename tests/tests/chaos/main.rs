@@ -1,6 +1,6 @@
 //! Five real nodes, each in a network namespace with a disk and a clock of its own, under cuts,
 //! loss, SIGSTOP, `kill -9`, full disks and wrong clocks, while clients write; then everything is
-//! healed, and the history is checked (`reliability.md`, "Real faults" and "Histories").
+//! healed, and the history is checked (`docs/testing.md`, "Real faults" and "Histories").
 //!
 //! A run is rounds. Each draws its faults from a seed, heals, waits until the replicas are equal,
 //! and is judged by itself. `STARLING_CHAOS_SECONDS` makes the run longer; `STARLING_CHAOS_SEED`

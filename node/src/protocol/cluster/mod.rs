@@ -3,9 +3,9 @@
 //! [`ClusterState`] is a join-semilattice: nodes that have heard of the same things in any order,
 //! any number of times, hold equal states with equal bytes. [`Exchange`] is the machine that
 //! spreads it: it greets the peers that can be reached, compares digests every five seconds and
-//! sends whole states where they differ. It also notices two live processes with one node id
-//! (rule 1). Who the members are is told by [`Gossip`](ring::gossip::Gossip); a state carries them
-//! for nodes that have none.
+//! sends whole states where they differ. It also notices two live processes with one node id.
+//! Who the members are is told by [`Gossip`](ring::gossip::Gossip); a state carries them for nodes
+//! that have none.
 //!
 //! ```text
 //!   init ──Init(plan)──> node A ──digest──> node B   (no state yet: "blank")

@@ -1,5 +1,5 @@
 //! Whom to ask, and in which order: what this node's own calls meet, and what the members have
-//! found out together (algorithms F.2, D.6).
+//! found out together.
 //!
 //! Both count. A peer whose calls fail here is avoided at once, whatever others say; one that is
 //! held for down is avoided although a connection to it may still seem to stand, for up to five

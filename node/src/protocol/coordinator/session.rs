@@ -1,5 +1,4 @@
-//! Sessions: what is answered holds at least what the session has seen of the vnode
-//! (algorithms G.1, `rules` 14).
+//! Sessions: what is answered holds at least what the session has seen of the vnode.
 //!
 //! A session names events. A read asks further owners until the clocks of those that answered hold
 //! all of them together: the join of their rows then does, too. A write is entered by a vnode that

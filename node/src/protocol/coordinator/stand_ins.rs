@@ -1,5 +1,5 @@
 //! Who stands in for owners in one write: nodes outside of the preference list, which keep what it
-//! does until the owners have it (algorithms D.4).
+//! does until the owners have it.
 
 use std::collections::{BTreeSet, VecDeque};
 

@@ -1,4 +1,4 @@
-//! Hints: what this node keeps, as a stand-in, for owners that were away (algorithms D.4).
+//! Hints: what this node keeps, as a stand-in, for owners that were away.
 //!
 //! For each vnode that it stands in for, a stand-in has a **shelf**: a vnode of its own, made like
 //! that of an owner whose disk is new, in a table of its own. What other nodes ask it to keep is
@@ -18,8 +18,8 @@
 //!
 //! Convergence never depends on it: owners pull from each other. A hint only adds a copy.
 //!
-//! Invariants: an event leaves the shelf only when every owner's durable clock holds it (`rules`
-//! 11); its dot never changes; an actor of a shelf is drawn anew whenever the shelf begins.
+//! Invariants: an event leaves the shelf only when every owner's durable clock holds it; its
+//! dot never changes; an actor of a shelf is drawn anew whenever the shelf begins.
 
 mod delivery;
 mod shelf;

@@ -4,7 +4,7 @@
 //! forgot, or a bug never wrote, would read as deleted at one owner for ever, and no dot pull would
 //! ask for it. The scrub walks over each vnode and compares digests of what rows show with every
 //! other owner; where they differ at equal clocks it cuts the range until few rows are left, and
-//! compares those one by one (algorithms B.7, E.4).
+//! compares those one by one.
 //!
 //! ```text
 //!   stretch of rows     Examine([from, to])          digests equal: agreed
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! Nothing is ever removed, and nothing is changed on the word of less than all other owners, two
-//! at least, with clocks equal to this vnode's (`rules` 12).
+//! at least, with clocks equal to this vnode's.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,7 +4,7 @@
 //! left is to free its room: each vnode walks its rows and takes the versions out that have been
 //! over for a while. That needs no event: the dot is in the clock, and a row that does not show it
 //! says "gone" to whoever still has it. A row's context stays until the clock explains it; nothing
-//! that a version had killed comes back with its end (`rules.md` 9).
+//! that a version had killed comes back with its end.
 //!
 //! A node walks through one vnode after the other, a bounded stretch at a time, so expired data may
 //! stay on the disk for a while: with ten million rows about twenty minutes. A vnode in which a

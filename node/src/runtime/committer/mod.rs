@@ -1,5 +1,4 @@
-//! The committer: the thread that owns the [`Replica`] and writes the store (`numbers.md`: group
-//! commit; design, section 10).
+//! The committer: the thread that owns the [`Replica`] and writes the store, by group commit.
 //!
 //! ```text
 //!   node loop ──Vec<Queued>──> everything waiting, up to a cap

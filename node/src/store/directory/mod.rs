@@ -11,7 +11,7 @@
 //! The boot record tells a crash of the process from a crash of the machine: if the node was
 //! not closed in order but the kernel is still the same one, everything that reached the
 //! operating system is here; if the kernel is another one, what was acknowledged at `wal` may
-//! be gone, and the vnodes must catch up before they count for reads (rule 3).
+//! be gone, and the vnodes must catch up before they count for reads.
 
 pub use self::error::DirectoryError;
 pub use self::files::{FileAccess, replace_file};

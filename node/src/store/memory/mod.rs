@@ -1,7 +1,6 @@
 //! The engine of tests and of the simulator: maps in memory over a disk that crashes on command.
 //!
-//! The disk has three levels, as the real one has (`reliability.md`, "The disk of the
-//! simulator"):
+//! The disk has three levels, as the real one has:
 //!
 //! ```text
 //!   oldest batch                                             newest batch

@@ -9,7 +9,7 @@
 //! One log serves all families, so its order is the order of batches, and a start that finds it
 //! torn keeps everything before the tear, where a tear is legal ([`LogRecovery`]). When one family
 //! is flushed ahead of the others, RocksDB first syncs the logs that the file was made from; so a
-//! table never holds a batch whose other half is lost. Facts about the binding: `algorithms.md`, R.
+//! table never holds a batch whose other half is lost.
 
 use std::fs;
 use std::io;

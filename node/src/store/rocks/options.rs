@@ -1,6 +1,6 @@
 //! How RocksDB is set up: little memory, bounded files, nothing silent.
 //!
-//! The families differ as their use does (`algorithms.md`, K.1): `data` is large and read at
+//! The families differ as their use does: `data` is large and read at
 //! random, `dotlog` is appended, read soon after and dropped from the front, the others are
 //! small. What a log may lack at its end depends on how the last process ended ([`LogRecovery`]).
 

@@ -1,4 +1,4 @@
-//! From suspicions to verdicts: when is a node down? (algorithms F.2)
+//! From suspicions to verdicts: when is a node down?
 //!
 //! One observer may be wrong: its own link, its own processor, its own clock. So a node is
 //! *suspect* as soon as one observer says so, and *down* when H of its K observers do, which is

@@ -1,5 +1,5 @@
 //! A write that was retried elsewhere is one version under several names: who covers one of them
-//! covers all, in whatever order they arrive (`rules.md` 8).
+//! covers all, in whatever order they arrive.
 
 use bytes::Bytes;
 

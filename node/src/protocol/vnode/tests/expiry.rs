@@ -1,4 +1,4 @@
-//! Versions that end: their room is freed, and nothing that they killed comes back (`rules.md` 9).
+//! Versions that end: their room is freed, and nothing that they killed comes back.
 
 use bytes::Bytes;
 
