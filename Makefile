@@ -115,6 +115,5 @@ fix: setup ## The only target that writes: applies what clippy and rustfmt can r
 bench-help: setup ## How to measure a cluster.
 	@$(STARLING) bench --help $(ARGS)
 
-clean: ## Removes what was built here and the demo's data; RocksDB in ~/.cache/starling stays.
+clean: ## Removes what was built here; RocksDB in ~/.cache/starling stays.
 	cargo clean
-	rm -rf .starling-demo

@@ -92,8 +92,8 @@ impl Picture {
                 let why = why.unwrap_or("no answer");
                 advice.push(format!(
                     "→ {name} is not reached from {asked}: {why}. What is written now, {name} \
-                     pulls when it is back.\n  Next: start it if it is down, or \
-                     starling -s {address} status"
+                     pulls when it is back.\n  Next: start it if it is down, or look at its log; \
+                     its address is {address}"
                 ));
             } else if member.view.state == MemberState::Suspect {
                 advice.push(format!(
