@@ -1,5 +1,7 @@
 //! Scans and lists of keys: whole, in order, by pages, and gone on with later.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
@@ -358,4 +360,32 @@ async fn a_partition_that_cannot_be_listed_is_an_error_and_never_left_out() {
         .collect()
         .await;
     assert_eq!(rest.unwrap(), whole);
+}
+
+#[tokio::test]
+async fn a_paced_list_waits_before_each_page() {
+    let fake = full();
+    let client = fake.client().await;
+    let whole = all_keys(&client).await;
+    let mut paced = client
+        .bucket("values")
+        .keys()
+        .pause(Duration::from_hours(1));
+    // The first page comes at once.
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        found.extend(paced.try_next().await.unwrap());
+    }
+    // While it waits for its second page another list is read from the beginning to the end.
+    tokio::select! {
+        biased;
+        _ = paced.try_next() => panic!("it did not wait"),
+        keys = all_keys(&client) => assert_eq!(keys, whole),
+    }
+    // Given up while it waited, it has lost nothing.
+    let mut rest = paced.pause(Duration::ZERO);
+    while let Some(key) = rest.try_next().await.unwrap() {
+        found.push(key);
+    }
+    assert_eq!(found, whole);
 }

@@ -9,6 +9,8 @@
 //! | bytes | a row is read as it was written, and equal rows have equal bytes |
 //! | sequence | one replica alone behaves like the plain type |
 //!
+//! And [`strip`]: when a row may forget what the clock explains.
+//!
 //! `STARLING_MODEL_SEEDS` sets how many seeds each law runs (default 40).
 
 #[path = "../common/mod.rs"]
@@ -18,6 +20,7 @@ mod lists;
 mod maps;
 mod numbers;
 mod sets;
+mod strip;
 mod subject;
 mod values;
 mod world;

@@ -91,3 +91,28 @@ fn a_raise_folds_what_it_saw_into_one_version() {
     assert_eq!(a.row(&PART).versions().len(), 1);
     all_show([ten, x, y, folded], Some(13), "max");
 }
+
+#[test]
+fn a_lowering_survives_a_concurrent_removal() {
+    let (mut a, mut b, ten) = two_with_ten();
+    all_show([ten, lowers(&mut a, 8), removes(&mut b)], Some(8), "min");
+}
+
+#[test]
+fn a_lowering_above_the_minimum_is_no_event_and_does_not_survive_a_removal() {
+    let (mut a, mut b, ten) = two_with_ten();
+    let lowered = lowers(&mut a, 11);
+    assert!(lowered.is_none());
+    all_show([ten, lowered, removes(&mut b)], None, "min");
+}
+
+#[test]
+fn concurrent_removals_leave_no_number_and_no_row() {
+    for by in ["max", "min"] {
+        let (mut a, mut b, ten) = two_with_ten();
+        let deltas = [ten, removes(&mut a), removes(&mut b)];
+        let mut all = observers(&deltas.clone().map(Option::unwrap)).into_iter();
+        assert!(all.all(|observer| observer.rows.is_empty()));
+        all_show(deltas, None, by);
+    }
+}

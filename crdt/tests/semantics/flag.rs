@@ -99,3 +99,10 @@ fn an_enabling_that_saw_the_disabling_turns_the_flag_on() {
         }
     }
 }
+
+#[test]
+fn concurrent_removals_leave_the_flag_off() {
+    for (wins, first) in BOTH.into_iter().zip([Act::Enable, Act::Enable]) {
+        concurrently(first, [Act::Remove, Act::Remove], wins, false);
+    }
+}

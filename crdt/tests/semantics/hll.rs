@@ -73,3 +73,9 @@ fn seeing_again_is_no_event_and_does_not_survive_a_removal() {
     assert!(again.is_none());
     all_count([one, again, removes(&mut b)], 0);
 }
+
+#[test]
+fn concurrent_removals_leave_nothing_seen() {
+    let (mut a, mut b, one) = two_with_one();
+    all_count([one, removes(&mut a), removes(&mut b)], 0);
+}

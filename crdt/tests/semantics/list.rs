@@ -31,6 +31,12 @@ fn removes(replica: &mut Replica, part: &Bytes) -> Delta {
     apply(replica, part, edit, 1)
 }
 
+/// Removes what the coordinator sees, item by item.
+fn clears(replica: &mut Replica) -> Vec<Delta> {
+    let parts: Vec<Bytes> = replica.rows.keys().cloned().collect();
+    parts.iter().map(|part| removes(replica, part)).collect()
+}
+
 fn shown(replica: &Replica) -> String {
     let items = replica.rows.values().filter_map(item);
     items
@@ -108,4 +114,22 @@ fn concurrent_removals_leave_neither_item_nor_row() {
     all_show(&deltas, "n");
     let mut all = observers(&deltas).into_iter();
     assert!(all.all(|observer| observer.rows.len() == 1));
+}
+
+#[test]
+fn an_insertion_survives_a_concurrent_clear() {
+    let (mut a, mut b, [m, n]) = two_with_mn();
+    let inserted = inserts(&mut a, 1, "x");
+    let mut deltas = vec![m, n, inserted];
+    deltas.extend(clears(&mut b));
+    all_show(&deltas, "x");
+}
+
+#[test]
+fn concurrent_clears_leave_no_item() {
+    let (mut a, mut b, [m, n]) = two_with_mn();
+    let mut deltas = vec![m, n];
+    deltas.extend(clears(&mut a));
+    deltas.extend(clears(&mut b));
+    all_show(&deltas, "");
 }

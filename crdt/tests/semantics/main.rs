@@ -15,7 +15,6 @@ mod map;
 mod register;
 mod remove_wins;
 mod set;
-mod strip;
 mod value;
 
 use bytes::Bytes;

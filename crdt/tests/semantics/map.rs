@@ -190,3 +190,39 @@ fn a_flag_in_a_map_is_a_flag() {
         assert!(!flag::is_enabled(&observer.row(&suffix), wins));
     }
 }
+
+/// A map of a register and of a counter below it, at two replicas.
+fn two_with_both() -> (Replica, Replica, [Delta; 2]) {
+    let mut first = Replica::new(9);
+    let old = [
+        assigns(&mut first, &["x"], "old"),
+        increments(&mut first, &["x", "below"], 5),
+    ];
+    let (a, b) = both(&old);
+    (a, b, old)
+}
+
+#[test]
+fn concurrent_removals_of_a_field_leave_nothing_of_it() {
+    let (mut a, mut b, old) = two_with_both();
+    let removed = [removes(&mut a, &["x"]), removes(&mut b, &["x"])].concat();
+    for observer in observers(&[&old[..], &removed].concat()) {
+        assert_eq!(text(&observer, &["x"]), None);
+        assert_eq!(count(&observer, &["x", "below"]), 0);
+    }
+}
+
+#[test]
+fn a_write_survives_a_concurrent_clear_of_the_whole() {
+    let (mut a, mut b, old) = two_with_both();
+    let new = [
+        adds(&mut a, &["x"], "e"),
+        increments(&mut a, &["x", "below"], 2),
+    ];
+    let deltas = [&old[..], &new, &removes(&mut b, &[])].concat();
+    for observer in observers(&deltas) {
+        assert_eq!(text(&observer, &["x"]), None);
+        assert_eq!(size(&observer, &["x"]), 1);
+        assert_eq!(count(&observer, &["x", "below"]), 2);
+    }
+}

@@ -101,3 +101,12 @@ fn what_a_later_assignment_hid_is_shown_when_that_one_has_ended() {
         assert_eq!(latest(&row).map(|sibling| sibling.value), Some("y".into()));
     }
 }
+
+#[test]
+fn concurrent_removals_leave_no_value_and_no_row() {
+    let (mut a, mut b, old) = two_with("old");
+    let deltas = [old, removes(&mut a), removes(&mut b)];
+    all_show(&deltas, None);
+    let mut observers = observers(&deltas).into_iter();
+    assert!(observers.all(|observer| observer.rows.is_empty()));
+}

@@ -78,3 +78,23 @@ fn a_removed_element_leaves_one_version_until_the_set_is_cleared() {
     let mut all = observers(&deltas).into_iter();
     assert!(all.all(|observer| observer.rows.is_empty()));
 }
+
+#[test]
+fn a_removal_beside_a_clear_keeps_the_element_out() {
+    let (mut a, mut b, old) = two_with_e();
+    let (removed, cleared) = (acts(&mut a, remove), acts(&mut b, forget));
+    let deltas = [old, removed, cleared];
+    all_hold(&deltas, false);
+    // The clear has not seen the removal, which an add beside both must still meet.
+    let mut c = Replica::new(3);
+    let [old, removed, cleared] = deltas;
+    all_hold(&[old, removed, cleared, acts(&mut c, add)], false);
+}
+
+#[test]
+fn concurrent_clears_leave_no_element_and_no_row() {
+    let (mut a, mut b, old) = two_with_e();
+    let deltas = [old, acts(&mut a, forget), acts(&mut b, forget)];
+    let mut all = observers(&deltas).into_iter();
+    assert!(all.all(|observer| observer.rows.is_empty()));
+}

@@ -3,20 +3,20 @@
 use bytes::Bytes;
 
 use crate::common::{Delta, Replica};
-use crate::{apply, observers, version};
+use crate::{apply, observers};
 use crdt::kinds::set::{self as kind, contains};
 
 const E: Bytes = Bytes::from_static(b"e");
 const F: Bytes = Bytes::from_static(b"f");
 
 fn add(replica: &mut Replica, element: &Bytes) -> Delta {
-    let seen = replica.filled(element).seen();
-    replica.write(element.clone(), Some(version("", None)), seen)
+    let edit = kind::add(&replica.row(element));
+    apply(replica, element, edit, 1)
 }
 
 fn remove(replica: &mut Replica, element: &Bytes) -> Delta {
-    let seen = replica.filled(element).seen();
-    replica.write(element.clone(), None, seen)
+    let edit = kind::remove(&replica.row(element));
+    apply(replica, element, edit, 1)
 }
 
 /// Removes what the coordinator sees, element by element.
@@ -41,6 +41,12 @@ fn all_hold(deltas: &[Delta], element: &Bytes, expected: bool) {
     for observer in observers(deltas) {
         assert_eq!(contains(&observer.filled(element)), expected);
     }
+}
+
+#[track_caller]
+fn all_are_empty(deltas: &[Delta]) {
+    let mut all = observers(deltas).into_iter();
+    assert!(all.all(|observer| observer.rows.is_empty()));
 }
 
 #[test]
@@ -68,12 +74,7 @@ fn concurrent_adds_are_one_element_and_one_remove_takes_both() {
 fn concurrent_removes_leave_no_element_and_no_row() {
     let (mut a, mut b, old) = two_with_e();
     let deltas = [old, remove(&mut a, &E), remove(&mut b, &E)];
-    all_hold(&deltas, &E, false);
-    assert!(
-        observers(&deltas)
-            .iter()
-            .all(|observer| observer.rows.is_empty())
-    );
+    all_are_empty(&deltas);
 }
 
 #[test]
@@ -105,13 +106,22 @@ fn a_removed_element_can_come_back() {
 }
 
 #[test]
-fn what_the_kind_writes_is_what_the_table_says() {
+fn concurrent_adds_of_two_elements_are_both_in() {
     let (mut a, mut b) = (Replica::new(1), Replica::new(2));
-    let edit = kind::add(&a.row(&E));
-    let old = apply(&mut a, &E, edit, 1);
-    b.receive(&old);
-    let (edit, removal) = (kind::add(&a.row(&E)), kind::remove(&b.row(&E)));
-    let removed = apply(&mut b, &E, removal, 1);
-    all_hold(&[old.clone(), removed.clone()], &E, false);
-    all_hold(&[old, removed, apply(&mut a, &E, edit, 1)], &E, true);
+    let deltas = [add(&mut a, &E), add(&mut b, &F)];
+    all_hold(&deltas, &E, true);
+    all_hold(&deltas, &F, true);
+}
+
+#[test]
+fn a_remove_beside_a_clear_leaves_no_element_and_no_row() {
+    let (mut a, mut b, old) = two_with_e();
+    let removed = remove(&mut a, &E);
+    all_are_empty(&[&[old, removed][..], &clear(&mut b)].concat());
+}
+
+#[test]
+fn concurrent_clears_leave_no_element_and_no_row() {
+    let (mut a, mut b, old) = two_with_e();
+    all_are_empty(&[&[old][..], &clear(&mut a), &clear(&mut b)].concat());
 }

@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use crate::common::{Delta, Replica};
 use crate::{observers, op, version};
-use crdt::kinds::value::siblings;
-use crdt::{Context, OpId};
+use crdt::kinds::value::{latest, siblings};
+use crdt::{Context, Hlc, OpId, Version};
 
 const KEY: Bytes = Bytes::from_static(b"key");
 
@@ -110,6 +110,23 @@ fn a_put_without_a_context_overwrites_nothing() {
     let (mut a, _, old) = two_with_old();
     let blind = put(&mut a, "blind", &Context::default());
     all_show(&[old, blind], &["old", "blind"]);
+}
+
+#[test]
+fn of_concurrent_puts_the_one_with_the_later_stamp_is_the_latest() {
+    for (stamps, expected) in [([9, 8], "x"), ([8, 9], "y"), ([9, 9], "y")] {
+        let (mut a, mut b, old) = two_with_old();
+        let put = |replica: &mut Replica, body: &'static str, stamp| {
+            let over = token(replica);
+            let version = Version::new(Hlc::at(stamp), None, body.into());
+            replica.write(KEY, Some(version), over)
+        };
+        let puts = [put(&mut a, "x", stamps[0]), put(&mut b, "y", stamps[1])];
+        for observer in observers(&[&[old][..], &puts].concat()) {
+            let shown = latest(&observer.filled(&KEY)).map(|sibling| sibling.value);
+            assert_eq!(shown, Some(expected.into()), "{stamps:?}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod documented;
 mod frames;
 #[cfg(feature = "rocksdb")]
 mod log;
+mod operations;
 mod raw;
 mod requests;
 mod startup;

@@ -9,12 +9,14 @@ use starling::wire::{
     ReadRequest, Request, Response, Siblings, WriteItem, WriteRequest,
 };
 use starling::{Client, ErrorKind};
+use starling_tests::cluster::Cluster;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<()> {
     let cluster = cluster().await?;
     let witness = Witness::of(&cluster).await?;
     let raw = Raw::client(&cluster).await?;
+    let held = Held::of(&cluster, &raw, "k").await?;
     let requests = wrong_requests().into_iter();
     let requests = requests.flat_map(|(kind, wrong)| wrong.into_iter().map(move |w| (kind, w)));
     for (kind, (case, request, text)) in requests {
@@ -26,6 +28,7 @@ async fn every_wrong_request_is_refused_whole_with_a_reason() -> anyhow::Result<
         );
         ensure!(failure.message.contains(text), "{case}: {failure:?}");
     }
+    held.assert_unchanged().await?;
     witness.assert_undisturbed().await?;
     cluster.finish()
 }
@@ -35,8 +38,9 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
     let cluster = cluster().await?;
     let witness = Witness::of(&cluster).await?;
     let raw = Raw::client(&cluster).await?;
-    let token = context_of(&raw, "token").await?;
-    let other = context_of(&raw, "somebody else").await?;
+    let held = Held::of(&cluster, &raw, "k").await?;
+    let token = context_of(&raw, "k").await?;
+    let other = context_of(&raw, "witness").await?;
     let mut forged = token.clone();
     let middle = forged.len() / 2;
     forged[middle] ^= 1;
@@ -52,7 +56,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
         ("endless", vec![1; wire::MAX_CONTEXT + 1], "65"),
     ];
     for (case, context, text) in cases {
-        let mut write = put("token", b"x");
+        let mut write = put("k", b"x");
         if let Request::Write(write) = &mut write {
             write.items[0].context = context.into();
         }
@@ -65,6 +69,7 @@ async fn a_context_token_is_good_for_its_own_key_and_unchanged_only() -> anyhow:
         );
         ensure!(failure.message.contains(text), "{case}: {failure:?}");
     }
+    held.assert_unchanged().await?;
     witness.assert_undisturbed().await?;
     cluster.finish()
 }
@@ -101,6 +106,35 @@ async fn a_bucket_is_of_one_kind_for_its_life() -> anyhow::Result<()> {
     );
     witness.assert_undisturbed().await?;
     cluster.finish()
+}
+
+/// The key that all these requests ask for, and its bucket, in which nothing else is.
+struct Held {
+    client: Client,
+    key: &'static str,
+}
+
+impl Held {
+    async fn of(cluster: &Cluster, raw: &Raw, key: &'static str) -> anyhow::Result<Self> {
+        let client = cluster.client().await?;
+        match raw.ask(&put(key, b"before")).await? {
+            Response::Written(_) => Ok(Self { client, key }),
+            other => bail!("{other:?}"),
+        }
+    }
+
+    async fn assert_unchanged(self) -> anyhow::Result<()> {
+        let bucket = self.client.bucket(BUCKET);
+        let read = bucket.get(self.key).r(3).await?;
+        let siblings = read.siblings();
+        ensure!(read.single()? == Some(&"before".into()), "{siblings:?}");
+        let mut keys = bucket.keys().collect().await?;
+        keys.sort();
+        ensure!(keys == [self.key, "witness"].map(Key::from), "{keys:?}");
+        let refused = self.client.bucket("b").get(self.key).await.unwrap_err();
+        ensure!(refused.kind() == ErrorKind::UnknownBucket, "{refused}");
+        Ok(())
+    }
 }
 
 /// What is wrong, the request, and words of the message that answers it.
@@ -169,7 +203,6 @@ async fn wrong_kinds(client: &Client) -> Vec<starling::Error> {
 }
 
 async fn context_of(raw: &Raw, key: &str) -> anyhow::Result<Vec<u8>> {
-    raw.ask(&put(key, b"once")).await?;
     let mut request = read(Kind::Value, None, 1_000);
     if let Request::Read(read) = &mut request {
         read.key = Key::from(key);
@@ -195,8 +228,12 @@ fn put(key: &str, value: &[u8]) -> Request {
 }
 
 fn write(bucket: &str, key: &str, mutation: Mutation) -> Request {
+    write_as(bucket, kind_of(&mutation), key, mutation)
+}
+
+/// A write under an operation id that nobody else has.
+pub fn write_as(bucket: &str, kind: Kind, key: &str, mutation: Mutation) -> Request {
     let key = Key::from(key);
-    let kind = kind_of(&mutation);
     let item = WriteItem {
         sort: key.sort,
         edits: vec![Edit::of_key(kind, mutation)],
@@ -232,8 +269,13 @@ fn kind_of(mutation: &Mutation) -> Kind {
 }
 
 fn read(kind: Kind, r: Option<u8>, timeout_ms: u32) -> Request {
+    read_of(BUCKET, kind, r, timeout_ms)
+}
+
+/// A read of key `k`.
+pub fn read_of(bucket: &str, kind: Kind, r: Option<u8>, timeout_ms: u32) -> Request {
     Request::Read(ReadRequest {
-        bucket: BUCKET.to_owned(),
+        bucket: bucket.to_owned(),
         kind,
         key: Key::from("k"),
         path: Vec::new(),

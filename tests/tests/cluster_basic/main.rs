@@ -1,6 +1,7 @@
 //! Three real nodes in everyday situations: one is down, frozen, stopped, restarted, or has a new
 //! disk; and what r, w and local reads say then.
 
+mod listing;
 #[cfg(feature = "rocksdb")]
 mod restart;
 

@@ -83,23 +83,87 @@ fn invariants(root: &Path) -> Vec<Failure> {
     found
 }
 
-/// Rule 16: the tables of `docs/types.md` name tests as `file::test`.
+/// Rule 16: each row of the tables of `docs/types.md` names a test as `file::test`, which exists,
+/// and every test of the semantics is named somewhere on that page.
 fn semantics(root: &Path) -> Vec<Failure> {
     let page = "docs/types.md";
     let text = fs::read_to_string(root.join(page)).unwrap_or_default();
     let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate() {
-        let quoted = line.split('`').skip(1).step_by(2);
-        for (file, test) in quoted.filter_map(|quoted| quoted.split_once("::")) {
-            let path = root.join(format!("crdt/tests/semantics/{file}.rs"));
-            let source = fs::read_to_string(path).unwrap_or_default();
-            if !source.contains(&format!("fn {test}(")) {
-                let why = format!("there is no test {test} in crdt/tests/semantics/{file}.rs");
-                found.push(Failure::new(page, at, 16, why));
+    for (at, file, test) in named_tests(&text) {
+        let is_there = SEMANTICS.iter().any(|folder| {
+            let source = fs::read_to_string(root.join(format!("{folder}/{file}.rs")));
+            source.is_ok_and(|source| source.contains(&format!("fn {test}(")))
+        });
+        if !is_there {
+            let why = format!("there is no test {test} in a {file}.rs of {SEMANTICS:?}");
+            found.push(Failure::new(page, at, 16, why));
+        }
+    }
+    for at in rows_without_a_test(&text) {
+        let why = "this row names no test that shows it";
+        found.push(Failure::new(page, at, 16, why));
+    }
+    for path in entries(&root.join(SEMANTICS[0])) {
+        let file = name_of(&path);
+        let source = fs::read_to_string(&path).unwrap_or_default();
+        for (at, test) in tests_of(&source) {
+            let named = format!("`{}::{test}`", file.trim_end_matches(".rs"));
+            if !text.contains(&named) {
+                let path = format!("{}/{file}", SEMANTICS[0]);
+                found.push(Failure::new(
+                    &path,
+                    at,
+                    16,
+                    format!("{page} does not name {test}"),
+                ));
             }
         }
     }
     found
+}
+
+/// Each `file::test` that a page quotes, with its line.
+fn named_tests(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
+    text.lines().enumerate().flat_map(|(at, line)| {
+        let quoted = line.split('`').skip(1).step_by(2);
+        let named = quoted.filter_map(|quoted| quoted.split_once("::"));
+        named.map(move |(file, test)| (at, file, test))
+    })
+}
+
+/// The lines of tables below the first heading of a section that name no test. What stands above it
+/// is about the page.
+fn rows_without_a_test(text: &str) -> Vec<usize> {
+    let lines: Vec<&str> = text.lines().collect();
+    let first = lines.iter().position(|line| line.starts_with("## "));
+    let is_rule = |line: &str| line.starts_with("|---") || line.starts_with("| ---");
+    let is_heading = |at: usize| lines.get(at + 1).is_some_and(|next| is_rule(next));
+    (first.unwrap_or_default()..lines.len())
+        .filter(|&at| lines[at].starts_with('|') && !is_rule(lines[at]) && !is_heading(at))
+        .filter(|&at| named_tests(lines[at]).next().is_none())
+        .collect()
+}
+
+/// The names of the tests in a source, with their lines.
+fn tests_of(source: &str) -> Vec<(usize, &str)> {
+    let lines: Vec<&str> = source.lines().collect();
+    let pairs = lines.windows(2).enumerate();
+    let tests = pairs.filter(|(_, pair)| pair[0] == "#[test]");
+    tests
+        .filter_map(|(at, pair)| Some((at + 1, pair[1].strip_prefix("fn ")?.split('(').next()?)))
+        .collect()
+}
+
+#[test]
+fn a_row_of_a_kinds_table_names_its_test() {
+    let page = "| kind | for |\n|---|---|\n| `set` | tags |\n\n## set\n\n\
+                | concurrent | gives | test |\n|---|---|---|\n| add, add | one | `set::adds` |\n\
+                | add, clear | one | |\n\nAnd `set::more`.\n";
+    assert_eq!(rows_without_a_test(page), [9]);
+    let named: Vec<_> = named_tests(page).collect();
+    assert_eq!(named, [(8, "set", "adds"), (11, "set", "more")]);
+    let source = "#[test]\nfn adds() {}\n\nfn helps() {}\n\n#[test]\nfn more() {}\n";
+    assert_eq!(tests_of(source), [(1, "adds"), (6, "more")]);
 }
 
 #[test]
@@ -120,6 +184,13 @@ const CRATES: &[(&str, Names, Names)] = &[
     ("tests", FAMILY, &["rocksdb"]),
 ];
 type Names = &'static [&'static str];
+
+/// Where the tests are that the tables of types name. Those of the first one are all named.
+const SEMANTICS: [&str; 3] = [
+    "crdt/tests/semantics",
+    "node/src/protocol/vnode/tests",
+    "node/src/server/tests",
+];
 
 const FAMILY: &[&str] = &["ring", "crdt", "starling", "starling-node"];
 const RUNTIME: &[&str] = &[

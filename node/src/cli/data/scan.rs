@@ -1,5 +1,7 @@
 //! `scan keys`: many keys, by pages.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
@@ -36,6 +38,9 @@ pub(crate) enum ScanCommand {
         /// How many replicas must answer for each page.
         #[arg(short, long, value_name = "COUNT")]
         r: Option<u8>,
+        /// Wait this long before each page but the first, to leave the cluster to others.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        pause: Option<Duration>,
     },
 }
 
@@ -57,6 +62,7 @@ impl ScanCommand {
                 limit,
                 cursor,
                 r,
+                pause,
             } => {
                 let mut keys = setting.client.bucket(bucket).keys();
                 if let Some(cursor) = &cursor {
@@ -67,6 +73,9 @@ impl ScanCommand {
                 }
                 if let Some(timeout) = setting.timeout {
                     keys = keys.timeout(timeout);
+                }
+                if let Some(pause) = pause {
+                    keys = keys.pause(pause);
                 }
                 list(setting, keys, limit).await
             }

@@ -21,7 +21,7 @@ fn seen() -> Context {
 }
 
 /// The token that a read is answered with.
-fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
+pub(super) fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
     let (_, shape) = ordered(desk, &Request::Read(read));
     let done = ReadDone {
         seen: DotSet::default(),

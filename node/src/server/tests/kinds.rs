@@ -2,12 +2,12 @@
 
 use serde_bytes::ByteBuf;
 
-use super::{command_of, desk_of_all_kinds, field, ordered, refused, write, write_edits};
+use super::{command_of, desk_of_all_kinds, field, ordered, read, refused, write, write_edits};
 use crate::protocol::vnode::Action;
-use starling::wire::{Edit, FailureKind, Kind, Mutation, Outcome, Request};
+use starling::wire::{Edit, FailureKind, Kind, Mutation, Outcome, Request, WriteRequest};
 
 /// One mutation of each sort, and the kinds that take it. All but grow-only sets are deleted.
-fn mutations() -> Vec<(Mutation, Vec<Kind>)> {
+pub(super) fn mutations() -> Vec<(Mutation, Vec<Kind>)> {
     let bytes = || vec![ByteBuf::from(b"e")];
     let but_grow_sets = Kind::ALL.map(|(kind, _)| kind).into_iter();
     let insert = Mutation::Insert {
@@ -60,9 +60,60 @@ fn each_change_is_taken_by_its_kinds_and_refused_by_all_others() {
                 continue;
             }
             let failure = refused(&desk, &request);
-            let expected = [FailureKind::WrongKind, FailureKind::BadRequest];
-            assert!(expected.contains(&failure.kind), "{kind}: {failure:?}");
+            // A deletion is known to every kind, also to those that refuse it.
+            let expected = match &mutation {
+                Mutation::Delete => FailureKind::BadRequest,
+                _ => FailureKind::WrongKind,
+            };
+            assert_eq!(failure.kind, expected, "{kind}: {failure:?}");
             assert_eq!(failure.outcome, Outcome::NotApplied);
+        }
+    }
+}
+
+#[test]
+fn a_bounded_counter_is_not_changed_by_nothing() {
+    let nothing = write("bounded-counter", Mutation::Increment(0));
+    let failure = refused(&desk_of_all_kinds(), &Request::Write(nothing));
+    let said = (failure.kind, failure.outcome);
+    assert_eq!(said, (FailureKind::BadRequest, Outcome::NotApplied));
+}
+
+#[test]
+fn a_bucket_is_not_read_as_another_kind() {
+    let desk = desk_of_all_kinds();
+    for (kind, bucket) in Kind::ALL {
+        for (other, _) in Kind::ALL {
+            let request = Request::Read(read(bucket, other));
+            if kind == other {
+                ordered(&desk, &request);
+                continue;
+            }
+            let failure = refused(&desk, &request);
+            assert_eq!(failure.kind, FailureKind::WrongKind, "{kind} as {other}");
+            assert!(failure.message.contains(bucket), "{failure:?}");
+        }
+    }
+}
+
+#[test]
+fn fields_are_read_of_a_map_alone_and_none_is_a_bounded_counter() {
+    let desk = desk_of_all_kinds();
+    for (kind, bucket) in Kind::ALL {
+        for (of_field, _) in Kind::ALL {
+            let mut asked = read(bucket, of_field);
+            asked.path = vec![ByteBuf::from("a")];
+            let request = Request::Read(asked);
+            let expected = match (kind, of_field) {
+                (_, Kind::BoundedCounter) => FailureKind::BadRequest,
+                (Kind::Map, _) => {
+                    ordered(&desk, &request);
+                    continue;
+                }
+                _ => FailureKind::WrongKind,
+            };
+            let failure = refused(&desk, &request);
+            assert_eq!(failure.kind, expected, "{of_field} in {kind}");
         }
     }
 }
@@ -103,8 +154,14 @@ fn a_field_is_neither_too_deep_nor_nameless() {
         refused(&desk, &Request::Write(write_edits("map", edits)))
     };
     let deep = ["a"; starling::wire::MAX_DEPTH + 1];
-    assert_eq!(refusal(&deep).kind, FailureKind::TooLarge);
-    assert_eq!(refusal(&[""]).kind, FailureKind::BadRequest);
+    for (names, expected) in [
+        (&deep[..], FailureKind::TooLarge),
+        (&[""], FailureKind::BadRequest),
+    ] {
+        let failure = refusal(names);
+        assert_eq!(failure.kind, expected, "{failure:?}");
+        assert_eq!(failure.outcome, Outcome::NotApplied);
+    }
 }
 
 #[test]
@@ -120,22 +177,41 @@ fn one_write_does_not_delete_a_field_and_change_it() {
 }
 
 #[test]
-fn a_time_to_live_is_for_kinds_that_have_one_and_has_bounds() {
+fn a_time_to_live_is_for_the_kinds_that_take_one_and_has_bounds() {
     let desk = desk_of_all_kinds();
-    let with = |bucket: &str, mutation, ttl_ms| {
-        let mut request = write(bucket, mutation);
+    let lasting = |mut request: WriteRequest, ttl_ms| {
         request.ttl_ms = Some(ttl_ms);
         Request::Write(request)
     };
-    let put = || Mutation::Put(ByteBuf::from(b"v"));
-    let (order, _) = ordered(&desk, &with("value", put(), 1));
-    assert_eq!(command_of(order).ttl_ms, Some(1));
-    for request in [
-        with("value", put(), 0),
-        with("value", put(), u64::MAX),
-        with("counter", Mutation::Increment(1), 1_000),
-    ] {
-        assert_eq!(refused(&desk, &request).kind, FailureKind::BadRequest);
+    let takes = [
+        Kind::Value,
+        Kind::Register,
+        Kind::Set,
+        Kind::GrowSet,
+        Kind::List,
+    ];
+    for (mutation, kinds) in mutations() {
+        for kind in kinds {
+            let of_key = write(kind.name(), mutation.clone());
+            let of_field = write_edits("map", vec![field(&["a"], kind, mutation.clone())]);
+            // A bounded counter is no field at all.
+            for request in [of_key, of_field] {
+                let request = lasting(request, 1);
+                if takes.contains(&kind) {
+                    let command = command_of(ordered(&desk, &request).0);
+                    assert_eq!(command.ttl_ms, Some(1), "{kind}");
+                } else {
+                    let failure = refused(&desk, &request);
+                    assert_eq!(failure.kind, FailureKind::BadRequest, "{kind}");
+                    assert_eq!(failure.outcome, Outcome::NotApplied, "{kind}");
+                }
+            }
+        }
+    }
+    for ttl_ms in [0, u64::MAX] {
+        let put = write("value", Mutation::Put(ByteBuf::from(b"v")));
+        let failure = refused(&desk, &lasting(put, ttl_ms));
+        assert_eq!(failure.kind, FailureKind::BadRequest);
     }
 }
 

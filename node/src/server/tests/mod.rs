@@ -2,9 +2,11 @@
 
 mod accept;
 mod contexts;
+mod digests;
 mod inspect;
 mod kinds;
 mod respond;
+mod scans;
 mod sessions;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{NODES, Owner, changes, command, edit, key, pull_all, put};
+use super::{NODES, Owner, changes, command, edit, key, path, pull_all, put};
 use crate::protocol::messages::{KeyedRow, Pull};
 use crate::protocol::stage::{Family, Stage};
 use crate::protocol::vnode::{Action, Command, SetLeaf};
@@ -200,4 +200,70 @@ fn a_key_whose_value_is_over_counts_as_absent_for_a_condition() {
     let mut create = command(2_000, vec![edit(&[], put("b"))]);
     create.targets[0].only_if_current = true;
     assert!(owner.run(&create).is_ok());
+}
+
+#[test]
+fn every_kind_with_an_end_ends() {
+    let e = || vec![Bytes::from("e")];
+    for (action, leaf, part) in [
+        (put("a"), Leaf::Value, ""),
+        (Action::Assign("a".into()), Leaf::Register, ""),
+        (Action::Add(SetLeaf::AddWins, e()), Leaf::Element, "e"),
+        (Action::Add(SetLeaf::GrowOnly, e()), Leaf::GrowElement, "e"),
+        (
+            Action::Insert(vec![("e".into(), "x".into())]),
+            Leaf::Item,
+            "e",
+        ),
+    ] {
+        // The key itself, and a field of a map.
+        for names in [&[][..], &["a", "b"]] {
+            let (mut a, mut b) = (Owner::new(NodeId(1)), Owner::new(NodeId(2)));
+            let lasting = Command {
+                ttl_ms: Some(1_000),
+                ..command(1, vec![edit(names, action.clone())])
+            };
+            b.receive(changes(&a.run(&lasting).unwrap()));
+            let key = key().row_at(&path(names), leaf, part.as_bytes());
+            for owner in [&mut a, &mut b] {
+                let mut row = owner.row(&key);
+                row.hide_expired(END_MS - 1);
+                assert_eq!(row.versions().len(), 1, "{leaf:?}");
+                row.hide_expired(END_MS);
+                assert!(row.versions().is_empty(), "{leaf:?}");
+                assert_eq!(sweep(owner, END_MS + GRACE_MS), 1, "{leaf:?}");
+                assert_eq!(owner.stored(Family::Data), 0, "{leaf:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_siblings_the_one_that_ends_goes_and_the_other_stays() {
+    let mut owners = NODES.map(Owner::new);
+    owners[0].run(&lasting(1, 1_000, put("a"))).unwrap();
+    owners[1].write(2, &Context::default(), put("b")).unwrap();
+    pull_all(&mut owners);
+    for owner in &mut owners {
+        assert_eq!(owner.values(), ["a", "b"]);
+        let mut row = value_row(owner);
+        row.hide_expired(END_MS);
+        assert_eq!(row.versions().len(), 1);
+        assert_eq!(sweep(owner, END_MS + GRACE_MS), 1);
+        assert_eq!(owner.values(), ["b"]);
+    }
+}
+
+#[test]
+fn an_element_that_is_added_beside_one_with_an_end_stays() {
+    let mut owners = NODES.map(Owner::new);
+    let add = || Action::Add(SetLeaf::AddWins, vec![Bytes::from("e")]);
+    owners[0].run(&lasting(1, 1_000, add())).unwrap();
+    owners[1].write(2, &Context::default(), add()).unwrap();
+    pull_all(&mut owners);
+    for owner in &mut owners {
+        sweep(owner, END_MS + GRACE_MS);
+        let row = owner.row(&key().row(Leaf::Element, b"e"));
+        assert_eq!(row.versions().len(), 1);
+    }
 }

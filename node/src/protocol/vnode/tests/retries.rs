@@ -1,9 +1,12 @@
 //! Retries are known again, and count once.
 
-use super::{NODES, Owner, changes, command, edit, exchange_clocks, pull_all, put};
+use bytes::Bytes;
+
+use super::{NODES, Owner, changes, command, edit, exchange_clocks, pull_all, put, tell_clocks};
 use crate::protocol::vnode::{Action, Command, Rejected, Sending, SetLeaf};
 use crdt::Context;
 use crdt::kinds::Leaf;
+use crdt::kinds::flag::Wins;
 use ring::NodeId;
 
 #[test]
@@ -96,34 +99,101 @@ fn an_operation_past_its_window_is_refused() {
     assert_eq!(refused, Err(Rejected::TooLate { window_ms: 900_000 }));
 }
 
-/// A put, an increment and an add: first as it was, then changed.
-fn reused() -> [(Action, Action); 3] {
-    let add = |element| Action::Add(SetLeaf::AddWins, vec![element]);
-    [
-        (put("a"), put("b")),
-        (Action::Increment(5), Action::Increment(6)),
-        (add("x".into()), add("y".into())),
-    ]
+/// A change of every sort, with what it needs to change anything.
+fn changes_of_all_sorts() -> Vec<(Option<Action>, Action)> {
+    let e = || vec![Bytes::from("e"), Bytes::from("f")];
+    let add = |leaf| Action::Add(leaf, e());
+    let insert = || Action::Insert(e().into_iter().map(|at| (at, "x".into())).collect());
+    let mut all = vec![
+        (None, put("a")),
+        (None, Action::Assign("a".into())),
+        (None, Action::Increment(5)),
+        (None, Action::Bounded(5)),
+        (None, Action::Raise(5)),
+        (None, Action::Lower(5)),
+        (None, Action::Observe(vec![5])),
+        (None, insert()),
+        (Some(insert()), Action::Erase(e())),
+        (Some(put("a")), Action::Clear(Some(Leaf::Value))),
+        (Some(put("a")), Action::Clear(None)),
+        (None, add(SetLeaf::GrowOnly)),
+    ];
+    for leaf in [SetLeaf::AddWins, SetLeaf::RemoveWins] {
+        all.push((None, add(leaf)));
+        all.push((Some(add(leaf)), Action::Remove(leaf, e())));
+    }
+    for wins in [Wins::Enable, Wins::Disable] {
+        all.push((None, Action::Enable(wins)));
+        all.push((Some(Action::Enable(wins)), Action::Disable(wins)));
+    }
+    all
+}
+
+/// Another change of the same sort.
+fn other(action: &Action) -> Action {
+    let fewer = |all: &[Bytes]| all[1..].to_vec();
+    match action {
+        Action::Put(_) => put("b"),
+        Action::Assign(_) => Action::Assign("b".into()),
+        Action::Increment(amount) => Action::Increment(amount + 1),
+        Action::Bounded(amount) => Action::Bounded(amount + 1),
+        Action::Raise(to) => Action::Raise(to + 1),
+        Action::Lower(to) => Action::Lower(to - 1),
+        Action::Observe(_) => Action::Observe(vec![6]),
+        Action::Add(leaf, elements) => Action::Add(*leaf, fewer(elements)),
+        Action::Remove(leaf, elements) => Action::Remove(*leaf, fewer(elements)),
+        Action::Insert(items) => Action::Insert(items[1..].to_vec()),
+        Action::Erase(positions) => Action::Erase(fewer(positions)),
+        Action::Enable(wins) => Action::Disable(*wins),
+        Action::Disable(wins) => Action::Enable(*wins),
+        Action::Clear(Some(_)) => Action::Clear(None),
+        Action::Clear(None) => Action::Clear(Some(Leaf::Value)),
+    }
 }
 
 #[test]
 fn a_name_that_is_used_again_for_another_change_is_found_out_at_any_coordinator() {
-    for (first, second) in reused() {
-        let [mut a, mut b, mut c] = NODES.map(Owner::new);
-        let written = a.write(1, &Context::default(), first.clone()).unwrap();
+    for (before, first) in changes_of_all_sorts() {
+        let mut owners = NODES.map(Owner::new);
+        // Nothing is added to a bounded counter before all were heard.
+        tell_clocks(&mut owners);
+        let [mut a, mut b, mut c] = owners;
+        let none = Context::default();
+        if let Some(before) = before {
+            let written = a.write(9, &none, before).unwrap();
+            b.receive(changes(&written));
+        }
+        let written = a.write(1, &none, first.clone()).unwrap();
         b.receive(changes(&written));
         c.pull(&b);
         for owner in [&mut a, &mut b, &mut c] {
-            let refused = owner.write(1, &Context::default(), second.clone());
-            assert_eq!(refused, Err(Rejected::OperationReused));
-            owner.restart(8);
-            let refused = owner.write(1, &Context::default(), second.clone());
-            assert_eq!(refused, Err(Rejected::OperationReused));
-            let again = owner.write(1, &Context::default(), first.clone()).unwrap();
-            assert!(again.repeated);
+            for nonce in [8, 9] {
+                let refused = owner.write(1, &none, other(&first));
+                assert_eq!(refused, Err(Rejected::OperationReused), "{first:?}");
+                owner.restart(nonce);
+            }
+            let again = owner.write(1, &none, first.clone()).unwrap();
+            assert!(again.repeated, "{first:?}");
         }
-        assert_eq!(a.vnode.clock(), c.vnode.clock());
+        assert_eq!(a.vnode.clock(), c.vnode.clock(), "{first:?}");
     }
+}
+
+#[test]
+fn a_write_that_changes_nothing_leaves_no_record() {
+    let mut owner = Owner::new(NodeId(1));
+    let none = Context::default();
+    let clear = || Action::Clear(Some(Leaf::Element));
+    let cleared = owner.write(1, &none, clear()).unwrap();
+    assert_eq!(cleared.sending, Sending::Nothing);
+    assert_eq!(owner.vnode.records(), 0);
+    // So the name is as good as new, and the same is carried out when there is something to do.
+    let add = Action::Add(SetLeaf::AddWins, vec!["e".into()]);
+    owner.write(2, &none, add.clone()).unwrap();
+    let cleared = owner.write(1, &none, clear()).unwrap();
+    assert!(!cleared.repeated && changes(&cleared).len() == 1);
+    let reused = owner.write(1, &none, add);
+    assert_eq!(reused, Err(Rejected::OperationReused));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The `starling` command against three real nodes: every kind of data, as a person or a script
 //! has it, with what it prints and how it exits.
 
+mod tables;
+
 use anyhow::{Context, ensure};
 use serde_json::Value;
 
@@ -38,9 +40,12 @@ async fn every_kind_is_written_and_read_from_the_command_line() -> anyhow::Resul
         let line = format!("bucket create {kind} --kind {kind}");
         ensure!(run(&cluster, &line).await?.code == 0, "{line}");
     }
-    expect(&cluster, &SIMPLE).await?;
-    expect(&cluster, &SETS).await?;
-    expect(&cluster, &MAPS).await?;
+    expect(&cluster, tables::SIMPLE).await?;
+    expect(&cluster, tables::SETS).await?;
+    expect(&cluster, tables::MAPS).await?;
+    expect(&cluster, tables::ENDS).await?;
+    expect(&cluster, tables::LEFT).await?;
+    inspected(&cluster, tables::INSPECTED).await?;
     cluster.finish()
 }
 
@@ -52,7 +57,7 @@ async fn a_list_is_changed_by_index_and_by_position() -> anyhow::Result<()> {
         &[("bucket create list --kind list --json", 0, "*")],
     )
     .await?;
-    expect(&cluster, &LISTS).await?;
+    expect(&cluster, tables::LISTS).await?;
     let shown = run(&cluster, "list show list k --json").await?;
     let last = shown.out.lines().last().context("a list with items")?;
     let position = serde_json::from_str::<Value>(last)?["position"].to_string();
@@ -112,7 +117,7 @@ async fn many_keys_are_read_by_pages_and_cursors_go_on() -> anyhow::Result<()> {
         let line = format!("put orders c7 order-{day} --sort 11-0{day}");
         ensure!(run(&cluster, &line).await?.code == 0, "{line}");
     }
-    expect(&cluster, &SCANS).await?;
+    expect(&cluster, tables::SCANS).await?;
     let mut seen = String::new();
     let mut line = "scan orders c7 --limit 2".to_owned();
     loop {
@@ -139,7 +144,8 @@ async fn many_keys_are_read_by_pages_and_cursors_go_on() -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn options_of_writes_say_what_must_be_true() -> anyhow::Result<()> {
     let cluster = Cluster::start(in_memory()).await?;
-    expect(&cluster, &OPTIONS).await?;
+    expect(&cluster, tables::OPTIONS).await?;
+    expect(&cluster, tables::SIBLINGS).await?;
     let said = run(&cluster, "get users eve --json").await?;
     ensure!(said.code == 4, "two siblings: {}", said.err);
     let read: Value = serde_json::from_str(&said.out)?;
@@ -241,6 +247,18 @@ async fn expect(cluster: &Cluster, cases: &[Case]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What `inspect` says of a key must hold these words.
+async fn inspected(cluster: &Cluster, all: &[(&str, &[&str])]) -> anyhow::Result<()> {
+    for (bucket, words) in all {
+        let said = run(cluster, &format!("inspect {bucket} k")).await?;
+        ensure!(said.code == 0, "{bucket}: {}", said.err);
+        for words in *words {
+            ensure!(said.out.contains(words), "{words}: {}", said.out);
+        }
+    }
+    Ok(())
+}
+
 /// Runs a command line, in which single quotes hold words together.
 async fn run(cluster: &Cluster, line: &str) -> anyhow::Result<Said> {
     let mut words = vec!["--seed".to_owned(), cluster.url()];
@@ -265,136 +283,3 @@ fn in_memory() -> Options {
         ..Options::default()
     }
 }
-
-const SIMPLE: [Case; 37] = [
-    ("put value k one", 0, ""),
-    ("get value k", 0, "one\n"),
-    ("get value none", 1, ""),
-    ("mget value none k", 1, "k\tone\n"),
-    ("delete value k", 0, ""),
-    ("get value k", 1, ""),
-    ("incr counter k", 0, ""),
-    ("incr counter k -5 --return-value", 0, "-4\n"),
-    ("get counter k", 0, "-4\n"),
-    ("reset counter k", 0, ""),
-    ("get counter k", 0, "0\n"),
-    ("incr value k", 1, ""),
-    ("get bounded-counter k", 0, "0\n"),
-    ("incr bounded-counter k -1", 1, ""),
-    ("incr bounded-counter k 5 -w 3", 0, ""),
-    ("get bounded-counter k", 0, "5\n"),
-    ("reset bounded-counter k", 1, ""),
-    ("register get register k", 1, ""),
-    ("register set register k a -w 3", 0, ""),
-    ("register set register k b -w 3", 0, ""),
-    ("register get register k", 0, "b\n"),
-    ("max get max k", 1, ""),
-    ("max offer max k -7", 0, ""),
-    ("max offer max k -9", 0, ""),
-    ("max get max k", 0, "-7\n"),
-    ("min offer min k -9", 0, ""),
-    ("min offer min k -7 --return-value", 0, "-9\n"),
-    ("get min k", 0, "-9\n"),
-    ("flag get flag k", 0, "off\n"),
-    ("flag on flag k", 0, ""),
-    ("flag get flag k", 0, "on\n"),
-    ("flag off flag k", 0, ""),
-    ("get flag k", 0, "off\n"),
-    ("flag on disable-flag k --return-value", 0, "on\n"),
-    ("hll add hll k a b a", 0, ""),
-    ("hll add hll k c b", 0, ""),
-    ("hll count hll k", 0, "3\n"),
-];
-
-const SETS: [Case; 14] = [
-    ("sadd set k b a c", 0, ""),
-    ("srem set k b", 0, ""),
-    ("smembers set k", 0, "a\nc\n"),
-    ("sismember set k c", 0, "1\n"),
-    ("sismember set k b", 0, "0\n"),
-    ("scard set k", 0, "2\n"),
-    ("scard set k --approximate", 0, "2\n"),
-    ("sscan set k --from b", 0, "c\n"),
-    ("sscan set k --reverse", 0, "c\na\n"),
-    ("sadd grow-set k a b", 0, ""),
-    ("srem grow-set k a", 1, ""),
-    ("get grow-set k", 0, "a\nb\n"),
-    ("sadd remove-set k a b --return-value", 0, "a\nb\n"),
-    ("srem remove-set k a --return-value", 0, "b\n"),
-];
-
-const MAPS: [Case; 18] = [
-    ("incr map k 2 --field logins", 0, ""),
-    (
-        "map update map k 'incr logins' 'register set home.city London' 'sadd tags a b'",
-        0,
-        "",
-    ),
-    ("get map k --field logins", 0, "3\n"),
-    ("get map k -f home.city", 0, "London\n"),
-    ("get map k -f home", 0, "city  register  London\n"),
-    ("sismember map k b --field tags", 0, "1\n"),
-    ("list push map k x --field tasks", 0, ""),
-    ("flag on map k -f vip --kind disable-flag", 0, ""),
-    (r"register set map k text -f v1\.\xff", 0, ""),
-    (
-        "map get map k",
-        0,
-        "home      map\n  city    register      London\n\
-         logins    counter       3\n\
-         tags      set           a\n                        b\n\
-         tasks     list          x\n\
-         v1\\.\\xff  register      text\n\
-         vip       disable-flag  on\n",
-    ),
-    (r"map remove map k v1\.\xff home tasks", 0, ""),
-    ("incr map k -f tags", 0, ""),
-    ("get map k -f tags", 0, "1\na\nb\n"),
-    ("get map k -f tags --kind set", 0, "a\nb\n"),
-    ("delete map k -f tags", 0, ""),
-    ("get map k -f tags", 1, ""),
-    ("get map k -f none", 1, ""),
-    ("incr map k -f logins --kind set", 64, ""),
-];
-
-const LISTS: [Case; 8] = [
-    ("list push list k b c", 0, ""),
-    ("list push list k --front a", 0, ""),
-    ("list insert list k --at 3 e", 0, ""),
-    ("list insert list k --at 2 'b and a half'", 0, ""),
-    ("get list k", 0, "a\nb\nb and a half\nc\ne\n"),
-    ("list insert list k --at 9 x", 1, ""),
-    ("list remove list k --at 1 --at 3 --at 2", 0, ""),
-    ("get list k", 0, "a\ne\n"),
-];
-
-const SCANS: [Case; 5] = [
-    (
-        "scan orders c7 --prefix 11-0 --limit 1",
-        0,
-        "11-01\torder-1\n",
-    ),
-    ("scan orders c7 --reverse --limit 1", 0, "11-05\torder-5\n"),
-    (
-        "scan orders c7 --from 11-02 --to 11-04",
-        0,
-        "11-02\torder-2\n11-03\torder-3\n",
-    ),
-    ("scan orders nobody", 0, ""),
-    ("get orders c7 --sort 11-03", 0, "order-3\n"),
-];
-
-const OPTIONS: [Case; 12] = [
-    ("bucket create users", 0, "*"),
-    ("bucket create counts --kind counter", 0, "*"),
-    ("put users ada Ada -w 3 --durability synced --ttl 1h", 0, ""),
-    ("get users ada -r 3 --timeout 4s", 0, "Ada\n"),
-    ("get users ada --local --node n1", 0, "Ada\n"),
-    ("put users ada other --if-current", 1, ""),
-    ("incr counts k 2 --ttl 1h", 1, ""),
-    ("incr counts k 2 --idempotency-key once", 0, ""),
-    ("incr counts k 2 --idempotency-key once", 0, ""),
-    ("get counts k", 0, "2\n"),
-    ("put users eve one -w 3", 0, ""),
-    ("put users eve two -w 3", 0, ""),
-];

@@ -4,18 +4,18 @@
 //! already contain newer ones; stripping by that clock forgets a kill that the newer operand needs.
 
 use crate::common::Replica;
-use crate::version;
 use crdt::kinds::value::siblings;
-use crdt::{Clock, Context, Row};
+use crdt::{Clock, Context, Hlc, Row, Version};
 
 /// Replica c gets e, which overwrites x, before x itself; then compaction folds `[e]` alone.
 fn operands() -> ([Row; 2], Clock) {
     let key = b"key".as_slice();
     let (mut a, mut b) = (Replica::new(1), Replica::new(2));
-    let x = a.write(key.into(), Some(version("x", None)), Context::default());
+    let version = |body: &'static str| Some(Version::new(Hlc::at(1), None, body.into()));
+    let x = a.write(key.into(), version("x"), Context::default());
     b.receive(&x);
     let seen = a.row(key).seen();
-    let e = b.write(key.into(), Some(version("e", None)), seen);
+    let e = b.write(key.into(), version("e"), seen);
     let mut clock = Clock::default();
     clock.insert(e.dot);
     clock.insert(x.dot);
