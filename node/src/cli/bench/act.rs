@@ -25,6 +25,7 @@ impl Actor<'_> {
     pub(super) async fn read(&mut self, key: String) -> Result<Done, Error> {
         match self.job.workload {
             Workload::SetContains => self.contains(key).await,
+            Workload::MapGet => self.field(key).await,
             Workload::Scan => self.page(key).await,
             Workload::Members => self.members(key).await,
             Workload::Length => self.length(key).await,
@@ -37,6 +38,7 @@ impl Actor<'_> {
             | Workload::SetRemove
             | Workload::MapUpdate
             | Workload::MapIncrement
+            | Workload::MapRemove
             | Workload::HllAdd
             | Workload::ListPush => {
                 let mut query = self.bucket.get(key);
@@ -79,6 +81,10 @@ impl Actor<'_> {
                 let write = self.bucket.map(key).counter(field).add(1);
                 self.send(write).await
             }
+            Workload::MapRemove => {
+                let field = field(self.even());
+                self.send(self.bucket.map(key).remove(field)).await
+            }
             Workload::HllAdd => {
                 let thing = self.random.u64(..).to_be_bytes().to_vec();
                 self.send(self.bucket.hll(key).add(thing)).await
@@ -92,6 +98,7 @@ impl Actor<'_> {
             | Workload::Get
             | Workload::Mixed
             | Workload::SetContains
+            | Workload::MapGet
             | Workload::Scan
             | Workload::Members
             | Workload::Length
@@ -123,7 +130,7 @@ impl Actor<'_> {
                 });
                 batch.await?;
             }
-            Workload::MapUpdate => {
+            Workload::MapUpdate | Workload::MapGet | Workload::MapRemove => {
                 let write = self.bucket.map(key).update(|map| {
                     for number in numbers {
                         map.register(field(number)).set(value.clone());
@@ -163,6 +170,16 @@ impl Actor<'_> {
     async fn contains(&mut self, key: String) -> Result<Done, Error> {
         let number = self.random.u64(..2 * self.job.elements.names);
         let mut query = self.bucket.set(key).contains(element(number));
+        if let Some(r) = self.job.r {
+            query = query.r(r);
+        }
+        query.await?;
+        Ok(Done::default())
+    }
+
+    async fn field(&mut self, key: String) -> Result<Done, Error> {
+        let field = field(self.even());
+        let mut query = self.bucket.map(key).register(field).read();
         if let Some(r) = self.job.r {
             query = query.r(r);
         }

@@ -26,6 +26,10 @@ pub(super) enum Workload {
     MapUpdate,
     /// Increments of counters in maps.
     MapIncrement,
+    /// Reads of one register in maps.
+    MapGet,
+    /// Removals of one field of maps, a register.
+    MapRemove,
     /// Things shown to sketches.
     HllAdd,
     /// Items put behind the last one of a list, which is read before each.
@@ -52,7 +56,7 @@ impl Workload {
             | Self::Members
             | Self::Length
             | Self::Estimate => Kind::Set,
-            Self::MapUpdate | Self::MapIncrement => Kind::Map,
+            Self::MapUpdate | Self::MapIncrement | Self::MapGet | Self::MapRemove => Kind::Map,
             Self::HllAdd => Kind::Sketch,
             Self::ListPush => Kind::List,
         }
@@ -65,7 +69,8 @@ impl Workload {
             Self::Counter | Self::MapIncrement => ("read", "incr"),
             Self::SetAdd | Self::SetContains => ("contains", "sadd"),
             Self::SetRemove => ("contains", "srem"),
-            Self::MapUpdate => ("read", "set"),
+            Self::MapUpdate | Self::MapGet => ("read", "set"),
+            Self::MapRemove => ("read", "remove"),
             Self::HllAdd => ("read", "add"),
             Self::ListPush => ("read", "push"),
             Self::Scan => ("page", "put"),
@@ -81,6 +86,7 @@ impl Workload {
         match self {
             Self::Get
             | Self::SetContains
+            | Self::MapGet
             | Self::Scan
             | Self::Members
             | Self::Length
@@ -92,6 +98,7 @@ impl Workload {
             | Self::SetRemove
             | Self::MapUpdate
             | Self::MapIncrement
+            | Self::MapRemove
             | Self::HllAdd
             | Self::ListPush => false,
         }
@@ -106,6 +113,8 @@ impl Workload {
         match self {
             Self::SetRemove
             | Self::SetContains
+            | Self::MapGet
+            | Self::MapRemove
             | Self::Scan
             | Self::Members
             | Self::Length
