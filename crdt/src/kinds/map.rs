@@ -92,12 +92,7 @@ impl Path {
         let mut prefix = Vec::with_capacity(length + 1);
         for name in &self.names {
             prefix.push(STEP);
-            for &byte in name {
-                prefix.push(byte);
-                if byte == ZERO {
-                    prefix.push(ESCAPED);
-                }
-            }
+            escape(name, &mut prefix);
             prefix.extend([ZERO, END]);
         }
         prefix
@@ -193,6 +188,16 @@ pub fn range(path: &Path) -> (Vec<u8>, Vec<u8>) {
     (from, to)
 }
 
+/// What the suffixes of those fields of the map at a path begin at whose names are not before
+/// `name`, which may be any bytes.
+#[must_use]
+pub fn fields_from(path: &Path, name: &[u8]) -> Vec<u8> {
+    let mut from = path.prefix();
+    from.push(STEP);
+    escape(name, &mut from);
+    from
+}
+
 /// The suffixes of the rows of one leaf of a field, as [`range`]: the fields below it are left out.
 #[must_use]
 pub fn leaf_range(path: &Path, leaf: Leaf) -> (Vec<u8>, Vec<u8>) {
@@ -229,6 +234,15 @@ fn is_name(name: &[u8]) -> bool {
     (1..=MAX_NAME).contains(&name.len())
 }
 
+fn escape(name: &[u8], into: &mut Vec<u8>) {
+    for &byte in name {
+        into.push(byte);
+        if byte == ZERO {
+            into.push(ESCAPED);
+        }
+    }
+}
+
 fn decode_name(decoder: &mut Decoder<'_>) -> Result<Bytes, DecodeError> {
     let field = "name of a field";
     let mut name = Vec::new();
@@ -260,7 +274,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::{MAX_DEPTH, MAX_NAME, Path, PathError, decode_suffix, encode_suffix};
-    use super::{leaf_range, range};
+    use super::{fields_from, leaf_range, range};
     use crate::kinds::Leaf;
 
     /// Bytes near the marks, so that escapes, ends and steps meet.
@@ -312,6 +326,19 @@ mod tests {
                 let own = lies_in(&suffix, &leaf_range(&path, asked));
                 prop_assert_eq!(own, other == path && asked == leaf);
             }
+        }
+
+        #[test]
+        fn fields_from_a_name_on_are_those_whose_names_are_not_before_it(
+            path in paths(), name in bytes(1), other in bytes(0), leaf in leaves(), deep in paths(),
+        ) {
+            let mut names = path.names().to_vec();
+            names.push(name.clone().into());
+            names.extend(deep.names().iter().take(2).cloned());
+            let suffix = encode_suffix(&Path::new(names).unwrap(), leaf, b"x");
+            let from = fields_from(&path, &other);
+            prop_assert_eq!(suffix >= from, name >= other);
+            prop_assert!(encode_suffix(&path, leaf, b"x") < fields_from(&path, b""));
         }
 
         #[test]

@@ -25,6 +25,7 @@ pub mod replica;
 pub mod room;
 pub mod samples;
 pub mod scrub;
+pub mod shares;
 mod source_error;
 pub mod stage;
 pub mod time;

@@ -12,6 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::keys::RowKey;
 use super::samples;
+use super::shares;
 pub use super::source_error::SourceError;
 use crate::mutants::{self, Mutant};
 use crdt::Row;
@@ -226,12 +227,18 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Stages a row, and the mark that stands for it in a sample; an empty row is deleted.
+    /// Stages a row, and the mark that stands for it in a sample or among the counters that a clear
+    /// resets; an empty row is deleted.
     pub fn put_row(&mut self, key: &RowKey, row: &Row) {
         if let Some(mark) = samples::mark_key(key) {
             let shows = !row.versions().is_empty();
             self.changes
                 .insert(Family::Meta, mark, shows.then(Vec::new));
+        }
+        if let Some(mark) = shares::mark_key(key) {
+            let holds = shares::is_marked(row);
+            self.changes
+                .insert(Family::Meta, mark, holds.then(Vec::new));
         }
         let stored = (!row.is_empty()).then(|| encode_row(key.as_bytes(), row));
         self.changes

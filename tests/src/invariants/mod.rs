@@ -10,11 +10,11 @@
 //! | `counters` | 5: an increment counts once, whatever is retried | the end |
 //! | `durability` | 1: what a node promised survives what the level says | every start, the end |
 //! | `hints` | a stand-in drops what every owner has, and nothing else | every drop, the end |
+//! | `marks` | what lengths are estimated from and what a clear resets are the rows | the end |
 //! | `naming` | one dot names one row and one operation, for ever | every commit |
 //! | `outcomes` | 7: what was called *not applied* is not applied | the end |
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
 //! | `retries` | 5: who holds an operation's events knows it again | every write |
-//! | `samples` | what the length of a set is estimated from are its rows | the end |
 //! | `sessions` | 6: a session reads its writes and never goes back | every read |
 //! | `spans` | an atomic batch arrives whole | every commit |
 
@@ -26,11 +26,11 @@ pub(crate) mod convergence;
 mod counters;
 mod durability;
 mod hints;
+mod marks;
 mod naming;
 mod outcomes;
 pub(crate) mod quorum_reads;
 mod retries;
-mod samples;
 mod sessions;
 mod spans;
 
@@ -156,8 +156,8 @@ pub(crate) const TABLE: &[Invariant] = &[
         check: convergence::check,
     },
     Invariant {
-        name: "samples",
-        check: samples::check,
+        name: "marks",
+        check: marks::check,
     },
     Invariant {
         name: "aliases",

@@ -8,6 +8,7 @@
 //!   meta     "vnode" | n u8 | partition u32          "behind" | n u8 | partition u32
 //!            "cleared" | n u8 | partition u32 | row key of a clear
 //!            "sampled" | row key but its part | hash u64 | part     (`samples`)
+//!            "shares" | row key of a share               (`shares`)
 //!            "damaged" | n u8 | partition u32
 //! ```
 //!
@@ -111,10 +112,11 @@ impl KeyPrefix {
         self.row_at(path, Leaf::Cleared, &scope.part())
     }
 
-    /// What the keys of the fields below a field begin at: behind all rows of the field itself.
+    /// What the rows of those fields of a map begin at whose names are not before `name`, which may
+    /// be any bytes; with none, behind the rows at the map's own path.
     #[must_use]
-    pub fn below(&self, path: &Path) -> Vec<u8> {
-        [&self.0[..], &path.prefix()[..], &[map::STEP]].concat()
+    pub fn fields_from(&self, path: &Path, name: &[u8]) -> Vec<u8> {
+        [&self.0[..], &map::fields_from(path, name)].concat()
     }
 
     /// The range of all rows at a field and below it: from, and up to but without.
@@ -250,6 +252,12 @@ impl RowKey {
     pub fn path(&self) -> Path {
         let suffix = self.bytes.get(self.prefix..).unwrap_or_default();
         map::decode_suffix(suffix).map_or_else(|_| Path::root(), |(path, ..)| path)
+    }
+
+    /// Is the row in a field of a map?
+    #[must_use]
+    pub fn is_in_field(&self) -> bool {
+        self.leaf > self.prefix
     }
 
     /// Which row of its field it is: an element, an actor, or nothing.

@@ -21,7 +21,8 @@ use crate::protocol::keys::{
     behind_key, checkpoint_key, cleared_range, damaged_key, data_range, vnode_end, vnode_prefix,
 };
 use crate::protocol::messages::{Fingerprint, Refusal};
-use crate::protocol::samples::marks_of_vnode;
+use crate::protocol::samples;
+use crate::protocol::shares;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crate::protocol::vnode::{Remains, Vnode, question};
 use crdt::Clock;
@@ -275,7 +276,8 @@ fn empty(id: VnodeId, bits: QBits, stage: &mut Stage<'_>) -> Result<bool, Source
         (Family::Dotlog, table.clone()),
         (Family::Records, table),
         (Family::Meta, cleared_range(id)),
-        (Family::Meta, marks_of_vnode(id, bits)),
+        (Family::Meta, samples::marks_of_vnode(id, bits)),
+        (Family::Meta, shares::marks_of_vnode(id, bits)),
         (Family::Meta, only(behind_key(id))),
         (Family::Meta, only(checkpoint_key(id))),
     ];

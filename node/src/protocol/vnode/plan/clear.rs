@@ -2,10 +2,11 @@
 //!
 //! Few rows go one by one, each by an event that names exactly what was seen of it. Many go by one
 //! clear ([`crdt::kinds::cleared`]), whatever their number; only counters among them are reset one
-//! by one, found by leaping over all else.
+//! by one, found by their marks ([`shares`]).
 
 use super::{Body, Checked, Planner};
-use crate::protocol::keys::{Bounds, KeyPrefix, RowKey};
+use crate::protocol::keys::{Bounds, RowKey};
+use crate::protocol::shares;
 use crate::protocol::stage::{Family, SourceError, decode_row};
 use crate::protocol::vnode::command::Target;
 use crdt::Row;
@@ -61,7 +62,7 @@ impl Planner<'_> {
         })?;
         match leaf {
             Some(_) => Ok(Ok(())),
-            None => self.reset_shares(target, range),
+            None => self.reset_shares(target, path, &range),
         }
     }
 
@@ -80,34 +81,30 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Resets the counters in a range, and looks at no more than one row of each field beside.
-    fn reset_shares(&mut self, target: &Target, (from, to): Bounds) -> Checked<()> {
-        let mut at = from;
-        for _ in 0..self.limits.rows_per_operation {
-            let found = self.stage.range(Family::Data, &at, &to, 1)?;
-            let Some((key, stored)) = found.into_iter().next() else {
-                return Ok(Ok(()));
-            };
-            let (key, row) = decoded(&key, &stored)?;
-            at = behind(&target.prefix, &key);
-            if key.leaf() == Leaf::Share {
-                self.erase(target, key, row)?;
-            }
+    /// Resets the counters at a path and below it. Those of a key that is no map have no marks.
+    fn reset_shares(&mut self, target: &Target, path: &Path, range: &Bounds) -> Checked<()> {
+        let limit = self.limits.rows_per_operation;
+        let root = target.prefix.leaf_range(&Path::root(), Leaf::Share);
+        let mut keys = Vec::new();
+        if path.names().is_empty() {
+            let own = self
+                .stage
+                .range(Family::Data, &root.0, &root.1, limit + 1)?;
+            keys.extend(own.into_iter().map(|(key, _)| key));
         }
-        Ok(Err(self.too_many_rows()))
-    }
-}
-
-/// Where the next share after a row may stand.
-fn behind(prefix: &KeyPrefix, key: &RowKey) -> Vec<u8> {
-    let path = key.path();
-    let shares = prefix.leaf_range(&path, Leaf::Share);
-    if key.as_bytes() < &shares.0[..] {
-        shares.0
-    } else if key.leaf() == Leaf::Share {
-        [key.as_bytes(), &[0]].concat()
-    } else {
-        prefix.below(&path)
+        let (from, to) = shares::marks_range(range);
+        let marks = self.stage.range(Family::Meta, &from, &to, limit + 1)?;
+        let marked = marks.iter().map(|(mark, _)| shares::row_of_mark(mark));
+        keys.extend(marked.map(<[u8]>::to_vec));
+        if keys.len() > limit {
+            return Ok(Err(self.too_many_rows()));
+        }
+        for key in keys {
+            let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
+            let row = self.stage.row(&key)?;
+            self.erase(target, key, row)?;
+        }
+        Ok(Ok(()))
     }
 }
 

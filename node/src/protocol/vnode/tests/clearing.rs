@@ -5,9 +5,10 @@ use bytes::Bytes;
 use super::{NODES, Owner, changes, command, edit, exchange_clocks, key, pull_all};
 use crate::protocol::messages::{Change, Selection};
 use crate::protocol::stage::Family;
-use crate::protocol::vnode::{Action, Rejected, SetLeaf};
+use crate::protocol::vnode::{Action, FieldEdit, Rejected, SetLeaf};
 use crdt::Context;
 use crdt::kinds::Leaf;
+use crdt::kinds::map::Path;
 
 /// Three owners of a set, for which more than two elements are many.
 fn owners() -> [Owner; 3] {
@@ -168,6 +169,79 @@ fn counters_under_a_clear_are_reset_and_do_not_come_back() {
         .unwrap();
     one.purge();
     assert_eq!(one.counter_at(&key(), &["b"]), 1);
+}
+
+/// Assigns as many registers in fields of a map, a thousand in a write.
+fn fill(owner: &mut Owner, fields: usize) {
+    for first in (0..fields).step_by(1_000) {
+        let numbers = first..fields.min(first + 1_000);
+        let edits = numbers.map(|number| FieldEdit {
+            path: Path::new(vec![format!("f{number:06}").into()]).unwrap(),
+            action: Action::Assign("x".into()),
+        });
+        let op = 1_000 + first as u64;
+        owner.run(&command(op, edits.collect())).unwrap();
+    }
+}
+
+#[test]
+fn a_map_of_more_fields_than_one_write_may_touch_is_cleared_by_one_event() {
+    let mut owners = owners();
+    let one = &mut owners[0];
+    let fields = one.limits.rows_per_operation + 500;
+    fill(one, fields);
+    let counters: [&[&str]; 3] = [&["f000007"], &["g", "deep"], &["z"]];
+    let add = counters.map(|names| edit(names, Action::Increment(5)));
+    one.run(&command(1, add.to_vec())).unwrap();
+    let clear = |op| command(op, vec![edit(&[], Action::Clear(None))]);
+    // The clear, and a reset of each counter.
+    assert_eq!(changes(&one.run(&clear(2)).unwrap()).len(), 4);
+    let shown = one.select(&Selection::Key(key())).rows;
+    let is_left = |leaf| leaf != Leaf::Share && leaf != Leaf::Cleared;
+    assert!(!shown.iter().any(|keyed| is_left(keyed.key.leaf())));
+    settle(&mut owners);
+    for owner in &owners {
+        for names in counters {
+            assert_eq!(owner.counter_at(&key(), names), 0);
+        }
+        // Reset shares stay; nobody has to look for them again.
+        assert_eq!(owner.stored(Family::Data), 3);
+        assert_eq!(owner.stored(Family::Meta), 1);
+    }
+    // Shares that hold nothing are not reset again: the clear is alone.
+    assert_eq!(changes(&owners[1].run(&clear(3)).unwrap()).len(), 1);
+}
+
+#[test]
+fn a_clear_below_a_field_resets_the_counters_there_and_no_others() {
+    let [mut one, ..] = owners();
+    let counters: [&[&str]; 3] = [&["a"], &["b", "c"], &["bb"]];
+    let mut edits = counters
+        .map(|names| edit(names, Action::Increment(5)))
+        .to_vec();
+    edits.push(edit(&["b", "set"], add(&["x", "y", "z"])));
+    one.run(&command(1, edits)).unwrap();
+    let clear = command(2, vec![edit(&["b"], Action::Clear(None))]);
+    assert_eq!(changes(&one.run(&clear).unwrap()).len(), 2);
+    let values = counters.map(|names| one.counter_at(&key(), names));
+    assert_eq!(values, [5, 0, 5]);
+}
+
+#[test]
+fn more_counters_than_one_write_may_touch_are_told_and_stay() {
+    let [mut one, ..] = owners();
+    let names = [["a"], ["b"], ["c"], ["d"]];
+    let add = names.map(|name| edit(&name, Action::Increment(5)));
+    one.run(&command(1, add.to_vec())).unwrap();
+    one.limits.rows_per_operation = 3;
+    let clear = |op| command(op, vec![edit(&[], Action::Clear(None))]);
+    let refused = one.run(&clear(2));
+    assert_eq!(refused, Err(Rejected::TooManyRows { limit: 3 }));
+    assert_eq!(one.counter_at(&key(), &["a"]), 5);
+    let resets = ["a", "b"].map(|name| edit(&[name], Action::Clear(Some(Leaf::Share))));
+    one.run(&command(3, resets.to_vec())).unwrap();
+    assert_eq!(changes(&one.run(&clear(4)).unwrap()).len(), 3);
+    assert_eq!(one.counter_at(&key(), &["c"]), 0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Marks stand for the rows of sets and lists that show something, and for nothing else.
+//! Marks stand for the rows of sets and lists that show something, and for the shares in fields of
+//! maps that hold something, and for nothing else.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -6,8 +7,8 @@ use std::ops::ControlFlow;
 use super::Observation;
 use crate::sim::ledger::Ledger;
 use starling_node::protocol::keys::RowKey;
-use starling_node::protocol::samples::mark_key;
 use starling_node::protocol::stage::{Family, Source, SourceError, decode_row};
+use starling_node::protocol::{samples, shares};
 
 pub(super) fn check(observation: &Observation<'_>, _ledger: &Ledger) -> Result<(), String> {
     let Observation::Quiet(resting) = observation else {
@@ -25,23 +26,29 @@ pub(super) fn check(observation: &Observation<'_>, _ledger: &Ledger) -> Result<(
     Ok(())
 }
 
-/// The marks that only the rows or only the sample have.
+/// The marks that only the rows ask for or only the store has.
 fn differing(source: &dyn Source) -> Result<Vec<Vec<u8>>, SourceError> {
     let (mut wanted, mut marks) = (BTreeSet::new(), BTreeSet::new());
     let mut failed = None;
     source.scan(Family::Data, &[0], &[u8::MAX], &mut |key, stored| {
-        let mark = RowKey::decode(key).ok().and_then(|key| mark_key(&key));
-        match decode_row(key, stored) {
-            Ok(row) if !row.versions().is_empty() => wanted.extend(mark),
-            Ok(_) => {}
-            Err(error) => failed = Some(error),
+        match (RowKey::decode(key), decode_row(key, stored)) {
+            (Ok(key), Ok(row)) => {
+                let sampled = samples::mark_key(&key).filter(|_| !row.versions().is_empty());
+                let share = shares::mark_key(&key).filter(|_| shares::is_marked(&row));
+                wanted.extend(sampled.into_iter().chain(share));
+            }
+            (_, Err(error)) => failed = Some(error),
+            (Err(_), Ok(_)) => {}
         }
         ControlFlow::Continue(())
     })?;
-    source.scan(Family::Meta, b"sampled", b"samplee", &mut |mark, _| {
-        marks.insert(mark.to_vec());
-        ControlFlow::Continue(())
-    })?;
+    for (from, to) in [("sampled", "samplee"), ("shares", "sharet")] {
+        let (from, to) = (from.as_bytes(), to.as_bytes());
+        source.scan(Family::Meta, from, to, &mut |mark, _| {
+            marks.insert(mark.to_vec());
+            ControlFlow::Continue(())
+        })?;
+    }
     let differing = wanted.symmetric_difference(&marks).cloned().collect();
     failed.map_or(Ok(differing), Err)
 }
