@@ -145,9 +145,9 @@ pub mod wire;
 pub use bucket::{
     Adding, Batch, BatchEdits, BatchItem, Batched, BoundedCounter, Bucket, Bulk, BulkReport,
     Conflict, Count, Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits,
-    Found, Gap, GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapState,
-    Members, MultiGet, NumberEdits, Plain, Position, Query, Read, Register, RegisterEdits, Scan,
-    Set, SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
+    Found, Gap, GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapEntry,
+    MapState, Members, MultiGet, NumberEdits, Plain, Position, Query, Read, Register,
+    RegisterEdits, Scan, Set, SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
 };
 pub use client::{Ask, Client, ClientBuilder, NewBucket, Profile, Tls};
 pub use context::{BadContextToken, Context};

@@ -1,4 +1,4 @@
-//! How many elements a set or items a list has.
+//! How many elements a set, items a list or fields a map has.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -7,12 +7,14 @@ use super::answers::{Answer, Found};
 use super::{Pending, Scan, Target};
 use crate::wire::{Kind, MAX_PAGE};
 
-/// How many elements or items there are; await it to count them.
+/// How many elements, items or names of fields there are; await it to count them.
 ///
 /// | | cost | error |
 /// |---|---|---|
 /// | `len` | of reading all | none, up to what changes meanwhile |
 /// | `approximate_len` | of some thousand | none up to 4,096; then usually 6 %, from 16,000 3 % |
+///
+/// Maps have no estimate. A name in a map counts once, of whatever kind and size its fields are.
 ///
 /// They are counted where they are, by pages, and no element is sent to the client: exact, and no
 /// snapshot. What is there all the time is counted once; what comes or goes meanwhile may be

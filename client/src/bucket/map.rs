@@ -1,13 +1,13 @@
 //! Maps: fields of any kind, maps among them.
 
-use super::answers::{Answer, Found, MapState};
+use super::answers::{Answer, Found, MapEntry, MapState};
 use super::edits::{
     At, CounterEdits, FlagEdits, ListEdits, NumberEdits, RegisterEdits, SetEdits, SketchEdits,
     ValueEdits,
 };
 use super::kinds::{Counter, Extreme, Flag, Register, Sketch, Value};
 use super::write::{Plain, Write};
-use super::{Draft, GrowSet, List, Query, Set, Target};
+use super::{Draft, GrowSet, Length, List, Query, Scan, Set, Target};
 use crate::wire::{Kind, Mutation, State};
 
 /// A map: named fields of any kind. A field is there once something was written into it, and its
@@ -47,9 +47,25 @@ impl Map {
         Self { target }
     }
 
-    /// Reads all fields.
+    /// Reads all fields at once; a map that does not fit into 4 MiB is read by
+    /// [pages](Map::scan).
     pub fn read(&self) -> Query<Found<MapState>> {
         self.target.read(Kind::Map, Answer::map)
+    }
+
+    /// Reads the fields by pages, in byte order of their names, each with all that it holds.
+    ///
+    /// A field of more than 4,096 rows (elements, items, and fields of its own, or 4 MiB of them)
+    /// is not shown by halves: the page that begins with it is an error (`TooLarge`), which names
+    /// it. It is read by itself, and the map from behind it on.
+    pub fn scan(&self) -> Scan<MapEntry> {
+        Scan::of_fields(self.target.clone())
+    }
+
+    /// Counts the names of the fields, of this map alone and not of those in it, without reading
+    /// what they hold: see [`Length`]. There is no estimate.
+    pub fn len(&self) -> Length {
+        Length::new(self.target.clone(), Kind::Map)
     }
 
     /// Changes fields, all of them in one write: one atomic batch.

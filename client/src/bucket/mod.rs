@@ -35,8 +35,8 @@ use crate::wire::{
 use ring::NodeId;
 
 pub use answers::{
-    Batched, Conflict, Count, FieldState, Found, Gap, Items, ListItem, MapState, Members, Position,
-    Read, Written,
+    Batched, Conflict, Count, FieldState, Found, Gap, Items, ListItem, MapEntry, MapState, Members,
+    Position, Read, Written,
 };
 pub use batch::{Batch, BatchEdits, BatchItem};
 pub use bulk::{Bulk, BulkReport};

@@ -95,9 +95,10 @@ pub enum Part {
     Whole,
     /// One element of a set.
     Element(ByteBuf),
-    /// A page of a set's elements or a list's items.
+    /// A page of a set's elements, a list's items or a map's fields, each of these whole.
     Page(Page),
-    /// How many a page of a set's elements or a list's items has, without them.
+    /// How many a page of a set's elements, a list's items or the names of a map's fields has,
+    /// without them.
     Count(Page),
     /// About how many elements a set or items a list has.
     Estimate,

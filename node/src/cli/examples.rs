@@ -94,6 +94,8 @@ pub(crate) const GROUPS: [Group; 10] = [
         rows: &[
             "map update carts ada 'incr items.milk 2' 'register set city London' 'flag on gift'",
             "map get carts ada",
+            "map len carts ada",
+            "map scan carts ada --prefix item",
             "map remove carts ada items.milk gift",
         ],
     },

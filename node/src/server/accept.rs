@@ -6,6 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::Desk;
 use super::failure;
+use super::fields::Fields;
 use super::place::{Field, count, path, range_of_keys};
 use super::shown::{Scanned, Shape};
 use super::state::{Amount, Shown};
@@ -16,8 +17,8 @@ use crate::protocol::messages::{Range, Selection};
 use crate::protocol::time::{Moment, Time};
 use ring::{NodeId, PartitionId, ReplicaCount, VnodeId};
 use starling::wire::{
-    self, CreateBucket, Failure, InspectRequest, Key, KeysRequest, Part, ReadRequest, Request,
-    Response, ScanRequest,
+    self, CreateBucket, Failure, InspectRequest, Key, KeysRequest, Kind, Part, ReadRequest,
+    Request, Response, ScanRequest,
 };
 
 /// What to do with a request.
@@ -109,6 +110,7 @@ impl Desk {
             Part::Whole => Some(place.scope(&read.key, &path, None)),
             Part::Page(_) | Part::Count(_) | Part::Estimate => None,
         };
+        let prefix = place.prefix.clone();
         let order = ReadOrder {
             vnode: place.vnode,
             selection,
@@ -138,7 +140,15 @@ impl Desk {
         };
         Ok(Accepted::Order {
             order: Order::Read(order),
-            shape: Shape::read(shown, scope),
+            shape: match (&read.part, read.kind) {
+                (Part::Page(page), Kind::Map) => {
+                    Shape::fields(Fields::new(prefix, path, page, false, shown))
+                }
+                (Part::Count(page), Kind::Map) => {
+                    Shape::fields(Fields::new(prefix, path, page, true, shown))
+                }
+                _ => Shape::read(shown, scope),
+            },
         })
     }
 

@@ -18,6 +18,7 @@ mod accept;
 mod change;
 mod desk;
 mod failure;
+mod fields;
 mod inspect;
 mod place;
 mod session;

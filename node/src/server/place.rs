@@ -5,6 +5,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::{Desk, Known, majority};
 use super::failure;
+use super::fields;
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::keys::KeyPrefix;
@@ -195,6 +196,10 @@ impl Field<'_> {
                 page.check().map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Range(self.page(key, leaf, page)))
             }
+            (Part::Page(page) | Part::Count(page), Kind::Map) => {
+                page.check().map_err(|error| failure::of_limit(&error))?;
+                Ok(Selection::Range(fields::range(key, self.path, page)))
+            }
             (Part::Estimate, Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
                 let mut range = all(key.leaf_range(self.path, leaf));
                 range.limit = Some(samples::COUNTED);
@@ -203,8 +208,11 @@ impl Field<'_> {
             (Part::Element(_), _) => Err(failure::bad_request(
                 &"only a set has elements; nothing was read",
             )),
+            (Part::Estimate, Kind::Map) => Err(failure::bad_request(
+                &"the number of a map's fields is not estimated; nothing was read: count them",
+            )),
             (Part::Page(_) | Part::Count(_) | Part::Estimate, _) => Err(failure::bad_request(
-                &"only sets and lists are read by pages or have a length; nothing was read",
+                &"only sets, lists and maps are read by pages or have a length; nothing was read",
             )),
         }
     }

@@ -6,6 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::desk::Desk;
 use super::failure::{self, Work};
+use super::fields::Fields;
 use super::place::is_one_row;
 use super::session::{Sealing, in_session};
 use super::state::{Shown, is_something, state};
@@ -32,6 +33,7 @@ pub struct Shape {
 #[derive(Debug)]
 enum Asked {
     Read { shown: Shown, scope: Option<Scope> },
+    Fields(Box<Fields>),
     Scan(Scanned),
     Keys { now_ms: u64 },
     Write(Wrote),
@@ -87,6 +89,11 @@ impl Shape {
         Self::new(Asked::Read { shown, scope })
     }
 
+    /// As a page, without a context.
+    pub(super) fn fields(fields: Fields) -> Self {
+        Self::new(Asked::Fields(Box::new(fields)))
+    }
+
     pub(super) fn scan(scanned: Scanned) -> Self {
         Self::new(Asked::Scan(scanned))
     }
@@ -111,7 +118,7 @@ impl Shape {
     #[must_use]
     pub fn operation(&self) -> &'static str {
         match self.asked {
-            Asked::Read { .. } => "read",
+            Asked::Read { .. } | Asked::Fields(_) => "read",
             Asked::Scan(_) | Asked::Keys { .. } => "scan",
             Asked::Write(_) => "write",
             Asked::Inspect(_) => "inspect",
@@ -127,6 +134,7 @@ impl Desk {
         let seen = seen.and_then(|sealing| self.seal_seen(sealing, &outcome));
         let response = match (&shape.asked, outcome) {
             (Asked::Read { shown, scope }, Outcome::Read(done)) => self.read(*shown, *scope, done),
+            (Asked::Fields(fields), Outcome::Read(done)) => self.fields(fields, done),
             (Asked::Scan(scanned), Outcome::Read(done)) => self.scanned(scanned, done),
             (Asked::Keys { now_ms }, Outcome::Read(done)) => keys(*now_ms, done),
             (Asked::Write(wrote), Outcome::Written(done)) => self.written(wrote, done),
@@ -135,6 +143,7 @@ impl Desk {
             }
             (
                 Asked::Read { .. }
+                | Asked::Fields(_)
                 | Asked::Scan(_)
                 | Asked::Keys { .. }
                 | Asked::Write(_)

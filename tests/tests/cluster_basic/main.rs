@@ -1,7 +1,8 @@
 //! Three real nodes in everyday situations: one is down, frozen, stopped, restarted, or has a new
-//! disk; and what r, w and local reads say then.
+//! disk; and what r, w and local reads say then. And one large map.
 
 mod listing;
+mod maps;
 #[cfg(feature = "rocksdb")]
 mod restart;
 

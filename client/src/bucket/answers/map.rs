@@ -14,6 +14,25 @@ pub struct MapState {
     fields: BTreeMap<Bytes, OfName>,
 }
 
+/// A name in a map and the fields that it stands for: one, unless writers disagree on its kind.
+///
+/// ```no_run
+/// # async fn run(carts: starling::Bucket) -> Result<(), starling::Error> {
+/// let mut scan = carts.map("ada").scan().prefix("item-");
+/// while let Some(entry) = scan.try_next().await? {
+///     println!("{:?}: {}", entry.name, entry.fields.counter(&entry.name));
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MapEntry {
+    /// The name.
+    pub name: Bytes,
+    /// The fields of this name, and no others.
+    pub fields: MapState,
+}
+
 /// The fields of one name.
 type OfName = Vec<(Kind, FieldState)>;
 
@@ -38,6 +57,27 @@ pub enum FieldState {
     List(Vec<ListItem>),
     /// The fields of a map in the map.
     Map(MapState),
+}
+
+impl MapEntry {
+    /// The fields of a page by their names, in the order in which they came.
+    pub(crate) fn all(read: Vec<Field>) -> Vec<Self> {
+        let mut of_name: Vec<Vec<Field>> = Vec::new();
+        for field in read {
+            match of_name.last_mut() {
+                Some(same) if same.first().is_some_and(|first| first.name == field.name) => {
+                    same.push(field);
+                }
+                _ => of_name.push(vec![field]),
+            }
+        }
+        let entry = |fields| {
+            let fields = MapState::new(fields);
+            let name = fields.fields.keys().next()?.clone();
+            Some(Self { name, fields })
+        };
+        of_name.into_iter().filter_map(entry).collect()
+    }
 }
 
 impl MapState {
@@ -186,7 +226,7 @@ impl From<State> for FieldState {
 mod tests {
     use serde_bytes::ByteBuf;
 
-    use super::{Field, FieldState, Kind, MapState, State};
+    use super::{Field, FieldState, Kind, MapEntry, MapState, State};
 
     fn field(name: &str, kind: Kind, state: State) -> Field {
         Field {
@@ -206,6 +246,17 @@ mod tests {
         assert_eq!((map.counter("x"), map.set("x").len(), map.len()), (3, 1, 1));
         assert_eq!(map.iter().count(), 2);
         assert_eq!(map.get("x", Kind::Counter), Some(&FieldState::Counter(3)));
+    }
+
+    #[test]
+    fn a_page_has_an_entry_for_each_name_in_its_order() {
+        let counter = |name, value| field(name, Kind::Counter, State::Counter(value));
+        let of_b = field("b", Kind::Set, State::Set(vec![ByteBuf::from(b"x")]));
+        let entries = MapEntry::all(vec![counter("c", 1), of_b, counter("b", 2)]);
+        let names: Vec<_> = entries.iter().map(|entry| &entry.name[..]).collect();
+        assert_eq!(names, [b"c", b"b"]);
+        let b = &entries[1].fields;
+        assert_eq!((b.len(), b.counter("b"), b.set("b").len()), (1, 2, 1));
     }
 
     #[test]

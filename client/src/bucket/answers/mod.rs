@@ -15,7 +15,7 @@ use crate::wire::{Outcome, ReadResponse, State};
 use ring::NodeId;
 
 pub use list::{Gap, Items, ListItem, Position};
-pub use map::{FieldState, MapState};
+pub use map::{FieldState, MapEntry, MapState};
 pub use read::{Conflict, Read};
 pub(crate) use written::Done;
 pub use written::{Batched, Written};

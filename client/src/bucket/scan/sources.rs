@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::{Ask, Entry, Open, Scan};
 use crate::bucket::Target;
-use crate::bucket::answers::{Answer, ListItem, owned};
+use crate::bucket::answers::{Answer, ListItem, MapEntry, owned};
 use crate::error::Error;
 use crate::wire::{
     Kind, Outcome, Page, Part, ReadRequest, ReadResponse, Request, Response, ScanRequest, State,
@@ -98,8 +98,28 @@ impl Scan<ListItem> {
     }
 }
 
+impl Scan<MapEntry> {
+    /// A scan of the fields of a map.
+    pub(in crate::bucket) fn of_fields(target: Target) -> Self {
+        let ask = ask_part(&target, Kind::Map, Part::Page);
+        let open: Open<MapEntry> = Box::new(|node, response| match response {
+            Response::Read(ReadResponse {
+                state: State::Map(fields),
+                next,
+                ..
+            }) => {
+                let entries = MapEntry::all(fields).into_iter();
+                let items = entries.map(|entry| (entry.name.clone(), entry));
+                Ok((items.collect(), next))
+            }
+            _ => Err(Error::unexpected(node, Outcome::NotApplied)),
+        });
+        Self::new(target, ask, open).page_size(FIELDS)
+    }
+}
+
 impl Scan<u64> {
-    /// How many elements or items each page has, without them.
+    /// How many elements, items or names of fields each page has, without them.
     pub(in crate::bucket) fn of_lengths(target: Target, kind: Kind) -> Self {
         let ask = ask_part(&target, kind, Part::Count);
         let open: Open<u64> = Box::new(|node, response| match response {
@@ -134,3 +154,6 @@ fn ask_part(target: &Target, kind: Kind, part: fn(Page) -> Part) -> Ask {
         })
     })
 }
+
+/// Fields that are asked for at a time: a node looks at no fewer rows for a page of them.
+const FIELDS: u32 = 4_096;

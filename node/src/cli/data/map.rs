@@ -1,17 +1,21 @@
-//! `map get|update|remove`: whole maps, and several of their fields in one write.
+//! `map get|scan|len|update|remove`: whole maps, and several of their fields in one write.
 //!
 //! One field is read and written by the command of its kind, with `--field`. Here are what a map
 //! has beyond that: all fields at once, and changes of several that are one atomic batch.
 
 use clap::Subcommand;
+use serde_json::json;
 
 use super::change::{Change, Edit};
-use super::options::{ReadOptions, WriteOptions};
+use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::path::FieldPath;
 use super::place::Place;
+use super::scan::walk;
+use super::show::{lines, state_json};
 use super::{Setting, read, write};
 use crate::cli::exit::Exit;
-use starling::Kind;
+use crate::cli::text::bytes_json;
+use starling::{FieldState, Kind, MapEntry};
 
 /// Maps.
 #[derive(Debug, Clone, Subcommand)]
@@ -22,6 +26,21 @@ pub(crate) enum MapCommand {
         place: Place,
         #[command(flatten)]
         options: ReadOptions,
+    },
+    /// Read a map's fields by pages, in byte order of their names.
+    Scan {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        page: PageOptions,
+    },
+    /// Count the names of a map's fields, by pages.
+    Len {
+        #[command(flatten)]
+        place: Place,
+        /// How many replicas must answer for each page.
+        #[arg(short, long, value_name = "COUNT")]
+        r: Option<u8>,
     },
     /// Change several fields in one atomic write.
     Update {
@@ -52,6 +71,12 @@ impl MapCommand {
             Self::Get { place, options } => {
                 read::run(setting, &place, &[Kind::Map], &options).await
             }
+            Self::Scan { place, page } => {
+                place.kind(setting, &[Kind::Map]).await?;
+                let scan = page.apply(setting, place.home(setting).map().scan());
+                walk(setting, scan, page.walk.limit, entry_json, entry_lines).await
+            }
+            Self::Len { place, r } => count(setting, &place, r).await,
             Self::Update {
                 place,
                 changes,
@@ -74,6 +99,35 @@ impl MapCommand {
             }
         }
     }
+}
+
+async fn count(setting: &Setting, place: &Place, r: Option<u8>) -> anyhow::Result<Exit> {
+    place.kind(setting, &[Kind::Map]).await?;
+    let mut length = place.home(setting).map().len();
+    if let Some(r) = r {
+        length = length.r(r);
+    }
+    if let Some(timeout) = setting.timeout {
+        length = length.timeout(timeout);
+    }
+    let count = length.await?;
+    if setting.output.is_json() {
+        let mut answer = place.json();
+        answer["count"] = json!(count);
+        setting.output.json(&answer)?;
+    } else {
+        setting.output.line(count)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn entry_json(entry: &MapEntry) -> serde_json::Value {
+    let fields = state_json(&FieldState::Map(entry.fields.clone()));
+    json!({ "v": 1, "name": bytes_json(&entry.name), "fields": fields })
+}
+
+fn entry_lines(entry: &MapEntry) -> Vec<Vec<u8>> {
+    lines(&FieldState::Map(entry.fields.clone()))
 }
 
 async fn change_fields(

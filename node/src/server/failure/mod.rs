@@ -144,6 +144,18 @@ pub(super) fn key_too_large_to_scan() -> Failure {
     )
 }
 
+/// A field of a map that does not fit into a page of fields.
+pub(super) fn field_too_large_to_scan(name: &[u8]) -> Failure {
+    let name = name.escape_ascii();
+    refused(
+        FailureKind::TooLarge,
+        format!(
+            "the field {name} is too large to be shown in a page of its map; nothing was read: \
+             read it by itself, and scan the map up to it and from behind it"
+        ),
+    )
+}
+
 /// There is no such bucket here.
 pub(super) fn unknown_bucket(bucket: &str) -> Failure {
     let known_for_sure = starling::wire::validate_bucket_name(bucket).is_ok();

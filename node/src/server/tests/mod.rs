@@ -3,6 +3,7 @@
 mod accept;
 mod contexts;
 mod digests;
+mod fields;
 mod inspect;
 mod kinds;
 mod respond;

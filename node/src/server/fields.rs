@@ -1,0 +1,187 @@
+//! Maps by pages: fields in the order of their names, each with all that it holds.
+//!
+//! A page is a stretch of rows, and a field may be many of them. Of a page that was cut short the
+//! last field may lack rows, so it is left to the next page, which begins with it:
+//!
+//! ```text
+//!   rows     a  b b b  c c c c c | c c d        cut within c
+//!   page 1   a  b                               next: c
+//!   page 2             c c c c c c  d
+//! ```
+//!
+//! A field that is cut even so is not shown by halves: the page is refused, and names it. Where
+//! fields are only counted it is one of them.
+
+use serde_bytes::ByteBuf;
+
+use super::desk::Desk;
+use super::failure::{self, Work};
+use super::state::{Amount, Shown, state};
+use crate::protocol::coordinator::{OrderFailed, ReadDone};
+use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::messages::Range;
+use crdt::kinds::map::Path;
+use starling::wire::{Failure, Page, ReadResponse, Response, State};
+
+/// Which fields are read: what is kept of the request while it is under way.
+#[derive(Debug)]
+pub(super) struct Fields {
+    shown: Shown,
+    /// They are counted and not shown.
+    is_counted: bool,
+    key: KeyPrefix,
+    path: Path,
+    range: Range,
+    /// Names at the most.
+    limit: usize,
+}
+
+impl Fields {
+    /// The fields of the map at a path.
+    pub(super) fn new(
+        key: KeyPrefix,
+        path: Path,
+        page: &Page,
+        is_counted: bool,
+        shown: Shown,
+    ) -> Self {
+        let shown = Shown {
+            // What a field holds is in its own order, whichever way the fields come.
+            reverse: false,
+            amount: Amount::Shown,
+            ..shown
+        };
+        Self {
+            range: range(&key, &path, page),
+            limit: usize::try_from(page.limit).unwrap_or(usize::MAX),
+            shown,
+            is_counted,
+            key,
+            path,
+        }
+    }
+
+    /// The name of the field in which the rows were cut off.
+    fn cut(&self, done: &ReadDone) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(until) = &done.until else {
+            return Ok(None);
+        };
+        let row = RowKey::decode(until);
+        let row = row.map_err(|error| failure::unshowable(&error.to_string()))?;
+        Ok(self.name(&row))
+    }
+
+    fn name(&self, row: &RowKey) -> Option<Vec<u8>> {
+        row.path().names().get(self.shown.depth).map(|n| n.to_vec())
+    }
+
+    /// Is a field the first that these rows can be of?
+    fn begins_at(&self, name: &[u8]) -> bool {
+        if self.range.reverse {
+            self.range.to[..] <= self.key.fields_from(&self.path, &behind(name))[..]
+        } else {
+            self.range.from[..] >= self.key.fields_from(&self.path, name)[..]
+        }
+    }
+
+    /// The cursor of a page that begins with a field.
+    fn at(&self, name: &[u8]) -> ByteBuf {
+        ByteBuf::from(if self.range.reverse {
+            behind(name)
+        } else {
+            name.to_vec()
+        })
+    }
+
+    /// The cursor of a page that begins with what comes after a field.
+    fn after(&self, name: &[u8]) -> ByteBuf {
+        ByteBuf::from(if self.range.reverse {
+            name.to_vec()
+        } else {
+            behind(name)
+        })
+    }
+}
+
+impl Desk {
+    /// The answer to a question for fields.
+    pub(super) fn fields(
+        &self,
+        page: &Fields,
+        done: Result<ReadDone, OrderFailed>,
+    ) -> Result<Response, Failure> {
+        let mut done = done.map_err(|failed| failure::of_order(failed, Work::Read))?;
+        let mut next = None;
+        let cut = page.cut(&done)?;
+        let alone = cut.as_ref().filter(|name| page.begins_at(name));
+        if let Some(name) = alone {
+            next = Some(page.after(name));
+        } else if let Some(name) = &cut {
+            done.rows
+                .retain(|row, _| page.name(row).as_ref() != Some(name));
+            next = Some(page.at(name));
+        }
+        let State::Map(mut found) = state(page.shown, &done.rows)? else {
+            return Err(failure::unshowable("a map is shown as something else"));
+        };
+        if let Some(name) = alone
+            && (!page.is_counted || found.is_empty())
+        {
+            return Err(failure::field_too_large_to_scan(name));
+        }
+        if page.range.reverse {
+            found.reverse();
+        }
+        let mut names = 0;
+        let mut fields = Vec::with_capacity(found.len());
+        let mut last: Option<ByteBuf> = None;
+        for field in found {
+            if last.as_ref() != Some(&field.name) {
+                if names == page.limit {
+                    next = last.map(|last| page.after(&last));
+                    break;
+                }
+                names += 1;
+                last = Some(field.name.clone());
+            }
+            fields.push(field);
+        }
+        Ok(Response::Read(ReadResponse {
+            state: if page.is_counted {
+                State::Number(i64::try_from(names).ok())
+            } else {
+                State::Map(fields)
+            },
+            context: ByteBuf::new(),
+            answered: done.answered,
+            next,
+        }))
+    }
+}
+
+/// The rows that a page of fields looks at.
+pub(super) fn range(key: &KeyPrefix, path: &Path, page: &Page) -> Range {
+    let at = |name: &[u8]| key.fields_from(path, name);
+    let from = page.from.as_ref().map_or_else(|| at(b""), |name| at(name));
+    let end = || key.field_range(path).1;
+    let to = page.to.as_ref().map_or_else(end, |name| at(name));
+    let (from, to) = match (&page.cursor, page.reverse) {
+        (None, _) => (from, to),
+        (Some(name), false) => (from.max(at(name)), to),
+        (Some(name), true) => (from, to.min(at(name))),
+    };
+    Range {
+        from: ByteBuf::from(from),
+        to: ByteBuf::from(to),
+        reverse: page.reverse,
+        limit: Some(page.limit.max(ROWS)),
+    }
+}
+
+/// The first name after this one.
+fn behind(name: &[u8]) -> Vec<u8> {
+    [name, &[0]].concat()
+}
+
+/// Rows that a page of few fields looks at: a field of more is not shown in a page.
+const ROWS: u32 = 4_096;
