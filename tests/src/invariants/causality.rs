@@ -9,7 +9,8 @@
 //! it came from would be a lost write, unless that event was a removal, or its version is itself
 //! covered so: then nothing is missing that should be there. Such kills are the ones that the
 //! row's context names (I2). They stay when every disk that held the event is replaced before a
-//! full sync has brought its dot, while the rows that it changed are there already.
+//! full sync has brought its dot, while the rows that it changed are there already; the vnode that
+//! has them vouches for them then, so that all owners have them.
 //!
 //! What has an end may be gone after it, and ends at the same time everywhere.
 //!

@@ -9,7 +9,7 @@
 //!            "cleared" | n u8 | partition u32 | row key of a clear
 //!            "sampled" | row key but its part | hash u64 | part     (`samples`)
 //!            "shares" | row key of a share               (`shares`)
-//!            "damaged" | n u8 | partition u32
+//!            "damaged" | n u8 | partition u32        "borrowed" | n u8 | partition u32
 //! ```
 //!
 //! The path is empty but in a map, where it leads to a field ([`map`]). Numbers are big endian, so
@@ -30,9 +30,9 @@ use crdt::kinds::cleared::Scope;
 use crdt::kinds::map::{self, Path};
 use ring::{BucketId, PartitionId, QBits, Token, VnodeId};
 pub use tables::{
-    Bounds, behind_key, behind_key_beside, checkpoint_key, checkpoint_range, cleared_key,
-    cleared_range, damaged_key, dot_of_event_key, event_key, record_key, row_of_cleared_key,
-    vnode_end, vnode_prefix,
+    Bounds, behind_key, behind_key_beside, borrowed_key, checkpoint_key, checkpoint_range,
+    cleared_key, cleared_range, damaged_key, dot_of_event_key, event_key, record_key,
+    row_of_cleared_key, vnode_end, vnode_prefix,
 };
 
 /// Where a key lives: what the keys of all its rows begin with.

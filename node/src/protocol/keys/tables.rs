@@ -70,6 +70,12 @@ pub fn behind_key(vnode: VnodeId) -> Vec<u8> {
     [&b"behind"[..], &vnode_prefix(vnode)].concat()
 }
 
+/// The key of what a vnode has borrowed.
+#[must_use]
+pub fn borrowed_key(vnode: VnodeId) -> Vec<u8> {
+    [&b"borrowed"[..], &vnode_prefix(vnode)].concat()
+}
+
 /// The key of the mark that a vnode is damaged and kept from use.
 #[must_use]
 pub fn damaged_key(vnode: VnodeId) -> Vec<u8> {

@@ -160,6 +160,10 @@ pub struct Bundle {
     /// says what they were. Empty unless the receiver lost its disk.
     #[serde(with = "encoded")]
     pub trimmed: DotSet,
+    /// Dots that the receiver lacks, that do not come along, and whose events the rows may show the
+    /// effects of. A dot of which the event does come may be among them.
+    #[serde(with = "encoded")]
+    pub lent: DotSet,
     /// The nonce of the sender's actor.
     pub sender: u64,
     /// The records of operations whose versions the rows show and whose events are trimmed: an

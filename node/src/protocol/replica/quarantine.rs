@@ -18,7 +18,8 @@ use std::ops::ControlFlow;
 
 use super::{Batch, Replica};
 use crate::protocol::keys::{
-    behind_key, checkpoint_key, cleared_range, damaged_key, data_range, vnode_end, vnode_prefix,
+    behind_key, borrowed_key, checkpoint_key, cleared_range, damaged_key, data_range, vnode_end,
+    vnode_prefix,
 };
 use crate::protocol::messages::{Fingerprint, Refusal};
 use crate::protocol::samples;
@@ -279,6 +280,7 @@ fn empty(id: VnodeId, bits: QBits, stage: &mut Stage<'_>) -> Result<bool, Source
         (Family::Meta, samples::marks_of_vnode(id, bits)),
         (Family::Meta, shares::marks_of_vnode(id, bits)),
         (Family::Meta, only(behind_key(id))),
+        (Family::Meta, only(borrowed_key(id))),
         (Family::Meta, only(checkpoint_key(id))),
     ];
     let mut keys = Vec::new();

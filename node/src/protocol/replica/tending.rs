@@ -107,7 +107,9 @@ fn tend_vnode(
         batch.barrier = batch.barrier.max(Durability::Wal);
     }
     let settled = vnode.settle_some(&mut batch.stage)?;
-    let is_changed = purged.is_changed || trimmed + expired + settled + answers.len() > 0;
+    let has_vouched = vnode.pay_back(&mut batch.stage);
+    let is_changed =
+        has_vouched || purged.is_changed || trimmed + expired + settled + answers.len() > 0;
     Ok(Purged {
         has_more: purged.has_more || trimmed >= limits.events_per_trim,
         is_changed,

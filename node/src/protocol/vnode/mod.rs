@@ -14,6 +14,7 @@
 //! Invariants: I1 and I2 of [`crdt`]; an actor's own dots have no gaps; one dot names one row;
 //! rows, dotlog, records and checkpoint change in one batch.
 
+mod borrowed;
 mod catch_up;
 mod clearing;
 mod command;
@@ -139,6 +140,8 @@ pub struct Vnode {
     syncing: Option<sync::Syncing>,
     /// What a full sync brought and what waits for what lies below it.
     held_back: DotSet,
+    /// Events that rows here may show the effects of before they are here; some are here by now.
+    borrowed: DotSet,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
 }

@@ -37,6 +37,7 @@ impl Vnode {
         }
         let (mut bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
         bundle.trimmed = self.trimmed_beyond(&pull.have);
+        bundle.lent.join(&self.lent_to(&pull.have));
         let more = cut || left_out;
         let (vnode, incarnation) = (self.id, pull.incarnation);
         Ok(Pulled {
@@ -68,6 +69,7 @@ impl Vnode {
         let others = Lacked { events, beyond };
         let (mut bundle, left_out) = self.bundle(wanted, others, limits, stage)?;
         bundle.trimmed = self.trimmed_beyond(&pull.have);
+        bundle.lent.join(&self.lent_to(&pull.have));
         let (vnode, incarnation) = (self.id, pull.incarnation);
         Ok(Pulled {
             vnode,
@@ -243,6 +245,12 @@ struct Closing<'a> {
 impl<'a> Closing<'a> {
     fn new(vnode: &'a Vnode, wanted: Vec<Event>, others: Lacked) -> Self {
         let bases = Clock::of(vnode.clock.dots().bases());
+        let bundle = Bundle {
+            bases,
+            sender: vnode.actor.nonce,
+            lent: others.beyond.clone(),
+            ..Bundle::default()
+        };
         Self {
             vnode,
             wanted: by_row(wanted),
@@ -252,11 +260,7 @@ impl<'a> Closing<'a> {
             dots: BTreeSet::new(),
             spans: BTreeSet::new(),
             bytes: 0,
-            bundle: Bundle {
-                bases,
-                sender: vnode.actor.nonce,
-                ..Bundle::default()
-            },
+            bundle,
         }
     }
 

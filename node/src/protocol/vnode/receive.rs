@@ -81,6 +81,9 @@ impl Vnode {
             missing.contains(&keyed.key) || shown.any(|&dot| !self.clock.contains(dot))
         };
         let rows = self.join_rows(bundle, is_news, stage)?;
+        if !rows.is_empty() {
+            self.borrow(bundle, stage);
+        }
         self.take_records(&bundle.records, stage)?;
         let answers = self.enter_rows(hlc, &bundle.events, rows, stage)?;
         self.enter_held_back(stage);

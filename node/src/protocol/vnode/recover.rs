@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use super::borrowed::recover_borrowed;
 use super::catch_up::CatchUp;
 use super::clearing::recover_clears;
 use super::expiry::Expiring;
@@ -85,6 +86,7 @@ impl Vnode {
             doubled_before: BTreeSet::new(),
             syncing: None,
             held_back: DotSet::default(),
+            borrowed: recover_borrowed(id, source)?,
             settling: None,
         };
         vnode.recover_rights(&own, source)?;

@@ -22,7 +22,7 @@ impl Vnode {
     /// Is it in a state in which its rows say what its clock says, and in which it may be compared?
     #[must_use]
     pub fn may_be_compared(&self) -> bool {
-        !self.is_catching_up() && self.syncing.is_none()
+        !self.is_catching_up() && self.syncing.is_none() && self.borrowed().is_empty()
     }
 
     /// A hash of the clock.

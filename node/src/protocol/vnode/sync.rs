@@ -59,7 +59,8 @@ impl Vnode {
         }
     }
 
-    /// Gives up a full sync: its source does not answer. What was joined stays, and is right.
+    /// Gives up a full sync: its source does not answer. What was joined stays, and is right; what
+    /// it owes to events that did not come is written down (`borrowed`).
     pub fn abandon_sync(&mut self) {
         self.syncing = None;
     }
@@ -164,6 +165,7 @@ impl Vnode {
         keys.extend(gone.cloned());
         let mut bundle = self.bundle_rows(keys, others, stage)?;
         bundle.trimmed = self.trimmed_beyond(&sync.have);
+        bundle.lent.join(&self.lent_to(&sync.have));
         let next = upto.map_or(Cursor::Records, |upto| {
             Cursor::RowsAfter(ByteBuf::from(upto.as_bytes()))
         });
@@ -227,6 +229,7 @@ impl Vnode {
         }
         let answers = match &page.from {
             Cursor::Rows | Cursor::RowsAfter(_) => {
+                self.borrow(&page.bundle, stage);
                 self.merge_absences(page, stage)?;
                 // Rows that bring no event say what is gone of them.
                 let rows = self.join_rows(&page.bundle, |_| true, stage)?;

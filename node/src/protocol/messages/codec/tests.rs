@@ -84,6 +84,7 @@ fn bundle() -> Bundle {
         rows,
         bases: clock(),
         trimmed: dots(),
+        lent: dots(),
         sender: 7,
         records: vec![record()],
     }

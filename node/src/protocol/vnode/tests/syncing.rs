@@ -1,10 +1,15 @@
 //! The full sync, for a vnode that lost its disk: rows and records.
 
-use super::{NODES, Owner, beginning, changes, exchange_clocks, pull_all, put};
+use super::{
+    NODES, Owner, batch, beginning, changes, edit, exchange_clocks, key_of, pull_all, put,
+};
 use crate::protocol::messages::{Cursor, Page};
 use crate::protocol::stage::{Family, Stage};
-use crate::protocol::vnode::{Action, Rejected, Sending, Vnode};
+use crate::protocol::vnode::{Action, Limits, Rejected, Sending, Vnode};
+use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc};
+use ring::NodeId;
 
 /// An increment, a value that was overwritten and one that was deleted, trimmed at all owners.
 fn trimmed() -> [Owner; 3] {
@@ -24,7 +29,7 @@ fn trimmed() -> [Owner; 3] {
 
 /// Replaces an owner by one with an empty disk.
 pub(super) fn lose_the_disk(owner: &mut Owner) {
-    let node = ring::NodeId(owner.vnode.actor().node);
+    let node = NodeId(owner.vnode.actor().node);
     let limits = owner.limits.clone();
     *owner = Owner::new(node);
     owner.vnode = Vnode::recover(super::ID, beginning(node, 99), &owner.disk).unwrap();
@@ -35,10 +40,11 @@ pub(super) fn lose_the_disk(owner: &mut Owner) {
 
 /// Syncs from an owner to its end. Returns how many pages that took.
 pub(super) fn sync(owner: &mut Owner, from: &Owner) -> usize {
-    owner.vnode.begin_sync(NODES[0]);
+    let node = NodeId(from.vnode.actor().node);
+    owner.vnode.begin_sync(node);
     for pages in 1.. {
         let (source, sync) = owner.vnode.next_page().unwrap();
-        assert_eq!(source, NODES[0]);
+        assert_eq!(source, node);
         let stage = Stage::new(&from.disk);
         let page = from.vnode.answer_sync(&sync, &from.limits, &stage).unwrap();
         absorb(owner, &page);
@@ -49,7 +55,7 @@ pub(super) fn sync(owner: &mut Owner, from: &Owner) -> usize {
     0
 }
 
-fn absorb(owner: &mut Owner, page: &Page) {
+pub(super) fn absorb(owner: &mut Owner, page: &Page) {
     owner.commit(|vnode, stage, _| vnode.absorb_page(Hlc::at(2_000), page, stage).unwrap());
 }
 
@@ -203,4 +209,46 @@ fn what_is_over_at_the_source_waits_for_the_end_of_the_full_sync_that_leaves_it_
     assert!(owner.vnode.awaits(deleted), "its page may have passed");
     sync(owner, from);
     assert!(!owner.vnode.awaits(deleted) && owner.vnode.clock().contains(deleted));
+}
+
+#[test]
+fn a_full_sync_enters_nothing_above_a_hole_that_is_still_to_be_pulled() {
+    let mut owners = NODES.map(Owner::new);
+    let none = Context::default();
+    let clear = || Action::Clear(Some(Leaf::Value));
+    let old = owners[0].write(1, &none, put("old")).unwrap();
+    let put_aside = batch(2, vec![(key_of(b"aside"), vec![edit(&[], put("aside"))])]);
+    let aside = owners[0].run(&put_aside).unwrap();
+    let mut remove_it = batch(3, vec![(key_of(b"aside"), vec![edit(&[], clear())])]);
+    remove_it.targets[0].context = aside.contexts[0].clone();
+    owners[0].run(&remove_it).unwrap();
+    let removal = owners[0].write(4, &old.contexts[0], clear()).unwrap();
+    // What happened aside is at no other owner, so it alone stays logged.
+    for owner in &mut owners[1..] {
+        owner.receive(changes(&old));
+        owner.receive(changes(&removal));
+    }
+    exchange_clocks(&mut owners);
+    assert_eq!((owners[0].trim(), owners[0].stored(Family::Dotlog)), (2, 2));
+    lose_the_disk(&mut owners[1]);
+    exchange_clocks(&mut owners);
+    let (from, owner) = owners.split_at_mut(1);
+    let (from, owner) = (&mut from[0], &mut owner[0]);
+    // The search for what comes with the rows ends before the removal of what is aside.
+    from.limits.events_per_pull = 1;
+    sync(owner, from);
+    let dot = |counter| Dot::new(from.vnode.actor(), counter);
+    let has =
+        |owner: &Owner| [1, 2, 3, 4].map(|counter| owner.vnode.clock().contains(dot(counter)));
+    assert_eq!(has(owner), [true, true, false, false]);
+    let mut trimmed = DotSet::default();
+    trimmed.insert(dot(4));
+    assert!(
+        !owner.vnode.needs_sync(NODES[0], &trimmed),
+        "it was brought"
+    );
+    from.limits = Limits::default();
+    owner.pull(from);
+    assert_eq!(has(owner), [true; 4]);
+    assert!(owner.values().is_empty());
 }
