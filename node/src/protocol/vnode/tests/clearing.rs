@@ -52,6 +52,8 @@ fn settle(owners: &mut [Owner; 3]) {
         for owner in owners.iter_mut() {
             owner.purge();
             owner.trim();
+            let has_vouched = owner.commit(|vnode, stage, _| vnode.pay_back(stage));
+            assert!(!has_vouched, "nothing was lost");
         }
     }
 }
