@@ -18,6 +18,21 @@ fn a_row_that_one_owner_lost_is_given_back_to_it() {
     assert!(agreed.iter().all(Option::is_some));
 }
 
+/// The answer with the rows was cut, and thrown away.
+#[test]
+fn a_lost_row_comes_back_although_no_two_rows_fit_into_a_message() {
+    let mut config = ReplicaConfig::default();
+    config.limits.message_bytes = 1;
+    let mut flock = Flock::with(3, config, 100);
+    flock.pass(2);
+    let whole = flock.rows(NODES[0]);
+    flock.store(NODES[0], Table::Data, &whole[50].0, None);
+    flock.pass(20);
+    assert_eq!(flock.rows(NODES[0]), whole);
+    assert_eq!(restored(&flock), [1, 0, 0]);
+    assert_eq!(alarms(&flock), [0, 0, 0]);
+}
+
 #[test]
 fn what_two_owners_lost_is_an_alarm_and_stays_as_it_is() {
     let mut flock = crate::filled();

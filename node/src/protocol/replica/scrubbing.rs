@@ -40,8 +40,7 @@ pub struct ScrubCounts {
     pub restored: u64,
     /// Versions that one other owner lacked: it restores them itself.
     pub lacking_there: u64,
-    /// Ranges that could not be compared: clocks kept differing, an owner did not answer, or one
-    /// has far more rows of it than another.
+    /// Ranges that could not be compared: clocks kept differing, or an owner did not answer.
     pub given_up: u64,
     /// Versions on which owners differ and nobody can say who is right. Nothing was changed.
     pub alarms: u64,
@@ -278,10 +277,15 @@ impl Replica {
         {
             return Ok(Concluded::Nothing);
         }
-        let mine = vnode.compared((from, to), ROWS_READ, &batch.stage)?;
+        // What an owner could not send at once comes next.
+        let told = asked.rows.iter().filter_map(|shown| shown.until.as_ref());
+        let rest = told.min().map(|until| [&until[..], &[0]].concat());
+        let end = rest.as_deref().unwrap_or(to);
+        let mine = vnode.compared((from, end), ROWS_READ, &batch.stage)?;
         let knows = |dot| vnode.clock().contains(dot);
         let theirs = asked.rows.iter().map(|shown| {
             let rows = shown.rows.iter();
+            let rows = rows.filter(|keyed| keyed.key.as_bytes() < end);
             rows.filter_map(|keyed| comparable(keyed, knows)).collect()
         });
         let finding = Finding::of(&mine, &theirs.collect::<Vec<_>>());
@@ -297,7 +301,10 @@ impl Replica {
             batch.barrier = batch.barrier.max(Durability::Wal);
             batch.touched.push(id);
         }
-        Ok(Concluded::Agreed)
+        Ok(match rest {
+            Some(rest) => Concluded::Differs(vec![Task::Rows(rest, to.to_vec())]),
+            None => Concluded::Agreed,
+        })
     }
 }
 
@@ -358,7 +365,7 @@ fn request(vnode: VnodeId, task: &Task) -> PeerRequest {
     }
 }
 
-/// What an owner shows of a range, if it could send all of it and is not catching up.
+/// What an owner shows of a range, if it is not catching up.
 fn shown(read: RowsRead) -> Option<Shown> {
     let RowsRead {
         rows,
@@ -367,10 +374,10 @@ fn shown(read: RowsRead) -> Option<Shown> {
         until,
         sampled: _,
     } = read;
-    (until.is_none() && !catching_up).then_some(Shown { clock, rows })
+    (!catching_up).then_some(Shown { clock, rows, until })
 }
 
 /// A range of no more rows than this is compared row by row.
 const ROWS_AT_LAST: usize = 4;
-/// Rows of a range that are compared at the most: where another owner has more, nothing is.
+/// Rows of a range that are compared at one time.
 const ROWS_READ: usize = 64;

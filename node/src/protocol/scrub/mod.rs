@@ -175,6 +175,8 @@ pub(crate) struct Asked {
 pub(crate) struct Shown {
     pub(crate) clock: crdt::Clock,
     pub(crate) rows: Vec<KeyedRow>,
+    /// The last row that it could send at once; `None` if there are no more.
+    pub(crate) until: Option<serde_bytes::ByteBuf>,
 }
 
 /// Fewer owners than this cannot say who is right.
