@@ -6,10 +6,7 @@ use crdt::kinds::Leaf;
 use crdt::kinds::bounded::{self, Ledger, Rights};
 use crdt::kinds::map::Path;
 use crdt::{Clock, Context, Hlc, OpId};
-use ring::{
-    BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
-    Ring, RoleStamp, Roles, Token, VnodeId, Zone,
-};
+use ring::{BucketId, ClusterId, NodeId, PartitionId, QBits, ReplicaCount, Ring, Token, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::Fingerprint;
@@ -19,6 +16,7 @@ use starling_node::protocol::time::Moment;
 use starling_node::protocol::vnode::{Action, Command, Vnode};
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_tests::rings::of_equal_nodes;
 use starling_tests::sim::disk::{Image, batch_of};
 
 /// A node.
@@ -190,21 +188,6 @@ fn replica(id: NodeId, behind: bool, seed: u64) -> Replica {
 }
 
 fn ring() -> Ring {
-    let mut roles = Roles::new();
-    for node in 1..=3 {
-        let stamp = RoleStamp {
-            counter: 1,
-            author: NodeId(1),
-        };
-        let role = NodeRole {
-            stamp,
-            state: NodeState::Normal,
-            weight: 100,
-            zone: Zone::new("z").expect("a letter is a zone"),
-        };
-        roles.insert(NodeId(node), &role);
-    }
     let bits = QBits::new(0).expect("a ring may be whole");
-    let layout = Layout::first(roles, bits, ReplicaCount::DEFAULT);
-    Ring::new(ClusterId(1), layout.expect("three nodes own three copies"))
+    of_equal_nodes(ClusterId(1), 3, bits, ReplicaCount::DEFAULT)
 }
