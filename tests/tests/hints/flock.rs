@@ -94,7 +94,8 @@ impl Flock {
         let node = self.node(id);
         node.engine.crash_process();
         node.lives += 1;
-        node.replica = Replica::new(id, config, false, 100 * node.lives + id.0, Hlc::default());
+        let floor = node.replica.last_stamp();
+        node.replica = Replica::new(id, config, false, 100 * node.lives + id.0, floor);
         self.begin(id);
     }
 
@@ -336,12 +337,10 @@ impl Flock {
     }
 
     fn own_clocks(&self, node: NodeId) -> Moment {
-        let now = self.now();
+        let mut now = self.now();
         let ahead = self.ahead.get(&node).copied().unwrap_or(0);
-        Moment {
-            wall_ms: now.wall_ms.saturating_add_signed(ahead),
-            ..now
-        }
+        now.wall_ms = now.wall_ms.saturating_add_signed(ahead);
+        now
     }
 
     /// The right time.

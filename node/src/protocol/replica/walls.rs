@@ -71,9 +71,10 @@ impl Walls {
         self.settle();
     }
 
-    /// Have enough been heard to tell the time?
+    /// Have enough been heard to tell the time? A node that has heard nobody does not even know how
+    /// many there are.
     fn are_most_heard(&self) -> bool {
-        2 * (self.ahead.len() + 1) > self.nodes
+        !self.ahead.is_empty() && 2 * (self.ahead.len() + 1) > self.nodes
     }
 
     fn settle(&mut self) {
@@ -127,8 +128,9 @@ impl Replica {
     }
 }
 
+/// A peer may say anything: what no stamp can hold is as good as the greatest that one can.
 fn signed(milliseconds: u64) -> i64 {
-    i64::try_from(milliseconds).unwrap_or(i64::MAX / 4)
+    i64::try_from(milliseconds.min(1 << 48)).unwrap_or(0)
 }
 
 fn millis(time: std::time::Duration) -> i64 {
@@ -207,6 +209,28 @@ mod tests {
         let mut pair = Node::new(2, 0);
         pair.hears(&[(2, DAY)]);
         assert_eq!(pair.goes_by(), 0);
+    }
+
+    #[test]
+    fn a_node_that_has_heard_nobody_cannot_tell_that_its_stamps_are_ahead() {
+        let mut node = Node::new(1, -DAY);
+        assert!(!node.walls.are_most_heard());
+        node.walls.nodes = 3;
+        node.hears(&[(2, 0)]);
+        assert!(node.walls.are_most_heard());
+    }
+
+    #[test]
+    fn whatever_peers_say_and_the_clock_does_is_computed() {
+        let mut node = Node::new(3, 0);
+        for wall_ms in [0, 1 << 48, i64::MAX.unsigned_abs(), u64::MAX] {
+            for own in [0, START, u64::MAX] {
+                let time = Time::at(Duration::from_millis(node.now));
+                node.walls.correct(Moment { time, wall_ms: own });
+                node.walls.hear(time, NodeId(2), wall_ms);
+                node.walls.hear(time, NodeId(3), wall_ms);
+            }
+        }
     }
 
     #[test]
