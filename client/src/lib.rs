@@ -68,6 +68,7 @@
 //!
 //! A write with a [`context`](Write::context) replaces exactly what was seen. One without is
 //! *blind*: a value becomes a sibling of what is there, a removal takes what the coordinator sees.
+//! [`blind`](Write::blind) says so, and [`Profile::explicit_blind_puts`] makes it a must for puts.
 //! [`Bucket::update`] and [`Typed::update`] read, change and write with the context.
 //! [`only_if_current`](Write::only_if_current) writes nothing if the coordinator has more than the
 //! context covers; it is no compare-and-swap, which no store can give that stays available.
@@ -82,6 +83,7 @@
 //! | [`Bucket::scan`] | of one partition key | in the order of the sort keys, by pages |
 //! | [`Bucket::keys`] | all | each that is there all the time, by pages |
 //!
+//! `stream()` makes a [`Stream`](futures_util::Stream) of a scan, a list of keys or a `multi_get`.
 //! Scans and lists of keys give a cursor, a text from which they go on later, in any process.
 //!
 //! # Errors and retries
@@ -146,7 +148,7 @@ pub use bucket::{
     Adding, Batch, BatchEdits, BatchItem, Batched, BoundedCounter, Bucket, Bulk, BulkReport,
     Conflict, Count, Counter, CounterEdits, Elements, Entry, Extreme, FieldState, Flag, FlagEdits,
     Found, Gap, GrowSet, Items, Keys, Length, List, ListEdits, ListItem, Map, MapEdits, MapEntry,
-    MapState, Members, MultiGet, NumberEdits, Plain, Position, Query, Read, Register,
+    MapState, Members, MultiGet, NumberEdits, OneOfMany, Plain, Position, Query, Read, Register,
     RegisterEdits, Scan, Set, SetEdits, Sketch, SketchEdits, Value, ValueEdits, Write, Written,
 };
 pub use client::{Ask, Client, ClientBuilder, NewBucket, Profile, Tls};

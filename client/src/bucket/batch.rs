@@ -127,6 +127,14 @@ impl BatchItem<'_> {
     /// What this key's changes build on.
     pub fn context(&mut self, context: &Context) -> &mut Self {
         self.draft.context = Some(context.clone());
+        self.draft.is_blind = false;
+        self
+    }
+
+    /// Says that this key's changes build on nothing: see [`Write::blind`](super::Write::blind).
+    pub fn blind(&mut self) -> &mut Self {
+        self.draft.context = None;
+        self.draft.is_blind = true;
         self
     }
 

@@ -69,7 +69,7 @@ impl<T: 'static> MultiGet<T> {
 
     /// The next key that was read, in the order in which answers arrive; `None` when all were.
     /// Given up while it waits, it loses nothing.
-    pub async fn next(&mut self) -> Option<(Key, Result<T, Error>)> {
+    pub async fn next(&mut self) -> Option<OneOfMany<T>> {
         while self.crowd.len() < self.concurrency
             && let Some(key) = self.keys.next()
         {
@@ -94,6 +94,9 @@ impl<T> fmt::Debug for MultiGet<T> {
             .finish_non_exhaustive()
     }
 }
+
+/// One of many keys, and what was read of it.
+pub type OneOfMany<T> = (Key, Result<T, Error>);
 
 /// Operations under way, each under a name.
 pub(super) struct Crowd<K, T> {

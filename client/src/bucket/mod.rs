@@ -14,6 +14,7 @@ mod read;
 mod scan;
 mod send;
 mod set;
+mod stream;
 mod write;
 
 use std::future::Future;
@@ -48,7 +49,7 @@ pub use keys::Keys;
 pub use kinds::{BoundedCounter, Counter, Extreme, Flag, Register, Sketch, Value};
 pub use length::Length;
 pub use list::List;
-pub use many::MultiGet;
+pub use many::{MultiGet, OneOfMany};
 pub use map::{Map, MapEdits};
 pub use read::Query;
 pub use scan::{Entry, Scan};
@@ -113,8 +114,8 @@ impl Bucket {
         self.value(key).get()
     }
 
-    /// Writes a value over what the context covers; without a context it becomes a sibling of what
-    /// is there.
+    /// Writes a value over what its [`context`](Write::context) covers. Without one it is
+    /// [`blind`](Write::blind), and becomes a sibling of what is there.
     pub fn put(&self, key: impl Into<Key>, value: impl Into<Bytes>) -> Write<Plain> {
         self.value(key).put(value)
     }

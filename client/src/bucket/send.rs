@@ -23,6 +23,8 @@ pub(crate) struct Draft {
     pub(crate) edits: Vec<Edit>,
     pub(crate) context: Option<Context>,
     pub(crate) only_if_current: bool,
+    /// It was said that it builds on nothing.
+    pub(crate) is_blind: bool,
     /// Removals of the key are of the bucket's kind, which is looked up when they are sent.
     pub(crate) is_of_any_kind: bool,
     /// Why it cannot be sent.
@@ -51,6 +53,7 @@ impl Draft {
             edits,
             context: None,
             only_if_current: false,
+            is_blind: false,
             is_of_any_kind: false,
             error: None,
         }
@@ -91,6 +94,13 @@ impl Draft {
             let removals = self.edits.iter_mut().filter(|edit| is_removal(edit));
             removals.for_each(|edit| edit.kind = kind);
         }
+    }
+
+    /// Does it put a value without a word on what that builds on?
+    fn is_blind_unsaid(&self) -> bool {
+        let says = self.context.is_some() || self.only_if_current || self.is_blind;
+        let is_put = |edit: &Edit| matches!(edit.mutation, Mutation::Put(_));
+        !says && self.edits.iter().any(is_put)
     }
 
     fn into_item(self, bucket: &str, key: &Key) -> Result<WriteItem, Error> {
@@ -195,6 +205,10 @@ fn request(
     drafts: Vec<(ByteBuf, Draft)>,
     options: &Options,
 ) -> Result<(Plan, WriteRequest), Error> {
+    let must_say = target.client.profile().blind_puts_are_explicit();
+    if must_say && drafts.iter().any(|(_, draft)| draft.is_blind_unsaid()) {
+        return Err(Error::local(ErrorKind::BadRequest, BLIND_UNSAID));
+    }
     let items = drafts.into_iter().map(|(sort, draft)| {
         let key = target.sibling(&sort);
         draft.into_item(&target.bucket, &key)
@@ -244,5 +258,7 @@ async fn kind_of(client: &Client, bucket: &str) -> Kind {
 
 const FOREIGN_CONTEXT: &str =
     "the context belongs to another key; nothing was written: pass the context of this key";
+const BLIND_UNSAID: &str = "a put has neither a context nor `blind()`, and this client's profile \
+     asks for one of them; nothing was sent: pass the context of a read, or say `blind()`";
 const BAD_TTL: &str =
     "a time to live is 1 ms to 10 years; nothing was sent: choose one in between, or none";

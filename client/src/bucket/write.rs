@@ -59,10 +59,20 @@ impl<M> Write<M> {
     }
 
     /// What the write builds on, from a read or an earlier write of the same key. Without one the
-    /// write is *blind*: a value becomes a sibling of what is there, and a removal takes what the
-    /// coordinator sees.
+    /// write is [*blind*](Self::blind): a value becomes a sibling of what is there, and a removal
+    /// takes what the coordinator sees.
     pub fn context(mut self, context: &Context) -> Self {
         self.draft.context = Some(context.clone());
+        self.draft.is_blind = false;
+        self
+    }
+
+    /// Says in so many words that the write builds on nothing, as one without a context does. It
+    /// takes a context back, and is asked for where the profile says
+    /// [`explicit_blind_puts`](crate::Profile::explicit_blind_puts).
+    pub fn blind(mut self) -> Self {
+        self.draft.context = None;
+        self.draft.is_blind = true;
         self
     }
 

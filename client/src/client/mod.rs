@@ -49,6 +49,7 @@ pub struct Profile {
     r: Option<u8>,
     w: Option<u8>,
     durability: Option<Durability>,
+    blind_puts_are_explicit: bool,
 }
 
 pub(crate) struct Shared {
@@ -209,6 +210,7 @@ impl Profile {
             r: None,
             w: None,
             durability: None,
+            blind_puts_are_explicit: false,
         }
     }
 
@@ -240,6 +242,19 @@ impl Profile {
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = Some(durability);
         self
+    }
+
+    /// Refuses, before anything is sent, a put that does not say what it builds on: with a
+    /// [`context`](crate::Write::context), with [`only_if_current`](crate::Write::only_if_current),
+    /// or in so many words, [`blind`](crate::Write::blind). A context that was forgotten is then an
+    /// error while the program is written, and not a sibling in production.
+    pub fn explicit_blind_puts(mut self) -> Self {
+        self.blind_puts_are_explicit = true;
+        self
+    }
+
+    pub(crate) fn blind_puts_are_explicit(&self) -> bool {
+        self.blind_puts_are_explicit
     }
 
     pub(crate) fn default_r(&self) -> Option<u8> {

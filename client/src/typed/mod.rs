@@ -88,8 +88,9 @@ impl<T: Serialize + DeserializeOwned + 'static, C: Codec> Typed<T, C> {
         self.bucket.target(key).read(Kind::Value, decoded::<T, C>)
     }
 
-    /// Writes a value over what the context covers; without a context it becomes a sibling of what
-    /// is there. A value that cannot be encoded is an error when the write is awaited.
+    /// Writes a value over what its [`context`](Write::context) covers. Without one it is
+    /// [`blind`](Write::blind), and becomes a sibling of what is there. A value that cannot be
+    /// encoded is an error when the write is awaited.
     pub fn put(&self, key: impl Into<Key>, value: &T) -> Write<Plain> {
         let (bytes, error) = match C::encode(value) {
             Ok(bytes) => (bytes, None),

@@ -5,7 +5,7 @@ use serde_bytes::ByteBuf;
 
 use crate::fake::{Action, Fake, mutation, read, written};
 use starling::wire::{Mutation, Part, Request, State};
-use starling::{Client, Context, Durability, ErrorKind, OperationId, Outcome};
+use starling::{Client, Context, Durability, ErrorKind, OperationId, Outcome, Profile};
 
 fn values(values: &[&'static [u8]]) -> State {
     State::Value(values.iter().map(|value| ByteBuf::from(*value)).collect())
@@ -113,6 +113,41 @@ async fn an_update_writes_over_all_that_it_saw() {
     assert_eq!(mutation(&write), &Mutation::Put(ByteBuf::from(b"ab")));
     assert_eq!(write.items[0].context.as_slice(), b"seen");
     assert!(write.items[0].only_if_current);
+}
+
+#[tokio::test]
+async fn a_profile_can_ask_that_blind_puts_say_so() {
+    let fake = cluster(values(&[b"a"]));
+    let profile = Profile::new().explicit_blind_puts();
+    let builder = fake.builder().default_profile(profile);
+    let client = builder.connect().await.unwrap();
+    let users = client.bucket("values");
+    let error = users.put("ada", "x").await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.outcome()),
+        (ErrorKind::BadRequest, Outcome::NotApplied)
+    );
+    let unsaid = users.batch("ada", |keys| {
+        keys.key("1").blind().value().put("x");
+        keys.key("2").value().put("x");
+    });
+    assert_eq!(unsaid.await.unwrap_err().kind(), ErrorKind::BadRequest);
+    assert!(fake.writes().is_empty());
+
+    let seen = users.get("ada").await.unwrap();
+    let context = seen.context();
+    users.put("ada", "x").context(context).await.unwrap();
+    users.put("ada", "x").only_if_current().await.unwrap();
+    users
+        .put("ada", "x")
+        .context(context)
+        .blind()
+        .await
+        .unwrap();
+    users.delete("ada").await.unwrap();
+    let contexts = fake.writes().into_iter();
+    let contexts = contexts.map(|(_, write)| write.items[0].context.to_vec());
+    assert_eq!(contexts.collect::<Vec<_>>(), [&b"seen"[..], b"", b"", b""]);
 }
 
 #[tokio::test]

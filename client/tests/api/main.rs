@@ -8,4 +8,5 @@ mod many;
 mod retries;
 mod routing;
 mod scans;
+mod streams;
 mod typed;

@@ -39,7 +39,7 @@ fn cut(all: &[String], page: &Page) -> (Vec<ByteBuf>, Option<ByteBuf>) {
     (found, next)
 }
 
-fn sorts() -> Vec<String> {
+pub(crate) fn sorts() -> Vec<String> {
     let months = (10..=12).flat_map(|month| (1..=20).map(move |day| (month, day)));
     months
         .map(|(month, day)| format!("2026-{month}-{day:02}"))
@@ -61,7 +61,7 @@ fn scanned(page: &Page) -> Action {
 }
 
 /// One that knows the keys of one partition key, a set and a list.
-fn cluster() -> Fake {
+pub(crate) fn cluster() -> Fake {
     Fake::start(3, |_, request| match request {
         Request::Scan(scan) => scanned(&scan.page),
         Request::Read(asked) => {
@@ -260,7 +260,7 @@ async fn sets_and_lists_are_read_by_pages() {
 
 /// Nodes that hold three pages of keys in every 50th partition of the ring, the second of them
 /// empty. They are asked only for what they own.
-fn full() -> Fake {
+pub(crate) fn full() -> Fake {
     Fake::start(4, |_, request| {
         let Request::Keys(asked) = request else {
             return Action::Silence;
