@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::retry::Work;
 use crate::wire::{
     self, Bucket as BucketProperties, CreateBucket, InspectRequest, Inspection, Key, Kind,
-    MemberInfo, Outcome, Request, Response, Siblings, Status,
+    MemberInfo, Outcome, Request, Response, Siblings, Status, VnodeStatus,
 };
 use ring::NodeId;
 
@@ -33,6 +33,26 @@ impl Client {
         let request = Request::MemberInfo { node: member.0 };
         Ask::new(self, request, Route::Any, |response| match response {
             Response::MemberInfo(info) => Some(info),
+            _ => None,
+        })
+    }
+
+    /// What a node knows of each of its vnodes; [`Ask::on_node`] says which node is asked.
+    pub fn vnodes(&self) -> Ask<Vec<VnodeStatus>> {
+        self.ask_for_vnodes(false)
+    }
+
+    /// Has a node compare the content of all its vnodes with the other owners now, without the
+    /// pauses that it makes otherwise, and gives what it knows of them before that.
+    /// [`Ask::on_node`] says which node.
+    pub fn scrub(&self) -> Ask<Vec<VnodeStatus>> {
+        self.ask_for_vnodes(true)
+    }
+
+    fn ask_for_vnodes(&self, scrub: bool) -> Ask<Vec<VnodeStatus>> {
+        let request = Request::Vnodes { scrub };
+        Ask::new(self, request, Route::Any, |response| match response {
+            Response::Vnodes(vnodes) => Some(vnodes),
             _ => None,
         })
     }

@@ -198,7 +198,8 @@ pub(super) fn paced(request: &Request) -> Option<Work> {
         | Request::Topology
         | Request::CreateBucket(_)
         | Request::Status
-        | Request::MemberInfo { .. } => None,
+        | Request::MemberInfo { .. }
+        | Request::Vnodes { .. } => None,
     }
 }
 
@@ -268,7 +269,8 @@ fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
         Request::Topology
         | Request::CreateBucket(_)
         | Request::Status
-        | Request::MemberInfo { .. } => {}
+        | Request::MemberInfo { .. }
+        | Request::Vnodes { .. } => {}
     }
 }
 

@@ -191,7 +191,8 @@ fn subject(request: &Request) -> Option<(&str, Subject<'_>)> {
         Request::Topology
         | Request::CreateBucket(_)
         | Request::Status
-        | Request::MemberInfo { .. } => None,
+        | Request::MemberInfo { .. }
+        | Request::Vnodes { .. } => None,
     }
 }
 

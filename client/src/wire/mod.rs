@@ -39,7 +39,7 @@ pub use requests::{
 pub use responses::{
     Bucket, Field, HintStatus, Inspection, Item, KeysResponse, MemberAddress, MemberStatus,
     ReadResponse, ReplicaState, Response, RowState, ScanResponse, ScannedKey, ScrubStatus, State,
-    Status, Topology, VersionState, WriteResponse,
+    Status, Topology, VersionState, VnodeStatus, WriteResponse,
 };
 pub use session::{MAX_SEEN, SessionDone, SessionRequest, SessionResponse, SessionWork};
 pub use siblings::{Siblings, UnknownSiblings};

@@ -60,6 +60,11 @@ pub enum Request {
     },
     /// What every replica holds of a key, and what this node's clock says.
     Inspect(InspectRequest),
+    /// What this node knows of each of its vnodes.
+    Vnodes {
+        /// It is to compare their content with the other owners now, without pauses.
+        scrub: bool,
+    },
     /// One of the above, in a session.
     InSession(Box<SessionRequest>),
 }

@@ -24,6 +24,8 @@ pub enum Response {
     Status(Status),
     /// To a question about a member.
     MemberInfo(MemberInfo),
+    /// To a question about vnodes: all that the node has, in the order of their ids.
+    Vnodes(Vec<VnodeStatus>),
     /// To an inspection.
     Inspection(Inspection),
     /// The request failed; the failure says whether it may have been applied.
@@ -267,6 +269,24 @@ pub struct ScrubStatus {
     /// For how long, in milliseconds, some vnode of it was not found equal to all other owners;
     /// from its start where it never was.
     pub unagreed_ms: u64,
+}
+
+/// What a node knows of one of its vnodes: its replica of one partition, for one n.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VnodeStatus {
+    /// Which partition of the ring.
+    pub ring_partition: u32,
+    /// How many replicas the keys in it have.
+    pub n: u8,
+    /// How many other owners there are.
+    pub others: u8,
+    /// It may lack what it once acknowledged, and does not count for reads.
+    pub catching_up: bool,
+    /// What is damaged in it, so that it is in no use; empty for nothing.
+    pub damage: String,
+    /// How long ago, in milliseconds, all its rows were last found equal to those of all other
+    /// owners; `None` if never since the node started.
+    pub agreed_ms_ago: Option<u64>,
 }
 
 /// What a node keeps for one owner.

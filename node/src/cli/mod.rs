@@ -12,6 +12,7 @@ mod config;
 mod connect;
 mod data;
 mod demo;
+mod each;
 mod examples;
 mod exit;
 mod hints;

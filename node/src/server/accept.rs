@@ -48,6 +48,11 @@ pub enum Accepted {
         /// Its number.
         node: NodeId,
     },
+    /// Answer what is known of each vnode of this node.
+    Vnodes {
+        /// Have their content compared with the other owners now.
+        scrub: bool,
+    },
 }
 
 impl Desk {
@@ -93,6 +98,7 @@ impl Desk {
                 let node = NodeId(node);
                 self.known().map(|_| Accepted::MemberInfo { node })
             }
+            Request::Vnodes { scrub } => self.known().map(|_| Accepted::Vnodes { scrub }),
         }
     }
 

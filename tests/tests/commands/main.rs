@@ -50,6 +50,25 @@ async fn every_kind_is_written_and_read_from_the_command_line() -> anyhow::Resul
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_scrub_every_vnode_of_every_node_has_agreed() -> anyhow::Result<()> {
+    let cluster = Cluster::start(in_memory()).await?;
+    let scrubbed = run(&cluster, "repair scrub --wait 1min").await?;
+    ensure!(scrubbed.code == 0, "{}{}", scrubbed.out, scrubbed.err);
+    let shown = run(&cluster, "repair status --vnodes --json").await?;
+    let shown: Value = serde_json::from_str(&shown.out)?;
+    let vnodes = shown["vnodes"].as_array().context("vnodes")?;
+    ensure!(vnodes.len() == 3 * 16, "{shown}");
+    for vnode in vnodes {
+        let is_sound = vnode["damage"] == "" && vnode["catching_up"] == false;
+        let has_agreed = vnode["other_owners"] == 2 && vnode["agreed_ms_ago"].is_u64();
+        ensure!(is_sound && has_agreed, "{vnode}");
+    }
+    let table = run(&cluster, "repair status --vnodes").await?;
+    ensure!(table.out.lines().count() == 1 + 3 * 16, "{}", table.out);
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_is_changed_by_index_and_by_position() -> anyhow::Result<()> {
     let cluster = Cluster::start(in_memory()).await?;
     expect(

@@ -145,6 +145,11 @@ impl Flock {
         }
     }
 
+    /// Somebody wants the contents compared by one node, now.
+    pub(crate) fn scrub(&mut self, node: NodeId) {
+        self.handle(node, Input::Scrub);
+    }
+
     /// Lets so many seconds go by at one node.
     pub(crate) fn pass_at(&mut self, node: NodeId, seconds: u64) {
         for _ in 0..2 * seconds {

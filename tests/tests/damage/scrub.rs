@@ -1,5 +1,7 @@
 //! Rows that a disk forgot without a word: found by their content, and given back.
 
+use std::time::Duration;
+
 use crate::flock::{Flock, NODES};
 use starling_node::protocol::replica::{ReplicaConfig, ScrubCounts};
 use starling_node::store::Table;
@@ -84,6 +86,35 @@ fn one_row_of_a_hundred_thousand_costs_a_few_kilobytes() {
     }
     assert_eq!(flock.rows(NODES[0]), whole);
     assert!(flock.bytes < 16 << 10, "{} bytes", flock.bytes);
+}
+
+#[test]
+fn a_scrub_that_is_asked_for_does_not_wait_for_its_turn() {
+    let day = Duration::from_secs(86_400);
+    let config = ReplicaConfig {
+        scrub_every: day,
+        scrub_rows: 4,
+        ..ReplicaConfig::default()
+    };
+    let mut flock = Flock::with(3, config, 100);
+    flock.pass(2);
+    let whole = flock.rows(NODES[0]);
+    flock.store(NODES[0], Table::Data, &whole[50].0, None);
+    flock.pass(100);
+    assert_eq!(restored(&flock), [0, 0, 0]);
+    // Twenty-five stretches, with a tick every half a second.
+    flock.scrub(NODES[0]);
+    flock.pass(15);
+    assert_eq!(flock.rows(NODES[0]), whole);
+    assert_eq!(restored(&flock), [1, 0, 0]);
+    assert_eq!(counts(&flock).map(|counts| counts.walked), [1, 0, 0]);
+    // What was found to differ is no agreement; the next walk is one, and the last.
+    let agreed = |flock: &Flock| flock.replica(NODES[0]).agreed(flock.id());
+    assert_eq!(agreed(&flock), None);
+    flock.scrub(NODES[0]);
+    flock.pass(100);
+    assert!(agreed(&flock).is_some());
+    assert_eq!(counts(&flock).map(|counts| counts.walked), [2, 0, 0]);
 }
 
 fn restored(flock: &Flock) -> [u64; 3] {

@@ -3,21 +3,19 @@
 //! Each node is asked, because each observes by itself: if one of them does not hear a node that
 //! the others do, the fault is between those two.
 
-use std::future::IntoFuture;
 use std::time::{Duration, UNIX_EPOCH};
 
-use anyhow::anyhow;
 use clap::Subcommand;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
 use super::connect::find_node;
+use super::each::{Answer, ask_each, check_any};
 use super::exit::Exit;
 use super::output::{Output, Paint, Word};
 use crdt::Hlc;
 use ring::{MemberState, NodeId};
+use starling::Client;
 use starling::wire::{EdgeInfo, MemberInfo, MemberView, RecordInfo};
-use starling::{Client, Error};
 
 /// What the nodes think of each other.
 #[derive(Debug, Clone, Subcommand)]
@@ -30,19 +28,11 @@ pub(crate) enum NodeCommand {
     },
 }
 
-/// What one node answered, or did not.
-type Answer = (String, Result<MemberInfo, Error>);
-
 impl NodeCommand {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
         let Self::Info { node } = self;
         let id = find_node(client, &node)?;
-        let answers = ask(client, id).await;
-        if answers.iter().all(|(_, answer)| answer.is_err()) {
-            let mut errors = answers.into_iter().filter_map(|(_, answer)| answer.err());
-            let error = errors.next().map(anyhow::Error::from);
-            return Err(error.unwrap_or_else(|| anyhow!("the cluster has no nodes")));
-        }
+        let answers = check_any(ask_each(client, |client| client.member_info(id)).await)?;
         if output.is_json() {
             output.json(&json!({
                 "v": 1,
@@ -60,20 +50,7 @@ impl NodeCommand {
     }
 }
 
-/// Asks every node about one, by the order of their names.
-async fn ask(client: &Client, id: NodeId) -> Vec<Answer> {
-    let mut asked = JoinSet::new();
-    for node in client.topology().nodes() {
-        let (name, question) = (node.name.clone(), client.member_info(id));
-        let answer = question.on_node(node.node).timeout(PATIENCE).into_future();
-        asked.spawn(async move { (name, answer.await) });
-    }
-    let mut answers: Vec<Answer> = asked.join_all().await;
-    answers.sort_by(|(a, _), (b, _)| a.cmp(b));
-    answers
-}
-
-fn print(answers: &[Answer], id: NodeId, output: Output) -> anyhow::Result<()> {
+fn print(answers: &[Answer<MemberInfo>], id: NodeId, output: Output) -> anyhow::Result<()> {
     let known = answers
         .iter()
         .filter_map(|(_, answer)| answer.as_ref().ok());
@@ -128,7 +105,7 @@ fn print_record(record: &RecordInfo, id: NodeId, output: Output) -> anyhow::Resu
     Ok(())
 }
 
-fn row((name, answer): &Answer, id: NodeId) -> Vec<Word> {
+fn row((name, answer): &Answer<MemberInfo>, id: NodeId) -> Vec<Word> {
     let mut row = vec![Word::from(name.clone())];
     let Ok(info) = answer else {
         row.push(Word::painted(Paint::Bad, "does not answer"));
@@ -181,7 +158,7 @@ fn print_history(name: &str, edge: &EdgeInfo, output: Output) -> anyhow::Result<
     Ok(())
 }
 
-fn answer_json((name, answer): &Answer) -> Value {
+fn answer_json((name, answer): &Answer<MemberInfo>) -> Value {
     let Ok(info) = answer else {
         return json!({ "name": name, "error": "it does not answer" });
     };
@@ -296,9 +273,6 @@ const HEADINGS: [&str; 9] = [
 ];
 /// How many of the last intervals are shown. JSON has all.
 const SHOWN: usize = 16;
-/// A node that answers others may still not answer us.
-const PATIENCE: Duration = Duration::from_secs(1);
-
 #[cfg(test)]
 mod tests {
     use super::{phi_text, span};

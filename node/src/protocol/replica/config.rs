@@ -35,6 +35,8 @@ pub struct ReplicaConfig {
     /// Between two vnodes whose content is compared, so that a small store costs next to nothing.
     /// Default 5 s.
     pub scrub_pause: Duration,
+    /// Between two stretches where somebody asked for a comparison at once. Default 50 ms.
+    pub scrub_hurry: Duration,
     /// Rows in one stretch, up to 32,768; with 0 nothing is compared. Default 1,024.
     pub scrub_rows: usize,
     /// How far ahead of the wall a stamp of a peer may lie, in milliseconds, to be taken over.
@@ -56,6 +58,7 @@ impl Default for ReplicaConfig {
             verify_rows: 1_024,
             scrub_every: Duration::from_secs(1),
             scrub_pause: Duration::from_secs(5),
+            scrub_hurry: Duration::from_millis(50),
             scrub_rows: 1_024,
             max_drift_ms: 500,
         }

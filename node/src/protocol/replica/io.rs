@@ -69,6 +69,8 @@ pub enum Input {
         /// The key.
         prefix: KeyPrefix,
     },
+    /// Somebody wants the content of every vnode compared with the other owners now.
+    Scrub,
     /// The time that [`Replica::poll_timeout`](super::Replica::poll_timeout) named has come.
     Tick,
     /// A new ring, or buckets with another n.

@@ -21,6 +21,7 @@ mod requests;
 mod scrubbing;
 mod tending;
 mod topology;
+mod turns;
 mod walls;
 
 use std::collections::BTreeMap;
@@ -39,8 +40,8 @@ pub use io::{Commit, Held, Input, Output, WriteError};
 pub use lag::Lag;
 pub use quarantine::Quarantine;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
-pub use scrubbing::ScrubCounts;
 use starling::wire::Durability;
+pub use turns::ScrubCounts;
 
 /// All vnodes of a node.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub struct Replica {
     expired_in: VnodeId,
     /// Where it is looked next whether what is stored is sound.
     verifying: Option<(VnodeId, Option<Place>)>,
-    scrubbing: scrubbing::Scrubbing,
+    scrubbing: turns::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
     walls: walls::Walls,
@@ -137,7 +138,7 @@ impl Replica {
                 partition: PartitionId(0),
             },
             verifying: None,
-            scrubbing: scrubbing::Scrubbing::default(),
+            scrubbing: turns::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,
             walls,
@@ -336,6 +337,7 @@ impl Replica {
                 vnode,
                 prefix,
             } => self.repair(from, vnode, prefix, batch),
+            Input::Scrub => self.hurry_scrub(batch.now.time),
             Input::Tick => self.handle_tick(batch)?,
             Input::Topology { ring, counts } => self.take_over(*ring, &counts, batch)?,
         }
@@ -384,9 +386,11 @@ impl Pending {
             Input::Read { ticket, .. } => Some(Self::Read(*ticket)),
             Input::Hold { ticket, from, .. } => Some(Self::Hold(*ticket, *from)),
             Input::Request { from, call, .. } => Some(Self::Request(*from, *call)),
-            Input::Reply { .. } | Input::Repair { .. } | Input::Tick | Input::Topology { .. } => {
-                None
-            }
+            Input::Reply { .. }
+            | Input::Repair { .. }
+            | Input::Scrub
+            | Input::Tick
+            | Input::Topology { .. } => None,
         }
     }
 }

@@ -1,8 +1,5 @@
-//! Drives the comparison of contents ([`scrub`](crate::protocol::scrub)): one vnode at a time, a
-//! stretch of rows every second, and a pause after each vnode.
-
-use std::collections::BTreeMap;
-use std::ops::Bound;
+//! Drives the comparison of contents ([`scrub`](crate::protocol::scrub)): stretch by stretch of the
+//! vnode whose turn it is.
 
 use serde_bytes::ByteBuf;
 
@@ -14,65 +11,20 @@ use crate::protocol::messages::{
 };
 use crate::protocol::scrub::{Asked, Finding, Shown, Task, Turn, differing};
 use crate::protocol::stage::SourceError;
-use crate::protocol::time::Time;
 use crate::protocol::vnode::{Vnode, comparable};
 use ring::{NodeId, VnodeId};
 use starling::wire::Durability;
 
-/// What is being compared, and what came of it so far.
-#[derive(Debug, Default)]
-pub(super) struct Scrubbing {
-    turn: Option<(VnodeId, Turn)>,
-    /// The vnode whose turn was last.
-    last: Option<VnodeId>,
-    next: Time,
-    counts: ScrubCounts,
-    /// When each vnode was last found equal to all other owners, from its first row to its last.
-    agreed: BTreeMap<VnodeId, Time>,
-}
-
-/// How often what came of comparisons.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ScrubCounts {
-    /// Vnodes that were walked over from their first row to their last.
-    pub walked: u64,
-    /// Versions that this node alone lacked, and has again.
-    pub restored: u64,
-    /// Versions that one other owner lacked: it restores them itself.
-    pub lacking_there: u64,
-    /// Ranges that could not be compared: clocks kept differing, or an owner did not answer.
-    pub given_up: u64,
-    /// Versions on which owners differ and nobody can say who is right. Nothing was changed.
-    pub alarms: u64,
-}
-
 impl Replica {
-    /// What came of comparing contents.
-    #[must_use]
-    pub fn scrub_counts(&self) -> ScrubCounts {
-        self.scrubbing.counts
-    }
-
-    /// When a vnode was last found equal to all other owners; `None` if never in this life.
-    #[must_use]
-    pub fn agreed(&self, id: VnodeId) -> Option<Time> {
-        self.scrubbing.agreed.get(&id).copied()
-    }
-
-    pub(super) fn next_scrub(&self) -> Option<Time> {
-        let is_idle = |(_, turn): &(VnodeId, Turn)| turn.asked.is_none();
-        let may_go_on = self.scrubbing.turn.as_ref().is_none_or(is_idle);
-        (may_go_on && self.config.scrub_rows > 0 && !self.peers.is_empty())
-            .then_some(self.scrubbing.next)
-    }
-
     /// Begins to compare the next stretch, if it is time.
     pub(super) fn scrub(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
         if self.next_scrub().is_none_or(|next| batch.now.time < next) {
             return Ok(());
         }
-        self.scrubbing.next = batch.now.time.after(self.config.scrub_every);
-        let Some((id, mut turn)) = self.scrubbing.turn.take().or_else(|| self.next_turn()) else {
+        let turn = self.scrubbing.turn.take();
+        let turn = turn.or_else(|| self.next_turn(batch.now.time));
+        self.scrubbing.next = batch.now.time.after(self.scrub_pace(turn.as_ref()));
+        let Some((id, mut turn)) = turn else {
             return Ok(());
         };
         let vnode = self
@@ -92,24 +44,6 @@ impl Replica {
         }
         self.ask_others(id, turn, batch);
         Ok(())
-    }
-
-    /// The vnode after the one whose turn was last, among those that can be compared.
-    fn next_turn(&mut self) -> Option<(VnodeId, Turn)> {
-        let last = self
-            .scrubbing
-            .last
-            .map_or(Bound::Unbounded, Bound::Excluded);
-        let after = self.vnodes.range((last, Bound::Unbounded));
-        let mut all = after.chain(&self.vnodes).take(self.vnodes.len());
-        let found = all.find(|(id, vnode)| {
-            let others = self.other_owners(**id);
-            let all_there = others.iter().all(|&peer| self.is_reachable(peer));
-            vnode.may_be_compared() && !others.is_empty() && all_there
-        });
-        let (id, nonce) = found.map(|(&id, vnode)| (id, vnode.actor().nonce))?;
-        self.scrubbing.last = Some(id);
-        Some((id, Turn::new(nonce)))
     }
 
     /// Asks all other owners about the next task.
@@ -251,12 +185,7 @@ impl Replica {
             self.scrubbing.turn = Some((id, turn));
             return Ok(());
         }
-        self.scrubbing.counts.walked += 1;
-        let rested = batch.now.time.after(self.config.scrub_pause);
-        self.scrubbing.next = self.scrubbing.next.max(rested);
-        if turn.agrees {
-            self.scrubbing.agreed.insert(id, batch.now.time);
-        }
+        self.end_turn(id, &turn, batch.now.time);
         Ok(())
     }
 

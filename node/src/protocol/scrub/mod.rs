@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mutants::{self, Mutant};
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::{Examined, KeyedRow};
+use crate::protocol::time::Time;
 use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Row};
 use ring::NodeId;
@@ -108,6 +109,8 @@ pub fn differing(mine: &Examined, others: &[Examined]) -> Option<BTreeSet<usize>
 pub(crate) struct Turn {
     /// The nonce of its actor: when it begins anew, so does the comparison.
     pub(crate) nonce: u64,
+    /// When it began: what is found equal was so from then on.
+    pub(crate) began: Time,
     /// Where the next stretch begins; `None` for the beginning.
     pub(crate) at: Option<Vec<u8>>,
     /// The stretch at hand is the last.
@@ -123,9 +126,10 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    pub(crate) fn new(nonce: u64) -> Self {
+    pub(crate) fn new(nonce: u64, began: Time) -> Self {
         Self {
             nonce,
+            began,
             at: None,
             is_last: false,
             agrees: true,

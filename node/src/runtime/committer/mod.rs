@@ -171,7 +171,11 @@ fn refusal(input: &Input) -> Option<Output> {
             call,
             reply: PeerReply::Refused(refusal),
         }),
-        Input::Reply { .. } | Input::Repair { .. } | Input::Tick | Input::Topology { .. } => None,
+        Input::Reply { .. }
+        | Input::Repair { .. }
+        | Input::Scrub
+        | Input::Tick
+        | Input::Topology { .. } => None,
     }
 }
 

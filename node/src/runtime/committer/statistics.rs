@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::protocol::hints::KeptFor;
 use crate::protocol::replica::{Lag, Quarantine, Replica, ScrubCounts};
 use crate::protocol::room::Room;
+use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
 use crate::store::{EngineStatistics, Table};
 use ring::{NodeId, VnodeId};
@@ -13,6 +14,8 @@ use ring::{NodeId, VnodeId};
 /// The state of a node's vnodes at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Statistics {
+    /// Each of them that is not damaged, in the order of their ids.
+    pub(crate) each: Vec<VnodeStatistics>,
     /// How many there are.
     pub(crate) vnodes: u64,
     /// How many of them are catching up and do not count for reads.
@@ -52,18 +55,40 @@ pub(crate) struct Statistics {
     pub(crate) failure: Option<String>,
 }
 
+/// One vnode.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VnodeStatistics {
+    /// Which.
+    pub(crate) id: VnodeId,
+    /// Other owners.
+    pub(crate) others: u8,
+    /// It does not count for reads.
+    pub(crate) is_catching_up: bool,
+    /// When its content was last found equal to that of all other owners; `None` if never since
+    /// the start.
+    pub(crate) agreed: Option<Time>,
+}
+
 impl Statistics {
     /// Looks at all vnodes.
-    pub(super) fn of(replica: &Replica, engine: EngineStatistics) -> Self {
+    pub(super) fn of(now: Time, replica: &Replica, engine: EngineStatistics) -> Self {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let each: Vec<VnodeStatistics> = replica
+            .vnodes()
+            .map(|vnode| VnodeStatistics {
+                id: vnode.id(),
+                others: u8::try_from(vnode.peers().count()).unwrap_or(u8::MAX),
+                is_catching_up: vnode.is_catching_up(),
+                agreed: replica.agreed(vnode.id()),
+            })
+            .collect();
+        let shared = each.iter().filter(|vnode| vnode.others > 0);
+        let agreed = shared.map(|vnode| vnode.agreed.unwrap_or_default());
+        let unagreed = agreed.min().map(|oldest| now.since(oldest).as_millis());
         Self {
-            vnodes: count(replica.vnodes().count()),
-            catching_up: count(
-                replica
-                    .vnodes()
-                    .filter(|vnode| vnode.is_catching_up())
-                    .count(),
-            ),
+            vnodes: count(each.len()),
+            catching_up: count(each.iter().filter(|vnode| vnode.is_catching_up).count()),
+            each,
             quarantined: replica
                 .quarantined()
                 .map(|(id, damaged)| (id, words(id, damaged)))
@@ -81,7 +106,7 @@ impl Statistics {
             room: Room::Ample,
             free_bytes: None,
             scrub: replica.scrub_counts(),
-            unagreed_ms: 0,
+            unagreed_ms: u64::try_from(unagreed.unwrap_or(0)).unwrap_or(u64::MAX),
             failure: None,
         }
     }

@@ -3,6 +3,7 @@
 use super::Shell;
 use crate::admin::Operation;
 use crate::protocol::coordinator::{Order, Outcome};
+use crate::protocol::replica::Input;
 use crate::protocol::time::Time;
 use crate::server::{Accepted, Posture, Shape, encode_response};
 use starling::transport::{Incoming, Principal, ReplyTo};
@@ -61,6 +62,13 @@ impl Shell {
             Accepted::Status => self.gather_status(reply),
             Accepted::MemberInfo { node } => {
                 let response = self.member_info(node);
+                self.answer_client(reply, Operation::Cluster, now.time, &response);
+            }
+            Accepted::Vnodes { scrub } => {
+                if scrub {
+                    self.submit(Input::Scrub);
+                }
+                let response = self.each_vnode();
                 self.answer_client(reply, Operation::Cluster, now.time, &response);
             }
         }

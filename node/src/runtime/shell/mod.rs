@@ -19,6 +19,7 @@ mod info;
 mod members;
 mod replicas;
 mod status;
+mod vnodes;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -38,6 +38,7 @@ impl Shell {
             Input::Hold { .. }
             | Input::Request { .. }
             | Input::Reply { .. }
+            | Input::Scrub
             | Input::Tick
             | Input::Topology { .. } => SMALL,
         };

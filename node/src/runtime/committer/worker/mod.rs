@@ -301,17 +301,12 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         }
         self.published = Some(now);
         let engine = self.parts.store.borrow().statistics();
-        let mut statistics = Statistics::of(&self.parts.replica, engine);
+        let mut statistics = Statistics::of(now, &self.parts.replica, engine);
         statistics.failure.clone_from(&self.failure);
         if let Some(disk) = &self.disk {
             statistics.room = disk.room();
             statistics.free_bytes = disk.free();
         }
-        let replica = &self.parts.replica;
-        let shared = replica.vnodes().filter(|vnode| vnode.peers().count() > 0);
-        let agreed = shared.map(|vnode| replica.agreed(vnode.id()).unwrap_or_default());
-        let unagreed = agreed.min().map(|oldest| now.since(oldest).as_millis());
-        statistics.unagreed_ms = u64::try_from(unagreed.unwrap_or(0)).unwrap_or(u64::MAX);
         statistics.tell_news(&shown);
         self.parts.metrics.show(&statistics);
         self.parts.statistics.show(statistics);

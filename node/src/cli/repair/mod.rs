@@ -1,6 +1,9 @@
 //! `starling repair`: whether the owners of every key hold the same, and what damage was found.
 //!
-//! Nodes compare the content of their rows by themselves, all the time; nothing here starts it.
+//! Nodes compare the content of their rows by themselves, all the time. `repair scrub` has them do
+//! it at once, and faster.
+
+mod vnodes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,6 +12,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::clock::Stopwatch;
+use super::each::{ask_each, check_any};
 use super::exit::Exit;
 use super::node::span;
 use super::output::{Output, Paint, Word};
@@ -21,7 +25,19 @@ use starling::wire::{MemberStatus, ScrubStatus};
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub(crate) enum RepairCommand {
     /// What each node has found of damage, and how long ago it last agreed with the other owners.
-    Status,
+    Status {
+        /// Each vnode of each node instead, the one first that has agreed least recently.
+        #[arg(long)]
+        vnodes: bool,
+    },
+    /// Have every node compare all its rows with the other owners now, at twenty times the usual
+    /// pace and without pauses, and wait for that; exit codes as of `verify`.
+    Scrub {
+        /// How long to wait; the nodes go on in any case.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+              default_value = "1h")]
+        wait: Duration,
+    },
     /// Wait until every node has compared all its rows with the other owners once more; exit code 1
     /// if anything differs or is damaged, 3 if it takes too long.
     Verify {
@@ -35,13 +51,26 @@ pub(crate) enum RepairCommand {
 impl RepairCommand {
     pub(crate) async fn run(self, client: &Client, output: Output) -> anyhow::Result<Exit> {
         match self {
-            Self::Status => {
+            Self::Status { vnodes: false } => {
                 print(Picture::take(client).await?.members(), output)?;
                 Ok(Exit::Done)
             }
+            Self::Status { vnodes: true } => vnodes::show(client, output).await,
+            Self::Scrub { wait } => scrub(client, wait, output).await,
             Self::Verify { wait } => verify(client, wait, output).await,
         }
     }
+}
+
+async fn scrub(client: &Client, wait: Duration, output: Output) -> anyhow::Result<Exit> {
+    for (name, answer) in check_any(ask_each(client, Client::scrub).await)? {
+        if let Err(error) = answer {
+            output.note(format_args!(
+                "{name} was not told to compare its rows: {error}"
+            ));
+        }
+    }
+    verify(client, wait, output).await
 }
 
 async fn verify(client: &Client, wait: Duration, output: Output) -> anyhow::Result<Exit> {
