@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use ring::{Address, MemberName, Zone};
 
 pub use error::ConfigError;
-pub use units::{Size, Span};
+pub use units::{RowCount, Size, Span};
 
 /// The configuration of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ pub struct LimitsSection {
     /// Concurrent values of one key; a write that would make more is refused.
     pub siblings: NonZeroU32,
     /// Rows that one operation may touch; a larger one is refused.
-    pub rows_per_operation: NonZeroU32,
+    pub rows_per_operation: RowCount,
     /// How long after its first try an operation may be retried; later it is refused.
     pub retry_window: Span,
     /// Writes kept as a stand-in for owners that are away; more are refused. With 0 none is kept.
@@ -262,7 +262,7 @@ impl Default for LimitsSection {
             connections: count(4_096),
             requests: count(16_384),
             siblings: count(64),
-            rows_per_operation: count(10_000),
+            rows_per_operation: RowCount::DEFAULT,
             retry_window: Span::seconds(15 * 60),
             hints: 100_000,
             drain: Span::seconds(20),
@@ -325,6 +325,7 @@ mod tests {
     fn values_that_are_none_are_refused_with_their_line() {
         for text in [
             "[limits]\nconnections = 0\n",
+            "[limits]\nrows_per_operation = 100001\n",
             "[storage]\ncache = \"much\"\n",
             "[listen]\nquic = \"here\"\n",
             "[listen]\nadvertise = [\"no-port\"]\n",

@@ -50,6 +50,42 @@ impl fmt::Display for Size {
     }
 }
 
+/// How many rows one operation may touch: 1 to 100,000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct RowCount(u32);
+
+impl RowCount {
+    /// What it is unless something else is asked for.
+    pub const DEFAULT: Self = Self(10_000);
+
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl TryFrom<u32> for RowCount {
+    type Error = String;
+
+    fn try_from(rows: u32) -> Result<Self, Self::Error> {
+        match rows {
+            1..=MOST_ROWS => Ok(Self(rows)),
+            _ => Err(format!("{rows} rows are not from 1 to {MOST_ROWS}")),
+        }
+    }
+}
+
+impl From<RowCount> for u32 {
+    fn from(rows: RowCount) -> Self {
+        rows.0
+    }
+}
+
+/// The events of one operation must stay below [`MAX_SPAN`](crate::protocol::event::MAX_SPAN).
+const MOST_ROWS: u32 = 100_000;
+
 /// A stretch of time, written as `"30s"` or `"1h 30m"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

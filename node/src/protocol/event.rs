@@ -182,7 +182,7 @@ fn decode_span(dot: Dot, decoder: &mut Decoder<'_>) -> Result<(u64, u64), Decode
     let first = dot.counter.checked_sub(decoder.varint(field)?);
     let last = dot.counter.checked_add(decoder.varint(field)?);
     match (first, last) {
-        (Some(first), Some(last)) if first > 0 => Ok((first, last)),
+        (Some(first), Some(last)) if first > 0 && last - first < MAX_SPAN => Ok((first, last)),
         _ => Err(DecodeError::Invalid { field }),
     }
 }
@@ -216,6 +216,9 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, Deco
     Ok(Some(Operation { id, digest, effect }))
 }
 
+/// Events of one batch at the most. More are no event: whoever sends a batch looks for all of them.
+pub const MAX_SPAN: u64 = 1 << 17;
+
 const FORMAT: u8 = 2;
 
 #[cfg(test)]
@@ -224,7 +227,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
     use ring::{BucketId, Token};
 
-    use super::{Application, Effect, Event, Operation};
+    use super::{Application, Effect, Event, MAX_SPAN, Operation};
     use crate::protocol::keys::KeyPrefix;
     use crdt::kinds::Leaf;
 
@@ -276,6 +279,16 @@ mod tests {
         expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
         assert_eq!(bytes, expected);
         assert_eq!(Event::decode_value(event.dot, &bytes), Ok(event));
+    }
+
+    #[test]
+    fn a_span_that_no_batch_can_have_is_no_event() {
+        let span = |last| Event { last, ..event() };
+        let longest = span(5 + MAX_SPAN);
+        assert_eq!(Event::decode(&longest.encode()), Ok(longest));
+        for last in [6 + MAX_SPAN, u64::MAX] {
+            assert!(Event::decode(&span(last).encode()).is_err());
+        }
     }
 
     proptest! {

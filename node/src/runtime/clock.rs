@@ -31,32 +31,40 @@ impl Steady {
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
     steady: Steady,
-    /// How far the wall clock is ahead of those of most nodes, in milliseconds.
-    ahead_ms: Arc<AtomicI64>,
+    /// What a wall clock that is right would have said when the steady one began, in milliseconds.
+    /// Nobody but who corrects it reads the wall clock anew, so that one that is set does not show
+    /// before it is known whether it was set right.
+    began_ms: Arc<AtomicI64>,
 }
 
 impl Clock {
     /// A node starts now.
     pub(crate) fn start() -> Self {
-        Self {
+        let clock = Self {
             steady: Steady::start(),
-            ahead_ms: Arc::default(),
-        }
+            began_ms: Arc::default(),
+        };
+        clock.correct(clock.own(), 0);
+        clock
     }
 
-    /// Both clocks, where a wall clock that is known to be wrong is corrected.
+    /// Both clocks, the wall clock as it was corrected last.
     pub(crate) fn now(&self) -> Moment {
-        let own = self.own();
-        let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
-        Moment {
-            wall_ms: own.wall_ms.saturating_add_signed(-ahead_ms),
-            ..own
-        }
+        let time = self.time();
+        let began_ms = self.began_ms.load(Ordering::Relaxed);
+        let wall_ms = milliseconds(time).saturating_add_signed(began_ms);
+        Moment { time, wall_ms }
     }
 
-    /// From now on the wall clock is known to be so far ahead of those of most nodes.
-    pub(crate) fn correct(&self, ahead_ms: i64) {
-        self.ahead_ms.store(ahead_ms, Ordering::Relaxed);
+    /// At a moment as the [own](Clock::own) clocks said it, the wall clock was so far ahead of the
+    /// time to go by.
+    pub(crate) fn correct(&self, own: Moment, ahead_ms: i64) {
+        let right = i64::try_from(own.wall_ms)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(ahead_ms);
+        let passed = i64::try_from(milliseconds(own.time)).unwrap_or(i64::MAX);
+        self.began_ms
+            .store(right.saturating_sub(passed), Ordering::Relaxed);
     }
 
     /// Both clocks, right or wrong.
@@ -92,4 +100,8 @@ impl Clock {
             None => std::future::pending().await,
         }
     }
+}
+
+fn milliseconds(time: Time) -> u64 {
+    u64::try_from(time.since_start().as_millis()).unwrap_or(u64::MAX)
 }

@@ -144,15 +144,14 @@ impl Owner {
 
     /// Removes what was over a while ago.
     pub(super) fn sweep(&mut self, now_ms: u64) -> usize {
-        let hlc = Hlc::at(now_ms);
-        let swept = self.commit(|vnode, stage| vnode.sweep_expired(hlc, stage));
+        let swept = self.commit(|vnode, stage| vnode.sweep_expired(now_ms, stage));
         swept.expect("the disk is sound")
     }
 
     /// Removes records whose window has passed, a stretch at a time. Returns how many went.
     pub fn sweep_records(&mut self, now_ms: u64) -> usize {
-        let (hlc, limits) = (Hlc::at(now_ms), Limits::default());
-        let swept = self.commit(|vnode, stage| vnode.sweep_records(hlc, &limits, stage));
+        let limits = Limits::default();
+        let swept = self.commit(|vnode, stage| vnode.sweep_records(now_ms, &limits, stage));
         swept.expect("the disk is sound")
     }
 

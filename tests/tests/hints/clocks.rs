@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 
-use super::flock::Flock;
+use super::flock::{Flock, command};
 use crdt::Hlc;
 use ring::NodeId;
 use starling_node::protocol::hints::HintConfig;
+use starling_node::protocol::stage::Family;
 use starling_node::protocol::vnode::Action;
 
 const DAY: i64 = 24 * 3_600 * 1_000;
@@ -49,6 +50,29 @@ fn a_node_that_starts_a_day_behind_goes_on_from_its_last_stamp() {
     flock.pass(3);
     assert_eq!(flock.replica(wrong).wall_ahead_ms(), -DAY);
     assert!(stamped_off(&mut flock, wrong, 3).abs() <= 500);
+}
+
+#[test]
+fn what_is_over_only_by_a_wrong_clock_stays() {
+    let mut flock = Flock::new(HintConfig::default());
+    let [wrong, ..] = flock.nodes();
+    let mut command = command(1, Action::Put(Bytes::from_static(b"for an hour")));
+    command.ttl_ms = Some(3_600_000);
+    let written = flock.order(wrong, command, (1, 1), false);
+    assert!(written.is_ok(), "{written:?}");
+    flock.pass(2);
+    let stored = |flock: &Flock| [Family::Data, Family::Records].map(|f| flock.stored(wrong, f));
+    assert_eq!(stored(&flock), [1, 1]);
+    // A day later by its own clock, both the version and the record would be over.
+    flock.cut(wrong);
+    flock.set_clock(wrong, DAY);
+    flock.restart(wrong);
+    flock.pass(10);
+    assert_eq!(stored(&flock), [1, 1]);
+    flock.heal();
+    flock.pass(10);
+    assert_eq!(flock.replica(wrong).wall_ahead_ms(), DAY);
+    assert_eq!(stored(&flock), [1, 1]);
 }
 
 #[test]

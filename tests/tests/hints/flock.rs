@@ -1,6 +1,7 @@
 //! Five nodes that hand each other what they say, as long as nobody is cut off.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::{PeerReply, PeerRequest, Replicate};
 use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig, WriteError};
+use starling_node::protocol::stage::{Family, Source};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Action, Command, Sending, Written};
 use starling_node::runtime::source::StoreSource;
@@ -322,6 +324,22 @@ impl Flock {
         &self.nodes[&id].replica
     }
 
+    /// How many entries of a family a node's store has.
+    pub(crate) fn stored(&self, node: NodeId, family: Family) -> usize {
+        let mut entries = 0;
+        let counted = StoreSource::new(&self.nodes[&node].engine).scan(
+            family,
+            &[],
+            &[u8::MAX; 16],
+            &mut |_, _| {
+                entries += 1;
+                ControlFlow::Continue(())
+            },
+        );
+        counted.expect("no fault is injected");
+        entries
+    }
+
     pub(crate) fn keeps(&self, node: NodeId, dot: Dot) -> bool {
         self.replica(node).hints().holds(id(), std::iter::once(dot))
     }
@@ -369,7 +387,7 @@ pub(crate) fn increment(sequence: u64) -> Command {
     command(sequence, Action::Increment(1))
 }
 
-fn command(sequence: u64, action: Action) -> Command {
+pub(crate) fn command(sequence: u64, action: Action) -> Command {
     let token = Token(1);
     let prefix = KeyPrefix::new(3, token, BucketId(1), b"k", b"");
     let operation = OpId {

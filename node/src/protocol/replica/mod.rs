@@ -109,7 +109,7 @@ impl Replica {
     #[must_use]
     pub fn new(node: NodeId, config: ReplicaConfig, behind: bool, seed: u64, floor: Hlc) -> Self {
         let hlc = HlcClock::new(floor, config.max_drift_ms);
-        let walls = walls::Walls::new(config.max_drift_ms);
+        let walls = walls::Walls::new(config.max_drift_ms, floor);
         Self {
             node,
             hints: Hints::new(config.hints.clone()),

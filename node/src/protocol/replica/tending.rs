@@ -19,10 +19,11 @@ impl Replica {
         }
         self.next_tending = batch.now.time.after(TEND_EVERY);
         let hlc = self.hlc.stamp(batch.now.wall_ms);
+        let surely_ms = self.surely_ms();
         let mut voided = Vec::new();
         self.tends_again = false;
         for (&id, vnode) in &mut self.vnodes {
-            let tended = tend_vnode(vnode, hlc, &self.config.limits, batch);
+            let tended = tend_vnode(vnode, (hlc, surely_ms), &self.config.limits, batch);
             let tended = tended.map_err(|error| error.within(id))?;
             self.tends_again |= tended.has_more;
             if tended.is_changed {
@@ -34,7 +35,7 @@ impl Replica {
         if self.tends_again {
             self.next_tending = batch.now.time.after(TEND_AGAIN);
         }
-        self.sweep_expired(hlc, batch)?;
+        self.sweep_expired(surely_ms, batch)?;
         self.verify(batch)?;
         for (id, voids) in voided {
             keep(&voids, batch);
@@ -68,7 +69,7 @@ impl Replica {
     }
 
     /// Removes what has expired, in one vnode at a time.
-    fn sweep_expired(&mut self, hlc: Hlc, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+    fn sweep_expired(&mut self, now_ms: u64, batch: &mut Batch<'_>) -> Result<(), SourceError> {
         let after = self
             .vnodes
             .range((Bound::Excluded(self.expired_in), Bound::Unbounded));
@@ -81,7 +82,7 @@ impl Replica {
         self.expired_in = id;
         if let Some(vnode) = self.vnodes.get_mut(&id)
             && vnode
-                .sweep_expired(hlc, &mut batch.stage)
+                .sweep_expired(now_ms, &mut batch.stage)
                 .map_err(|error| error.within(id))?
                 > 0
         {
@@ -91,10 +92,11 @@ impl Replica {
     }
 }
 
-/// Everything of one vnode but what has expired.
+/// Everything of one vnode but what has expired. Events are stamped with the first, and records
+/// removed that are too old by the second.
 fn tend_vnode(
     vnode: &mut Vnode,
-    hlc: Hlc,
+    (hlc, surely_ms): (Hlc, u64),
     limits: &Limits,
     batch: &mut Batch<'_>,
 ) -> Result<Purged, SourceError> {
@@ -102,7 +104,7 @@ fn tend_vnode(
     let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
     answers.extend(purged.answers);
     let trimmed = vnode.trim(limits, &mut batch.stage)?;
-    let expired = vnode.sweep_records(hlc, limits, &mut batch.stage)?;
+    let expired = vnode.sweep_records(surely_ms, limits, &mut batch.stage)?;
     if vnode.mark_behind(&mut batch.stage) {
         batch.barrier = batch.barrier.max(Durability::Wal);
     }

@@ -56,6 +56,7 @@ impl Replica {
                 vnode.set_owners(others);
             }
         }
+        self.expect_walls();
         self.find_hints(batch.stage.source());
         Ok(())
     }

@@ -14,8 +14,14 @@
 //! ```
 //!
 //! A wall clock that is set while the node runs jumps against its steady clock. All that is known
-//! of the peers shifts by as much, so the node need not hear them to go on by their time. Only in
-//! the first second of a process, before it has heard anybody, its own clock is all there is.
+//! of the peers shifts by as much, so the node need not hear them to go on by their time. (A machine
+//! that was suspended looks the same, until it hears them.) In the first second of a process, and
+//! for as long as less than half of the nodes are heard, its own clock is all there is to go by.
+//!
+//! That will do to stamp a write, and not to remove something for good because its time is over.
+//! Who removes goes by a time that has surely come: while most nodes do not agree on one, by the
+//! slowest clock of those heard, if they are most, or by the last stamp of the life before this one
+//! and what has passed since the start.
 
 use std::collections::BTreeMap;
 
@@ -33,18 +39,24 @@ pub(super) struct Walls {
     ahead: BTreeMap<NodeId, (i64, i64)>,
     /// All nodes, this one and those that were never heard among them.
     nodes: usize,
+    /// The time of the last stamp of the life before this one, in milliseconds.
+    floor_ms: u64,
+    /// When this life began.
+    began: Option<Time>,
     /// What this node's clocks said last.
     last: Moment,
     correction: i64,
 }
 
 impl Walls {
-    /// Clocks may differ by `drift_ms`.
-    pub(super) fn new(drift_ms: u64) -> Self {
+    /// Clocks may differ by `drift_ms`; an earlier life's last stamp was `floor`.
+    pub(super) fn new(drift_ms: u64, floor: Hlc) -> Self {
         Self {
             drift_ms: signed(drift_ms),
             ahead: BTreeMap::new(),
             nodes: 1,
+            floor_ms: floor.milliseconds(),
+            began: None,
             last: Moment::default(),
             correction: 0,
         }
@@ -55,6 +67,7 @@ impl Walls {
         let passed = millis(now.time.since(self.last.time));
         let jump = signed(now.wall_ms) - signed(self.last.wall_ms) - passed;
         self.last = now;
+        self.began.get_or_insert(now.time);
         if jump.abs() > LEAST_JUMP_MS {
             self.ahead.values_mut().for_each(|(by, _)| *by += jump);
             self.settle();
@@ -75,6 +88,31 @@ impl Walls {
     /// many there are.
     fn are_most_heard(&self) -> bool {
         !self.ahead.is_empty() && 2 * (self.ahead.len() + 1) > self.nodes
+    }
+
+    /// Do more than half of all nodes have clocks that agree with what this one goes by?
+    fn is_confirmed(&self) -> bool {
+        let agrees = |&&(by, error): &&(i64, i64)| {
+            let off = by.saturating_sub(self.correction).abs();
+            off <= self.drift_ms.saturating_add(error)
+        };
+        let others = self.ahead.values().filter(agrees).count();
+        2 * (others + usize::from(self.correction == 0)) > self.nodes
+    }
+
+    /// A time that has surely come, as a wall clock says it.
+    fn surely_ms(&self) -> u64 {
+        let own = self.last.wall_ms;
+        if self.is_confirmed() {
+            return own.saturating_add_signed(-self.correction);
+        }
+        let began = self.began.unwrap_or_default();
+        let passed = millis(self.last.time.since(began)).unsigned_abs();
+        let since_then = self.floor_ms.saturating_add(passed);
+        let ahead = self.ahead.values().map(|&(by, _)| by).max().unwrap_or(0);
+        let slowest = own.saturating_add_signed(-ahead.max(0));
+        let heard = if self.are_most_heard() { slowest } else { 0 };
+        own.min(since_then.max(heard))
     }
 
     fn settle(&mut self) {
@@ -116,10 +154,20 @@ impl Replica {
     /// A peer has said what its wall clock says.
     pub(super) fn hear_wall(&mut self, peer: NodeId, wall_ms: u64) {
         let asked = self.peers.get(&peer).and_then(|state| state.compares_since);
-        self.walls.nodes = self.peers.len() + 1;
         if let Some(asked) = asked {
             self.walls.hear(asked, peer, wall_ms);
         }
+    }
+
+    /// There are so many peers to hear.
+    pub(super) fn expect_walls(&mut self) {
+        self.walls.nodes = self.peers.len() + 1;
+    }
+
+    /// A time that has surely come, in milliseconds since the epoch: what was over by then may be
+    /// removed for good.
+    pub(super) fn surely_ms(&self) -> u64 {
+        self.walls.surely_ms()
     }
 
     /// What this node's own wall clock says, right or wrong, for its peers to compare.
@@ -144,7 +192,7 @@ const LEAST_JUMP_MS: i64 = 50;
 mod tests {
     use std::time::Duration;
 
-    use super::{Moment, NodeId, Time, Walls};
+    use super::{Hlc, Moment, NodeId, Time, Walls};
 
     const START: u64 = 1_700_000_000_000;
     const DAY: i64 = 24 * 3_600 * 1_000;
@@ -158,7 +206,7 @@ mod tests {
 
     impl Node {
         fn new(nodes: usize, ahead: i64) -> Self {
-            let mut walls = Walls::new(500);
+            let mut walls = Walls::new(500, Hlc::at(START - 60_000));
             walls.nodes = nodes;
             let now = 0;
             let mut node = Self { walls, ahead, now };
@@ -231,6 +279,41 @@ mod tests {
                 node.walls.hear(time, NodeId(3), wall_ms);
             }
         }
+    }
+
+    /// By how many milliseconds what has surely come is behind the right time.
+    fn behind(node: &mut Node) -> i64 {
+        node.goes_by();
+        let right = i64::try_from(START + node.now).unwrap();
+        right - i64::try_from(node.walls.surely_ms()).unwrap()
+    }
+
+    #[test]
+    fn nothing_is_over_by_a_clock_that_most_nodes_do_not_confirm() {
+        for nodes in [2, 3, 5] {
+            let mut node = Node::new(nodes, DAY);
+            assert_eq!(
+                behind(&mut node),
+                60_000,
+                "by the last stamp of the life before"
+            );
+            node.now += 10_000;
+            assert_eq!(behind(&mut node), 60_000);
+            node.hears(&[(2, 0)]);
+            assert!((0..=60_000).contains(&behind(&mut node)), "{nodes} nodes");
+        }
+        let mut pair = Node::new(2, DAY);
+        pair.hears(&[(2, 0)]);
+        assert!(behind(&mut pair).abs() <= 50, "the slower of both");
+        let mut right = Node::new(3, 5);
+        right.hears(&[(2, DAY), (3, 0)]);
+        assert_eq!(behind(&mut right), -5);
+        let mut alone = Node::new(1, 7);
+        assert_eq!(behind(&mut alone), -7);
+        let mut slow = Node::new(3, -DAY);
+        assert_eq!(behind(&mut slow), DAY);
+        slow.hears(&[(2, 0), (3, 0)]);
+        assert!(behind(&mut slow).abs() <= 50);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::Vnode;
 use crate::mutants::{self, Mutant};
 use crate::protocol::keys::{RowKey, data_range};
 use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
-use crdt::{Context, Hlc, Row};
+use crdt::{Context, Row};
 
 /// How far the walk has come, and whether there is anything to look for.
 #[derive(Debug)]
@@ -51,16 +51,20 @@ impl Vnode {
         self.expiring.is_worth_it
     }
 
-    /// Looks through a stretch of the rows. The next call goes on where this one ended. Returns how
+    /// Looks through a stretch of the rows at a time that has surely come. The next call goes on where this one ended. Returns how
     /// many rows lost a version.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
-    pub fn sweep_expired(&mut self, now: Hlc, stage: &mut Stage<'_>) -> Result<usize, SourceError> {
+    pub fn sweep_expired(
+        &mut self,
+        now_ms: u64,
+        stage: &mut Stage<'_>,
+    ) -> Result<usize, SourceError> {
         let (start, end) = data_range(self.id, self.bits);
         let from = std::mem::take(&mut self.expiring.at).max(start);
         let found = stage.range(Family::Data, &from, &end, STRETCH)?;
-        let over = now.milliseconds().saturating_sub(GRACE_MS);
+        let over = now_ms.saturating_sub(GRACE_MS);
         let mut changed = 0;
         for (key, stored) in &found {
             let mut row = decode_row(key, stored)?;
@@ -92,6 +96,6 @@ impl Vnode {
 
 /// Rows that one step looks at.
 const STRETCH: usize = 4_096;
-/// How long a version is kept after its end: longer than any two clocks may be apart, so that no
-/// reader whose clock is behind would have shown it.
+/// How long a version is kept after its end: longer than any two clocks may be apart that agree, so
+/// that no reader whose clock is behind would have shown it.
 const GRACE_MS: u64 = 60_000;

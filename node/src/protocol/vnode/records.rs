@@ -308,14 +308,15 @@ impl Vnode {
         }
     }
 
-    /// Looks through a stretch of the records and removes the expired ones. The next call goes on
+    /// Looks through a stretch of the records and removes those that are expired at a time that has
+    /// surely come. The next call goes on
     /// where this one ended. Returns how many went.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn sweep_records(
         &mut self,
-        now: Hlc,
+        now_ms: u64,
         limits: &Limits,
         stage: &mut Stage<'_>,
     ) -> Result<usize, SourceError> {
@@ -337,7 +338,10 @@ impl Vnode {
             let record = Record::decode(&value).map_err(corrupt)?;
             let id = op_of_record_key(&key).map_err(corrupt)?;
             let counts_twice = self.doubled.get(&id) == Some(&true);
-            if is_expired(&record, now, limits) && !counts_twice && !self.has_open_rights(&record) {
+            if is_expired(&record, now_ms, limits)
+                && !counts_twice
+                && !self.has_open_rights(&record)
+            {
                 stage.delete(Family::Records, key);
                 self.doubled.remove(&id);
                 self.records = self.records.saturating_sub(1);
@@ -364,8 +368,8 @@ pub(super) fn op_of_record_key(key: &[u8]) -> Result<OpId, DecodeError> {
     Ok(id)
 }
 
-fn is_expired(record: &Record, now: Hlc, limits: &Limits) -> bool {
-    let age = now.milliseconds().saturating_sub(record.hlc.milliseconds());
+fn is_expired(record: &Record, now_ms: u64, limits: &Limits) -> bool {
+    let age = now_ms.saturating_sub(record.hlc.milliseconds());
     age > limits.retry_window_ms.saturating_mul(2)
 }
 

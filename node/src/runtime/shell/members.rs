@@ -234,8 +234,11 @@ fn standing(status: &Status) -> Standing {
 /// that says nothing of its addresses, what it said in its last life.
 pub(crate) fn own_record(config: &Config, id: NodeId, boot: u64, last: Option<&Member>) -> Member {
     let (node, advertised) = (&config.node, &config.listen.advertise);
-    // The wall clock may have been set back since.
-    let above = last.map_or(0, |last| last.incarnation.boot.saturating_add(1));
+    // The wall clock may have been set back since; what the last life said was numbered from its
+    // boot on.
+    let above = last.map_or(0, |last| {
+        last.incarnation.boot.saturating_add(WORDS_OF_A_LIFE)
+    });
     let addresses = match last {
         Some(last) if advertised.is_empty() && config.listen.quic.ip().is_unspecified() => {
             last.addresses.clone()
@@ -266,6 +269,8 @@ pub(crate) fn particular(address: SocketAddr) -> Option<Address> {
         .flatten()
 }
 
+/// More than a node says of others between two starts.
+const WORDS_OF_A_LIFE: u64 = 1 << 32;
 /// A turn of the loop that comes so much after it was due was a pause of this process.
 const LATE: Duration = Duration::from_millis(500);
 /// Members that have changed are kept after this long: what comes together is written once.

@@ -135,7 +135,7 @@ fn a_record_is_kept_while_its_increment_counts_twice() {
         owner.write(1, &Context::default(), increment).unwrap();
     }
     pull_all(&mut owners);
-    let late = crdt::Hlc::at(100 * 60 * 1_000);
+    let late = 100 * 60 * 1_000;
     let sweep = |owner: &mut Owner| {
         owner.commit(|vnode, stage, limits| vnode.sweep_records(late, limits, stage).unwrap())
     };

@@ -28,8 +28,7 @@ fn over(context: &Context, mut command: Command) -> Command {
 }
 
 fn sweep(owner: &mut Owner, now_ms: u64) -> usize {
-    let now = Hlc::at(now_ms);
-    owner.commit(|vnode, stage, _| vnode.sweep_expired(now, stage).unwrap())
+    owner.commit(|vnode, stage, _| vnode.sweep_expired(now_ms, stage).unwrap())
 }
 
 fn value_row(owner: &Owner) -> Row {

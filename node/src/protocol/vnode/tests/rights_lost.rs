@@ -49,7 +49,7 @@ fn pull_one(owners: &mut [Owner; 3], (asking, from): (usize, usize), change: &Ch
 /// Long after the retry window: what counts twice is seen to, and then all expired records go.
 fn sweep(owner: &mut Owner) {
     owner.void();
-    let late = Hlc::at(60 * 60 * 1_000);
+    let late = 60 * 60 * 1_000;
     owner.commit(|vnode, stage, limits| vnode.sweep_records(late, limits, stage).unwrap());
 }
 

@@ -145,7 +145,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             self.parts.replica.handle_batch(now, inputs, &source)
         };
         let ahead_ms = self.parts.replica.wall_ahead_ms();
-        self.parts.clock.correct(ahead_ms);
+        self.parts.clock.correct(now, ahead_ms);
         let mut commit = match handled {
             Ok(commit) => commit,
             Err(error) => {
