@@ -117,6 +117,10 @@ impl Desk {
             Part::Page(_) | Part::Count(_) | Part::Estimate => None,
         };
         let prefix = place.prefix.clone();
+        let fields = match &selection {
+            Selection::Range(range) if read.kind == Kind::Map => Some(range.clone()),
+            _ => None,
+        };
         let order = ReadOrder {
             vnode: place.vnode,
             selection,
@@ -146,12 +150,14 @@ impl Desk {
         };
         Ok(Accepted::Order {
             order: Order::Read(order),
-            shape: match (&read.part, read.kind) {
-                (Part::Page(page), Kind::Map) => {
-                    Shape::fields(Fields::new(prefix, path, page, false, shown))
+            shape: match (&read.part, fields) {
+                (Part::Page(page), Some(range)) => {
+                    let names = (page.limit, false);
+                    Shape::fields(Fields::new((prefix, path), range, names, shown))
                 }
-                (Part::Count(page), Kind::Map) => {
-                    Shape::fields(Fields::new(prefix, path, page, true, shown))
+                (Part::Count(page), Some(range)) => {
+                    let names = (page.limit, true);
+                    Shape::fields(Fields::new((prefix, path), range, names, shown))
                 }
                 _ => Shape::read(shown, scope),
             },

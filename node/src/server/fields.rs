@@ -9,8 +9,14 @@
 //!   page 2             c c c c c c  d
 //! ```
 //!
-//! A field that is cut even so is not shown by halves: the page is refused, and names it. Where
-//! fields are only counted it is one of them.
+//! Of a page that begins within a field nothing before it is shown. If it is cut even so, it goes on
+//! with the first row of the field that shows something: before that there may be very many that are
+//! cleared, or over, and not freed yet. A field that is cut behind that is not shown by halves: the
+//! page is refused, and names it. Where fields are only counted it is one of them.
+//!
+//! ```text
+//!   cursor   0 | name: the page begins with this field   1 | row key: it begins with this row
+//! ```
 
 use serde_bytes::ByteBuf;
 
@@ -20,6 +26,7 @@ use super::state::{Amount, Shown, state};
 use crate::protocol::coordinator::{OrderFailed, ReadDone};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Range;
+use crdt::Row;
 use crdt::kinds::map::Path;
 use starling::wire::{Failure, Page, ReadResponse, Response, State};
 
@@ -37,12 +44,11 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    /// The fields of the map at a path.
+    /// The fields of the map at a path that lie in a range of rows.
     pub(super) fn new(
-        key: KeyPrefix,
-        path: Path,
-        page: &Page,
-        is_counted: bool,
+        (key, path): (KeyPrefix, Path),
+        range: Range,
+        (limit, is_counted): (u32, bool),
         shown: Shown,
     ) -> Self {
         let shown = Shown {
@@ -52,8 +58,8 @@ impl Fields {
             ..shown
         };
         Self {
-            range: range(&key, &path, page),
-            limit: usize::try_from(page.limit).unwrap_or(usize::MAX),
+            range,
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
             shown,
             is_counted,
             key,
@@ -75,8 +81,8 @@ impl Fields {
         row.path().names().get(self.shown.depth).map(|n| n.to_vec())
     }
 
-    /// Is a field the first that these rows can be of?
-    fn begins_at(&self, name: &[u8]) -> bool {
+    /// Is a field the first that these rows can be of, from its beginning or from within?
+    fn begins_in(&self, name: &[u8]) -> bool {
         if self.range.reverse {
             self.range.to[..] <= self.key.fields_from(&self.path, &behind(name))[..]
         } else {
@@ -86,20 +92,47 @@ impl Fields {
 
     /// The cursor of a page that begins with a field.
     fn at(&self, name: &[u8]) -> ByteBuf {
-        ByteBuf::from(if self.range.reverse {
-            behind(name)
-        } else {
-            name.to_vec()
-        })
+        cursor(
+            NAME,
+            &if self.range.reverse {
+                behind(name)
+            } else {
+                name.to_vec()
+            },
+        )
     }
 
     /// The cursor of a page that begins with what comes after a field.
     fn after(&self, name: &[u8]) -> ByteBuf {
-        ByteBuf::from(if self.range.reverse {
-            name.to_vec()
+        cursor(
+            NAME,
+            &if self.range.reverse {
+                name.to_vec()
+            } else {
+                behind(name)
+            },
+        )
+    }
+
+    /// The cursor of a page that goes on within a field of which these rows, where it begins, were
+    /// all that could be looked at. `None` if the first of them shows something: then no page can
+    /// hold it.
+    fn within(&self, done: &ReadDone) -> Option<ByteBuf> {
+        let now_ms = self.shown.now_ms;
+        let shows = |row: &Row| row.versions().values().any(|v| !v.is_expired(now_ms));
+        let mut showing = done.rows.iter().filter(|(_, row)| shows(row));
+        let (first, is_ahead) = if self.range.reverse {
+            let first = showing.next_back().map(|(key, _)| behind(key.as_bytes()));
+            let first = first.or_else(|| done.until.as_ref().map(|until| until.to_vec()))?;
+            let is_ahead = first[..] < self.range.to[..];
+            (first, is_ahead)
         } else {
-            behind(name)
-        })
+            let first = showing.next().map(|(key, _)| key.as_bytes().to_vec());
+            let first = first.or_else(|| done.until.as_ref().map(|until| behind(until)))?;
+            let is_ahead = first[..] > self.range.from[..];
+            (first, is_ahead)
+        };
+        is_ahead.then(|| cursor(ROW, &first))
     }
 }
 
@@ -113,10 +146,9 @@ impl Desk {
         let mut done = done.map_err(|failed| failure::of_order(failed, Work::Read))?;
         let mut next = None;
         let cut = page.cut(&done)?;
-        let alone = cut.as_ref().filter(|name| page.begins_at(name));
-        if let Some(name) = alone {
-            next = Some(page.after(name));
-        } else if let Some(name) = &cut {
+        let alone = cut.as_ref().filter(|name| page.begins_in(name));
+        let within = alone.and_then(|_| page.within(&done));
+        if let (None, Some(name)) = (alone, &cut) {
             done.rows
                 .retain(|row, _| page.name(row).as_ref() != Some(name));
             next = Some(page.at(name));
@@ -124,10 +156,13 @@ impl Desk {
         let State::Map(mut found) = state(page.shown, &done.rows)? else {
             return Err(failure::unshowable("a map is shown as something else"));
         };
-        if let Some(name) = alone
-            && (!page.is_counted || found.is_empty())
-        {
-            return Err(failure::field_too_large_to_scan(name));
+        if let Some(name) = alone {
+            if page.is_counted && !found.is_empty() {
+                next = Some(page.after(name));
+            } else {
+                next = Some(within.ok_or_else(|| failure::field_too_large_to_scan(name))?);
+                found.clear();
+            }
         }
         if page.range.reverse {
             found.reverse();
@@ -160,28 +195,45 @@ impl Desk {
 }
 
 /// The rows that a page of fields looks at.
-pub(super) fn range(key: &KeyPrefix, path: &Path, page: &Page) -> Range {
+///
+/// # Errors
+/// When its cursor is none.
+pub(super) fn range(key: &KeyPrefix, path: &Path, page: &Page) -> Result<Range, Failure> {
     let at = |name: &[u8]| key.fields_from(path, name);
     let from = page.from.as_ref().map_or_else(|| at(b""), |name| at(name));
     let end = || key.field_range(path).1;
     let to = page.to.as_ref().map_or_else(end, |name| at(name));
-    let (from, to) = match (&page.cursor, page.reverse) {
-        (None, _) => (from, to),
-        (Some(name), false) => (from.max(at(name)), to),
-        (Some(name), true) => (from, to.min(at(name))),
+    let begins = match page.cursor.as_ref().map(|cursor| &cursor[..]) {
+        None => None,
+        Some([NAME, name @ ..]) => Some(at(name)),
+        Some([ROW, row @ ..]) => Some(row.to_vec()),
+        Some(_) => return Err(failure::bad_request(&BAD_CURSOR)),
     };
-    Range {
+    let (from, to) = match (begins, page.reverse) {
+        (None, _) => (from, to),
+        (Some(begins), false) => (from.max(begins), to),
+        (Some(begins), true) => (from, to.min(begins)),
+    };
+    Ok(Range {
         from: ByteBuf::from(from),
         to: ByteBuf::from(to),
         reverse: page.reverse,
-        limit: Some(page.limit.max(ROWS)),
-    }
+        // One more, which tells a page that ends with its last field from one that cuts it.
+        limit: Some(page.limit.max(ROWS) + 1),
+    })
 }
 
-/// The first name after this one.
+fn cursor(mark: u8, place: &[u8]) -> ByteBuf {
+    ByteBuf::from([&[mark], place].concat())
+}
+
+/// The first name, or key, after this one.
 fn behind(name: &[u8]) -> Vec<u8> {
     [name, &[0]].concat()
 }
 
 /// Rows that a page of few fields looks at: a field of more is not shown in a page.
 const ROWS: u32 = 4_096;
+const NAME: u8 = 0;
+const ROW: u8 = 1;
+const BAD_CURSOR: &str = "the cursor is none of a page of fields; nothing was read: begin anew";

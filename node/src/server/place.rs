@@ -198,7 +198,7 @@ impl Field<'_> {
             }
             (Part::Page(page) | Part::Count(page), Kind::Map) => {
                 page.check().map_err(|error| failure::of_limit(&error))?;
-                Ok(Selection::Range(fields::range(key, self.path, page)))
+                fields::range(key, self.path, page).map(Selection::Range)
             }
             (Part::Estimate, Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
                 let mut range = all(key.leaf_range(self.path, leaf));

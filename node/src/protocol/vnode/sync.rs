@@ -1,7 +1,7 @@
 //! The full sync: for dots whose dotlog entries are trimmed, the whole vnode by pages.
 //!
-//! It happens to a vnode that lost what it once held durably: a new disk, a restored backup. Each
-//! page is joined as a range merge: a row that the page lacks is joined with an empty row filled
+//! It happens to a vnode that lost what it once held durably (a new disk, a restored backup), and to
+//! one that lacks a dot by which another says that it has borrowed (`borrowed`). Each page is joined as a range merge: a row that the page lacks is joined with an empty row filled
 //! with the source's clock, so that what the source has seen deleted dies here too. With the rows
 //! of a page come their events, as with a pull. When the last page is in, so are all dots that were
 //! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else
@@ -16,7 +16,7 @@ use serde_bytes::ByteBuf;
 use super::{Limits, Vnode};
 use crate::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
 use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, Page, Sync};
-use crate::protocol::stage::{Family, SourceError, Stage};
+use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
 use crdt::dots::DotSet;
 use crdt::{Clock, Dot, Hlc, Row};
 use ring::NodeId;
@@ -227,10 +227,11 @@ impl Vnode {
             self.abandon_sync();
             return Ok(Vec::new());
         }
+        let mut next = page.next.clone();
         let answers = match &page.from {
             Cursor::Rows | Cursor::RowsAfter(_) => {
                 self.borrow(&page.bundle, stage);
-                self.merge_absences(page, stage)?;
+                next = self.merge_absences(page, stage)?.or(next);
                 // Rows that bring no event say what is gone of them.
                 let rows = self.join_rows(&page.bundle, |_| true, stage)?;
                 self.take_records(&page.bundle.records, stage)?;
@@ -241,10 +242,10 @@ impl Vnode {
                 Vec::new()
             }
         };
-        if let Some(next) = &page.next {
+        if let Some(from) = next {
             self.syncing = Some(Syncing {
                 source,
-                from: next.clone(),
+                from,
                 first: Some(first),
             });
         } else {
@@ -280,8 +281,14 @@ impl Vnode {
         self.held_back = waiting.difference(self.clock.dots());
     }
 
-    /// Joins the rows of the page's range that the page lacks with what they are at the source.
-    fn merge_absences(&self, page: &Page, stage: &mut Stage<'_>) -> Result<(), SourceError> {
+    /// Joins the rows of the page's range that the page lacks with what they are at the source. Where
+    /// there are very many of them here, it does so as far as the cursor that it gives: the next
+    /// page is to begin there.
+    fn merge_absences(
+        &self,
+        page: &Page,
+        stage: &mut Stage<'_>,
+    ) -> Result<Option<Cursor>, SourceError> {
         let (start, end) = data_range(self.id, self.bits);
         let from = match &page.from {
             Cursor::RowsAfter(after) => successor(after),
@@ -293,15 +300,20 @@ impl Vnode {
         };
         let there: BTreeSet<&RowKey> = page.bundle.rows.iter().map(|keyed| &keyed.key).collect();
         let absent = Row::default();
-        for (key, _) in stage.range(Family::Data, &from, &to, usize::MAX)? {
-            let key = RowKey::decode(&key).map_err(|error| SourceError::corrupt(&key, error))?;
+        let found = stage.range(Family::Data, &from, &to, ROWS_MERGED)?;
+        for (key, stored) in &found {
+            let here = decode_row(key, stored)?;
+            let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
             if !there.contains(&key) {
                 let mut joined = self.joined(&key, &absent, &page.bundle, stage)?;
                 joined.strip(&self.clock);
-                stage.put_row(&key, &joined);
+                if joined != here {
+                    stage.put_row(&key, &joined);
+                }
             }
         }
-        Ok(())
+        let last = found.last().filter(|_| found.len() == ROWS_MERGED);
+        Ok(last.map(|(key, _)| Cursor::RowsAfter(ByteBuf::from(key.clone()))))
     }
 }
 
@@ -315,5 +327,7 @@ fn successor(key: &[u8]) -> Vec<u8> {
 
 /// Rows of one page at the most.
 const ROWS_PER_PAGE: usize = 4_096;
+/// Rows here that one page is merged with at the most.
+const ROWS_MERGED: usize = 4 * ROWS_PER_PAGE;
 /// Records of one page at the most.
 const RECORDS_PER_PAGE: usize = 8_192;

@@ -14,7 +14,7 @@ use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
 use crdt::kinds::map::Path;
-use crdt::{Context, Row};
+use crdt::{Context, Hlc, Row, Version};
 use starling::wire::{
     Failure, FailureKind, Field, Kind, Page, Part, ReadRequest, ReadResponse, Request, Response,
     State,
@@ -209,6 +209,63 @@ fn a_field_that_no_page_can_hold_is_named_and_still_counted() {
         }
         let counts = walk(&rows, (&page, 4), Part::Count).unwrap();
         assert_eq!(sum(counts), 6);
+    }
+}
+
+#[test]
+fn what_a_field_does_not_show_any_more_hides_nothing_behind_it() {
+    let mut rows = rows();
+    let key: KeyPrefix = order_of(Part::Whole).0.repair.expect("of one key");
+    let path = Path::new(vec![Bytes::from("e")]).unwrap();
+    for element in 0..40_u8 {
+        let dot = dot(3, u64::from(element) + 1);
+        let over = Version {
+            expires_ms: Some(1),
+            ..Version::new(Hlc::at(1), None, Bytes::new())
+        };
+        let row = match element {
+            // Cleared, and not freed yet; over, and not swept yet; and some that are there.
+            0..15 => Row::default(),
+            15..30 => Row::write(dot, over, Context::default()),
+            _ => row(dot, ""),
+        };
+        rows.insert(key.row_at(&path, Leaf::Element, &[element]), row);
+    }
+    let all = whole(&rows);
+    assert_eq!(all.len(), 8);
+    let page = page(9, false);
+    let states = walk(&rows, (&page, 11), Part::Page).unwrap();
+    let shown: Vec<Field> = states.into_iter().flat_map(fields).collect();
+    assert_eq!(shown, all);
+    let counts = walk(&rows, (&page, 11), Part::Count).unwrap();
+    assert_eq!(sum(counts), 7);
+    assert!(walk(&rows, (&page, 9), Part::Page).is_err());
+}
+
+#[test]
+fn a_page_looks_at_one_row_more_than_a_field_may_have() {
+    for (limit, rows) in [(1, 4_097), (4_096, 4_097), (10_000, 10_001)] {
+        let (order, _) = order_of(Part::Page(page(limit, false)));
+        let Selection::Range(range) = order.selection else {
+            panic!("{:?}", order.selection)
+        };
+        assert_eq!(range.limit, Some(rows));
+    }
+}
+
+#[test]
+fn a_cursor_that_no_page_gave_is_refused() {
+    for cursor in [&b""[..], b"\x02", b"name"] {
+        let page = Page {
+            cursor: Some(ByteBuf::from(cursor)),
+            ..page(9, false)
+        };
+        let request = ReadRequest {
+            part: Part::Page(page),
+            ..read("map", Kind::Map)
+        };
+        let failure = refused(&desk_of_all_kinds(), &Request::Read(request));
+        assert_eq!(failure.kind, FailureKind::BadRequest);
     }
 }
 

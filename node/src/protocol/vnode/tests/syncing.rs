@@ -1,11 +1,13 @@
 //! The full sync, for a vnode that lost its disk: rows and records.
 
+use bytes::Bytes;
+
 use super::{
     NODES, Owner, batch, beginning, changes, edit, exchange_clocks, key_of, pull_all, put,
 };
 use crate::protocol::messages::{Cursor, Page};
 use crate::protocol::stage::{Family, Stage};
-use crate::protocol::vnode::{Action, Limits, Rejected, Sending, Vnode};
+use crate::protocol::vnode::{Action, Limits, Rejected, Sending, SetLeaf, Vnode};
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::{Context, Dot, Hlc};
@@ -101,6 +103,26 @@ fn a_full_sync_by_pages_of_one_row_and_one_record_brings_the_same() {
         all.map(|(_, record)| record.clone()).collect::<Vec<_>>()
     };
     assert_eq!(records(owner), records(from));
+}
+
+#[test]
+fn an_old_copy_with_very_many_rows_is_merged_in_steps() {
+    let mut owners = NODES.map(Owner::new);
+    let none = Context::default();
+    for op in 1..=17 {
+        let elements = (0..1_000).map(|element| Bytes::from(format!("{op}-{element}")));
+        let add = Action::Add(SetLeaf::AddWins, elements.collect());
+        owners[0].write(op, &none, add).unwrap();
+        pull_all(&mut owners);
+    }
+    owners[0].write(18, &none, Action::Clear(None)).unwrap();
+    owners[0].purge();
+    let (from, owner) = owners.split_at_mut(1);
+    let (from, owner) = (&mut from[0], &mut owner[0]);
+    assert_eq!((from.stored(Family::Data), owner.stored(Family::Data)), (1, 17_000));
+    // One page holds all that is there, and is asked for once more. Then come the records.
+    assert_eq!(sync(owner, from), 3);
+    assert_eq!(owner.stored(Family::Data), from.stored(Family::Data));
 }
 
 #[test]
