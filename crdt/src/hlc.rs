@@ -1,4 +1,5 @@
-//! Hybrid logical clocks: time that orders events and never runs backwards.
+//! Hybrid logical clocks: time that orders events, and runs backwards only where a wall clock that
+//! was wrong is put right ([`HlcClock::set_back`]).
 //!
 //! Kulkarni et al., *Logical Physical Clocks* (OPODIS'14). A stamp is 48 bits of milliseconds and
 //! 16 bits of counter. Stamps are read only by the types that say so (last-writer-wins, expiry);
@@ -73,7 +74,7 @@ pub struct HlcClock {
 }
 
 impl HlcClock {
-    /// A clock that never gives a stamp at or before `floor` and takes over stamps of others up to
+    /// A clock that gives stamps after `floor` and takes over stamps of others up to
     /// `max_drift` milliseconds ahead of the wall (default of the node: 500).
     #[must_use]
     pub fn new(floor: Hlc, max_drift: u64) -> Self {
@@ -83,7 +84,8 @@ impl HlcClock {
         }
     }
 
-    /// A stamp greater than every one given or taken over so far; `wall` in milliseconds.
+    /// A stamp greater than every one given or taken over since it was last set back; `wall` in
+    /// milliseconds.
     ///
     /// When the counter of a millisecond is used up the stamp moves into the next one, ahead of
     /// the wall: 65,536 events a millisecond are not reached in practice.

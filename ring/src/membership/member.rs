@@ -119,7 +119,8 @@ impl Member {
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Incarnation {
-    /// The node's hybrid logical clock at its start, which never runs backwards over restarts.
+    /// The node's hybrid logical clock at its start, or where that was put right since, a number
+    /// above that of its last life.
     pub boot: u64,
     /// How often it has refuted a suspicion since.
     pub refutations: u64,

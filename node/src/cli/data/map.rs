@@ -7,6 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::change::{Change, Edit};
+use super::count::{counted, show_count};
 use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::path::FieldPath;
 use super::place::Place;
@@ -103,22 +104,9 @@ impl MapCommand {
 
 async fn count(setting: &Setting, place: &Place, r: Option<u8>) -> anyhow::Result<Exit> {
     place.kind(setting, &[Kind::Map]).await?;
-    let mut length = place.home(setting).map().len();
-    if let Some(r) = r {
-        length = length.r(r);
-    }
-    if let Some(timeout) = setting.timeout {
-        length = length.timeout(timeout);
-    }
-    let count = length.await?;
-    if setting.output.is_json() {
-        let mut answer = place.json();
-        answer["count"] = json!(count);
-        setting.output.json(&answer)?;
-    } else {
-        setting.output.line(count)?;
-    }
-    Ok(Exit::Done)
+    let length = place.home(setting).map().len();
+    let count = counted(setting, length, r).await?;
+    show_count(setting, place.json(), count)
 }
 
 fn entry_json(entry: &MapEntry) -> serde_json::Value {

@@ -7,6 +7,7 @@
 //! how fields are named · `read`, `write`, `show` running and printing · the rest the groups.
 
 mod change;
+mod count;
 mod counter;
 mod flag;
 mod hll;

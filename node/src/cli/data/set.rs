@@ -4,6 +4,7 @@ use bytes::Bytes;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::count::{counted, show_count};
 use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::place::Place;
 use super::scan::walk;
@@ -167,21 +168,11 @@ async fn count(
             .fold(estimate, |estimate, timeout| estimate.timeout(timeout))
             .await?
     } else {
-        let length = r.into_iter().fold(length, |length, r| length.r(r));
-        let timeout = setting.timeout.into_iter();
-        timeout
-            .fold(length, |length, timeout| length.timeout(timeout))
-            .await?
+        counted(setting, length, r).await?
     };
-    if setting.output.is_json() {
-        let mut answer = place.json();
-        answer["count"] = json!(count);
-        answer["approximate"] = json!(is_approximate);
-        setting.output.json(&answer)?;
-    } else {
-        setting.output.line(count)?;
-    }
-    Ok(Exit::Done)
+    let mut answer = place.json();
+    answer["approximate"] = json!(is_approximate);
+    show_count(setting, answer, count)
 }
 
 async fn scan_of(setting: &Setting, place: &Place) -> anyhow::Result<Scan<Bytes>> {

@@ -133,8 +133,8 @@ impl Committer {
     }
 }
 
-/// The stamp that an earlier life of this node gave last, so that a wall clock that was set back
-/// does not repeat stamps.
+/// The stamp that an earlier life of this node gave last, so that a wall clock that is wrong after
+/// a restart repeats none of those that were right.
 ///
 /// # Errors
 /// When the store cannot be read.

@@ -119,7 +119,10 @@ fn an_old_copy_with_very_many_rows_is_merged_in_steps() {
     owners[0].purge();
     let (from, owner) = owners.split_at_mut(1);
     let (from, owner) = (&mut from[0], &mut owner[0]);
-    assert_eq!((from.stored(Family::Data), owner.stored(Family::Data)), (1, 17_000));
+    assert_eq!(
+        (from.stored(Family::Data), owner.stored(Family::Data)),
+        (1, 17_000)
+    );
     // One page holds all that is there, and is asked for once more. Then come the records.
     assert_eq!(sync(owner, from), 3);
     assert_eq!(owner.stored(Family::Data), from.stored(Family::Data));

@@ -206,7 +206,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         self.batch.clear();
         if !commit.changes.is_empty() {
             fill(&mut self.batch, &commit.changes);
-            // Stamps must not run backwards over a restart: see `last_stamp`.
+            // The next life goes on from it: see `last_stamp`.
             let stamp = replica.last_stamp().to_bits().to_be_bytes();
             self.batch.put(Table::Meta, STAMP_KEY, &stamp);
             views.begin(&commit.touched);
