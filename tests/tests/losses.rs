@@ -9,7 +9,7 @@ use ring::{BucketId, ClusterId, NodeId, PartitionId, QBits, ReplicaCount, Ring, 
 use starling::wire::Durability;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::{Change, Difference, Pull};
-use starling_node::protocol::replica::{Input, Replica, ReplicaConfig};
+use starling_node::protocol::replica::{Input, Past, Replica, ReplicaConfig};
 use starling_node::protocol::stage::Stage;
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{
@@ -198,7 +198,7 @@ fn beginning(node: u64) -> Beginning {
 /// A node of three, after its first batch.
 fn started(engine: &MemoryEngine, behind: bool, seed: u64) -> Replica {
     let config = ReplicaConfig::default();
-    let mut replica = Replica::new(NodeId(1), config, behind, seed, Hlc::default());
+    let mut replica = Replica::new(NodeId(1), config, behind, seed, Past::default());
     let topology = Input::Topology {
         ring: Box::new(ring()),
         counts: vec![ReplicaCount::DEFAULT],

@@ -120,7 +120,7 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
     let Opened {
         here,
         seed,
-        floor,
+        past,
         state,
         ..
     } = opened;
@@ -133,7 +133,7 @@ fn assemble(opened: Opened, wiring: Wiring) -> Result<(Shell, DataDirectory), St
     let store = opened.store;
     let behind = opened.last.may_have_lost_wal();
     let parts = CommitterParts {
-        replica: Replica::new(here.node, config, behind, seed, floor),
+        replica: Replica::new(here.node, config, behind, seed, past),
         store: store.clone(),
         disk: disk(&opened.config),
         views: Arc::clone(&views),
@@ -178,7 +178,7 @@ fn gossip(opened: &Opened, wiring: &Wiring, now: Moment) -> Result<Gossip, Start
     let state = opened.state.as_ref();
     let known = state.map(|state| state.members.clone()).unwrap_or_default();
     let id = opened.here.node;
-    let boot = opened.floor.max(Hlc::at(now.wall_ms)).to_bits();
+    let boot = opened.past.stamp.max(Hlc::at(now.wall_ms)).to_bits();
     let mut own = own_record(&opened.config, id, boot, known.member(id));
     own.http = particular(wiring.http);
     if own.addresses.is_empty() {

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::committer::last_stamp;
+use super::committer;
 use super::shell::STATE_FILE;
 use super::source::{StoreSource, fill};
 use super::store::Store;
 use crate::config::{self, Config, EngineKind};
 use crate::protocol::cluster::{ClusterState, Hello, MAX_STATE, StateError};
+use crate::protocol::replica::Past;
 use crate::protocol::vnode::mark_all_behind;
 use crate::store::{
     Barrier, Batch, DataDirectory, DirectoryError, Engine, Identity as Owner, LastShutdown,
@@ -131,8 +132,8 @@ pub(super) struct Opened {
     pub(super) last: LastShutdown,
     pub(super) store: Store,
     pub(super) state: Option<ClusterState>,
-    /// The greatest stamp that an earlier life may have given.
-    pub(super) floor: crdt::Hlc,
+    /// What an earlier life knew of time.
+    pub(super) past: Past,
     /// For actors' nonces, and jitter.
     pub(super) seed: u64,
 }
@@ -165,7 +166,7 @@ impl Opened {
         let engine = store.borrow();
         // What recovery finds it takes for durable.
         engine.barrier(Barrier::Synced).map_err(StartError::Store)?;
-        let floor = last_stamp(&*engine).map_err(StartError::Store)?;
+        let past = committer::past(&*engine).map_err(StartError::Store)?;
         let state = read_state(&directory)?;
         let seed = random()?;
         if last.may_have_lost_wal() {
@@ -181,7 +182,7 @@ impl Opened {
             last,
             store,
             state,
-            floor,
+            past,
             seed,
         })
     }

@@ -9,10 +9,10 @@
 //!   page 2             c c c c c c  d
 //! ```
 //!
-//! Of a page that begins within a field nothing before it is shown. If it is cut even so, it goes on
-//! with the first row of the field that shows something: before that there may be very many that are
-//! cleared, or over, and not freed yet. A field that is cut behind that is not shown by halves: the
-//! page is refused, and names it. Where fields are only counted it is one of them.
+//! A field that is cut even so goes on with its first row that shows something, on a page of its
+//! own: before that there may be very many that are cleared, or over, and not freed yet. One that
+//! is cut behind that is not shown by halves: the page is refused, and names it. Where fields are
+//! only counted it is one of them.
 //!
 //! ```text
 //!   cursor   0 | name: the page begins with this field   1 | row key: it begins with this row

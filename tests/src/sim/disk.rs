@@ -18,7 +18,8 @@ pub fn batch_of(changes: &Changes) -> Batch {
 }
 
 /// How far the engine must bring what was written.
-pub(crate) fn barrier_of(durability: Durability) -> Barrier {
+#[must_use]
+pub fn barrier_of(durability: Durability) -> Barrier {
     match durability {
         Durability::Memory => Barrier::Memory,
         Durability::Wal => Barrier::Wal,

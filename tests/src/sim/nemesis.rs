@@ -43,8 +43,13 @@ impl World {
                 self.tally.count("a node was paused");
             }
             Strike::WallStep => {
-                // Less than the window in which retries are known, or records would expire.
-                let step = self.random.i64(-300_000..=300_000);
+                // Of most nodes the clocks are right, as far as retries and ends can tell.
+                let mut others = (0..self.nodes.len()).filter(|&other| other != node);
+                let are_right = others.all(|o| self.nodes[o].wall_ahead.abs() <= MINUTES_MS);
+                let is_far = are_right && self.chance(0.5);
+                let farthest = if is_far { DAY_MS } else { MINUTES_MS };
+                // Far behind it is no further than a node's last stamp, but on a new disk.
+                let step = self.random.i64(-MINUTES_MS..=farthest);
                 self.nodes[node].wall_ahead = step;
                 self.tally.count("a wall clock jumped");
             }
@@ -277,3 +282,8 @@ fn mark_behind(engine: &MemoryEngine) -> Option<()> {
     engine.write(&batch_of(&marks)).ok()?;
     engine.barrier(Barrier::Synced).ok()
 }
+
+/// A day, in milliseconds: beyond the window in which retries are known, and most ends.
+const DAY_MS: i64 = 86_400_000;
+/// Less than that window.
+const MINUTES_MS: i64 = 300_000;

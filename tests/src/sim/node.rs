@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::disk::Image;
 use super::queue::Instant;
-use crdt::{Dot, Hlc};
+use crdt::Dot;
 use ring::{NodeId, Ring, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::{Coordinator, CoordinatorConfig};
 use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
-use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig};
+use starling_node::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::store::{Batch, MemoryEngine};
 
@@ -31,7 +31,7 @@ pub(crate) struct Node {
     pub(crate) wall_ahead: i64,
     pub(crate) paused_until: Instant,
     /// The greatest stamp that its processes have given, kept as the shell keeps it.
-    pub(crate) floor: Hlc,
+    pub(crate) past: Past,
     /// Copies of the disk, oldest first.
     pub(crate) images: Vec<Image>,
 }
@@ -79,7 +79,7 @@ impl Node {
             born: 0,
             wall_ahead: 0,
             paused_until: 0,
-            floor: Hlc::default(),
+            past: Past::default(),
             images: Vec::new(),
         }
     }
@@ -90,7 +90,7 @@ impl Node {
         self.born = now;
         self.paused_until = now;
         self.process = Some(Process {
-            replica: Replica::new(self.id, config, behind, seed, self.floor),
+            replica: Replica::new(self.id, config, behind, seed, self.past),
             coordinator: Coordinator::new(self.id, CoordinatorConfig::default()),
             inbox: Vec::new(),
             has_tick: false,
@@ -106,7 +106,9 @@ impl Node {
     /// Ends the process, wherever it is.
     pub(crate) fn stop(&mut self) {
         if let Some(process) = self.process.take() {
-            self.floor = self.floor.max(process.replica.last_stamp());
+            let past = process.replica.past();
+            let stamp = self.past.stamp.max(past.stamp);
+            self.past = Past { stamp, ..past };
         }
         self.life += 1;
     }

@@ -5,19 +5,18 @@ use std::time::Duration;
 use crdt::kinds::Leaf;
 use crdt::kinds::bounded::{self, Ledger, Rights};
 use crdt::kinds::map::Path;
-use crdt::{Clock, Context, Hlc, OpId};
+use crdt::{Clock, Context, OpId};
 use ring::{BucketId, ClusterId, NodeId, PartitionId, QBits, ReplicaCount, Ring, Token, VnodeId};
-use starling::wire::Durability;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::Fingerprint;
-use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig};
+use starling_node::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig};
 use starling_node::protocol::stage::{Family, Stage, decode_row};
 use starling_node::protocol::time::Moment;
 use starling_node::protocol::vnode::{Action, Command, Vnode};
 use starling_node::runtime::source::StoreSource;
-use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_node::store::{Engine, MemoryEngine};
 use starling_tests::rings::of_equal_nodes;
-use starling_tests::sim::disk::{Image, batch_of};
+use starling_tests::sim::disk::{Image, barrier_of, batch_of};
 
 /// A node.
 #[derive(Debug)]
@@ -95,12 +94,9 @@ impl Node {
         self.engine
             .write(&batch_of(&commit.changes))
             .expect("no fault is injected");
-        let barrier = match commit.barrier {
-            Durability::Memory => Barrier::Memory,
-            Durability::Wal => Barrier::Wal,
-            Durability::Synced => Barrier::Synced,
-        };
-        self.engine.barrier(barrier).expect("no fault is injected");
+        self.engine
+            .barrier(barrier_of(commit.barrier))
+            .expect("no fault is injected");
         self.replica.handle_committed(now.time, commit.barrier);
         commit.outputs
     }
@@ -184,7 +180,7 @@ fn replica(id: NodeId, behind: bool, seed: u64) -> Replica {
         call_timeout: Duration::from_millis(400),
         ..ReplicaConfig::default()
     };
-    Replica::new(id, config, behind, seed, Hlc::at(0))
+    Replica::new(id, config, behind, seed, Past::default())
 }
 
 fn ring() -> Ring {

@@ -13,14 +13,14 @@ use starling_node::protocol::keys::{KeyPrefix, checkpoint_key, data_range};
 use starling_node::protocol::messages::{
     PeerReply, PeerRequest, ReadRows, Refusal, RowsRead, Selection,
 };
-use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig, WriteError};
+use starling_node::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig, WriteError};
 use starling_node::protocol::stage::{Family, Source, encode_row};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Action, Command};
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Batch, Engine, MemoryEngine, Table};
 use starling_tests::rings::of_equal_nodes;
-use starling_tests::sim::disk::batch_of;
+use starling_tests::sim::disk::{barrier_of, batch_of};
 
 pub(crate) const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
@@ -312,12 +312,9 @@ impl Flock {
         };
         let batch = batch_of(&commit.changes);
         engine.write(&batch).expect("no fault is injected");
-        let barrier = match commit.barrier {
-            Durability::Memory => Barrier::Memory,
-            Durability::Wal => Barrier::Wal,
-            Durability::Synced => Barrier::Synced,
-        };
-        engine.barrier(barrier).expect("no fault is injected");
+        engine
+            .barrier(barrier_of(commit.barrier))
+            .expect("no fault is injected");
         replica.handle_committed(now.time, commit.barrier);
         commit.outputs
     }
@@ -330,7 +327,7 @@ fn encoded(message: &impl serde::Serialize) -> usize {
 
 fn replica(id: NodeId, life: u64, config: &ReplicaConfig) -> Replica {
     let seed = 100 * life + id.0;
-    Replica::new(id, config.clone(), false, seed, Hlc::default())
+    Replica::new(id, config.clone(), false, seed, Past::default())
 }
 
 fn bits() -> QBits {

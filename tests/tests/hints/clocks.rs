@@ -6,8 +6,8 @@ use super::flock::{Flock, command};
 use crdt::Hlc;
 use ring::NodeId;
 use starling_node::protocol::hints::HintConfig;
-use starling_node::protocol::stage::Family;
 use starling_node::protocol::vnode::Action;
+use starling_node::store::{Engine, Table};
 
 const DAY: i64 = 24 * 3_600 * 1_000;
 
@@ -61,7 +61,10 @@ fn what_is_over_only_by_a_wrong_clock_stays() {
     let written = flock.order(wrong, command, (1, 1), false);
     assert!(written.is_ok(), "{written:?}");
     flock.pass(2);
-    let stored = |flock: &Flock| [Family::Data, Family::Records].map(|f| flock.stored(wrong, f));
+    let stored = |flock: &Flock| {
+        let statistics = flock.engine(wrong).statistics();
+        [Table::Data, Table::Records].map(|table| statistics.rows_of(table))
+    };
     assert_eq!(stored(&flock), [1, 1]);
     // A day later by its own clock, both the version and the record would be over.
     flock.cut(wrong);

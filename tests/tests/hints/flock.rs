@@ -1,12 +1,11 @@
 //! Five nodes that hand each other what they say, as long as nobody is cut off.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::ops::ControlFlow;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use crdt::{Context, Dot, Hlc, OpId};
+use crdt::{Context, Dot, OpId};
 use ring::{BucketId, ClusterId, NodeId, QBits, ReplicaCount, Ring, Token, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::{
@@ -15,14 +14,13 @@ use starling_node::protocol::coordinator::{
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::{PeerReply, PeerRequest, Replicate};
-use starling_node::protocol::replica::{Input, Output, Replica, ReplicaConfig, WriteError};
-use starling_node::protocol::stage::{Family, Source};
+use starling_node::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig, WriteError};
 use starling_node::protocol::time::{Moment, Time};
 use starling_node::protocol::vnode::{Action, Command, Sending, Written};
 use starling_node::runtime::source::StoreSource;
-use starling_node::store::{Barrier, Engine, MemoryEngine};
+use starling_node::store::{Engine, MemoryEngine};
 use starling_tests::rings::of_equal_nodes;
-use starling_tests::sim::disk::batch_of;
+use starling_tests::sim::disk::{barrier_of, batch_of};
 
 /// Five nodes that own a vnode (the first three of them) or may stand in.
 pub(crate) struct Flock {
@@ -61,7 +59,7 @@ impl Flock {
         for id in (1..=5).map(NodeId) {
             let node = Node {
                 engine: MemoryEngine::new(),
-                replica: Replica::new(id, flock.config.clone(), false, id.0, Hlc::default()),
+                replica: Replica::new(id, flock.config.clone(), false, id.0, Past::default()),
                 coordinator: Coordinator::new(id, CoordinatorConfig::default()),
                 lives: 1,
             };
@@ -96,8 +94,8 @@ impl Flock {
         let node = self.node(id);
         node.engine.crash_process();
         node.lives += 1;
-        let floor = node.replica.last_stamp();
-        node.replica = Replica::new(id, config, false, 100 * node.lives + id.0, floor);
+        let past = node.replica.past();
+        node.replica = Replica::new(id, config, false, 100 * node.lives + id.0, past);
         self.begin(id);
     }
 
@@ -205,12 +203,9 @@ impl Flock {
         engine
             .write(&batch_of(&commit.changes))
             .expect("no fault is injected");
-        let barrier = match commit.barrier {
-            Durability::Memory => Barrier::Memory,
-            Durability::Wal => Barrier::Wal,
-            Durability::Synced => Barrier::Synced,
-        };
-        engine.barrier(barrier).expect("no fault is injected");
+        engine
+            .barrier(barrier_of(commit.barrier))
+            .expect("no fault is injected");
         replica.handle_committed(now.time, commit.barrier);
         commit.outputs
     }
@@ -324,20 +319,8 @@ impl Flock {
         &self.nodes[&id].replica
     }
 
-    /// How many entries of a family a node's store has.
-    pub(crate) fn stored(&self, node: NodeId, family: Family) -> usize {
-        let mut entries = 0;
-        let counted = StoreSource::new(&self.nodes[&node].engine).scan(
-            family,
-            &[],
-            &[u8::MAX; 16],
-            &mut |_, _| {
-                entries += 1;
-                ControlFlow::Continue(())
-            },
-        );
-        counted.expect("no fault is injected");
-        entries
+    pub(crate) fn engine(&self, node: NodeId) -> &MemoryEngine {
+        &self.nodes[&node].engine
     }
 
     pub(crate) fn keeps(&self, node: NodeId, dot: Dot) -> bool {

@@ -34,7 +34,6 @@ use super::time::{Moment, Time};
 use super::vnode::{Command, Place, Vnode, Written};
 use calls::PeerState;
 pub use config::ReplicaConfig;
-use crdt::Hlc;
 use crdt::hlc::HlcClock;
 pub use io::{Commit, Held, Input, Output, WriteError};
 pub use lag::Lag;
@@ -42,6 +41,7 @@ pub use quarantine::Quarantine;
 use ring::{NodeId, PartitionId, QBits, ReplicaCount, Ring, VnodeId};
 use starling::wire::Durability;
 pub use turns::ScrubCounts;
+pub use walls::Past;
 
 /// All vnodes of a node.
 #[derive(Debug)]
@@ -104,12 +104,11 @@ struct Batch<'a> {
 impl Replica {
     /// A node without vnodes; [`Input::Topology`] brings them. `behind` says that the last shutdown
     /// may have lost what was acknowledged: the machine crashed. `seed` is random: from it come the
-    /// nonces of actors, and jitter. `floor` is the greatest stamp that an earlier life may have
-    /// given.
+    /// nonces of actors, and jitter. `past` is what the life before this one kept.
     #[must_use]
-    pub fn new(node: NodeId, config: ReplicaConfig, behind: bool, seed: u64, floor: Hlc) -> Self {
-        let hlc = HlcClock::new(floor, config.max_drift_ms);
-        let walls = walls::Walls::new(config.max_drift_ms, floor);
+    pub fn new(node: NodeId, config: ReplicaConfig, behind: bool, seed: u64, past: Past) -> Self {
+        let hlc = HlcClock::new(past.stamp, config.max_drift_ms);
+        let walls = walls::Walls::new(config.max_drift_ms, past.surely_ms);
         Self {
             node,
             hints: Hints::new(config.hints.clone()),
@@ -273,12 +272,6 @@ impl Replica {
     /// All vnodes, in order.
     pub fn vnodes(&self) -> impl Iterator<Item = &Vnode> {
         self.vnodes.values()
-    }
-
-    /// The greatest stamp given or taken over.
-    #[must_use]
-    pub fn last_stamp(&self) -> Hlc {
-        self.hlc.last()
     }
 
     /// How many stamps of peers lay too far ahead to be taken over: somebody's clock is wrong.

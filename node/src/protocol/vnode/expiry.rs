@@ -51,8 +51,8 @@ impl Vnode {
         self.expiring.is_worth_it
     }
 
-    /// Looks through a stretch of the rows at a time that has surely come. The next call goes on where this one ended. Returns how
-    /// many rows lost a version.
+    /// Looks through a stretch of the rows at a time that has surely come. The next call goes on
+    /// where this one ended. Returns how many rows lost a version.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.

@@ -1,11 +1,12 @@
 //! The full sync: for dots whose dotlog entries are trimmed, the whole vnode by pages.
 //!
-//! It happens to a vnode that lost what it once held durably (a new disk, a restored backup), and to
-//! one that lacks a dot by which another says that it has borrowed (`borrowed`). Each page is joined as a range merge: a row that the page lacks is joined with an empty row filled
-//! with the source's clock, so that what the source has seen deleted dies here too. With the rows
-//! of a page come their events, as with a pull. When the last page is in, so are all dots that were
-//! trimmed at the source when it sent the *first* page: the rows reflect them, and no one else
-//! would send them. What the source still logs is pulled as ever. After the rows come the records
+//! It happens to a vnode that lost what it once held durably (a new disk, a restored backup), and
+//! to one that lacks a dot by which another says that it has borrowed (`borrowed`). Each page is
+//! joined as a range merge: a row that the page lacks is joined with an empty row filled with the
+//! source's clock, so that what the source has seen deleted dies here too. With the rows of a page
+//! come their events, as with a pull. When the last page is in, so are all dots that were trimmed
+//! at the source when it sent the *first* page: the rows reflect them, and no one else would send
+//! them. What the source still logs is pulled as ever. After the rows come the records
 //! of operations: without them a retry would count again, and what counts twice would stay. If the
 //! source begins anew meanwhile, so does the sync: pages of two incarnations do not make one vnode.
 
@@ -281,9 +282,9 @@ impl Vnode {
         self.held_back = waiting.difference(self.clock.dots());
     }
 
-    /// Joins the rows of the page's range that the page lacks with what they are at the source. Where
-    /// there are very many of them here, it does so as far as the cursor that it gives: the next
-    /// page is to begin there.
+    /// Joins the rows of the page's range that the page lacks with what they are at the source.
+    /// Where there are very many of them here, it does so as far as the cursor that it gives: the
+    /// next page is to begin there.
     fn merge_absences(
         &self,
         page: &Page,

@@ -26,7 +26,7 @@ use super::store::Store;
 use super::view::Views;
 use crate::admin::Metrics;
 use crate::protocol::messages::{PeerReply, Refusal};
-use crate::protocol::replica::{Held, Input, Output, Replica, WriteError};
+use crate::protocol::replica::{Held, Input, Output, Past, Replica, WriteError};
 use crate::store::{Engine, StoreError, Table};
 use worker::Worker;
 
@@ -133,17 +133,21 @@ impl Committer {
     }
 }
 
-/// The stamp that an earlier life of this node gave last, so that a wall clock that is wrong after
-/// a restart repeats none of those that were right.
+/// What the last life of this node knew of time, so that a wall clock that is wrong after a restart
+/// repeats no stamps that were right, and ends nothing early.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub(crate) fn last_stamp(engine: &dyn Engine) -> Result<crdt::Hlc, StoreError> {
-    let stored = engine.get(Table::Meta, STAMP_KEY)?;
-    let bits = stored
-        .and_then(|bytes| bytes.try_into().ok())
-        .map_or(0, u64::from_be_bytes);
-    Ok(crdt::Hlc::from_bits(bits))
+pub(crate) fn past(engine: &dyn Engine) -> Result<Past, StoreError> {
+    let number = |key: &[u8]| -> Result<u64, StoreError> {
+        let stored = engine.get(Table::Meta, key)?;
+        let number = stored.and_then(|bytes| bytes.try_into().ok());
+        Ok(number.map_or(0, u64::from_be_bytes))
+    };
+    Ok(Past {
+        stamp: crdt::Hlc::from_bits(number(STAMP_KEY)?),
+        surely_ms: number(SURELY_KEY)?,
+    })
 }
 
 /// The answer to an input that is not even queued; none to what nobody waits for.
@@ -179,6 +183,9 @@ fn refusal(input: &Input) -> Option<Output> {
     }
 }
 
+/// The greatest stamp given or taken over.
 const STAMP_KEY: &[u8] = b"hlc";
+/// A time that has surely come.
+const SURELY_KEY: &[u8] = b"surely";
 /// Inputs that wait. At some 20 microseconds each that is about half a second of work.
 const MOST_WAITING: usize = 32_768;

@@ -12,7 +12,7 @@ use super::harness::eventually;
 use crate::admin::Metrics;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{ReadRows, Refusal, Selection};
-use crate::protocol::replica::{Input, Output, Replica, ReplicaConfig, WriteError};
+use crate::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig, WriteError};
 use crate::protocol::room::{Room, RoomGauge};
 use crate::protocol::vnode::{Action, Command, Rejected};
 use crate::runtime::clock::Clock;
@@ -20,7 +20,7 @@ use crate::runtime::committer::{Committer, CommitterParts, Probe, Published, Que
 use crate::runtime::store::Store;
 use crate::runtime::view::Views;
 use crate::store::{Engine, Fault, MemoryEngine, StoreError};
-use crdt::{Context, Hlc, OpId};
+use crdt::{Context, OpId};
 use ring::{BucketId, NodeId, Token};
 use starling::wire::Durability;
 
@@ -52,7 +52,7 @@ impl Case {
                 ReplicaConfig::default(),
                 false,
                 7,
-                Hlc::default(),
+                Past::default(),
             ),
             store: store(&engine, &openings),
             disk: Some((probe, RoomGauge::LEAST)),

@@ -9,9 +9,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::statistics::Statistics;
-use super::{CommitterParts, Queued, STAMP_KEY};
+use super::{CommitterParts, Queued, STAMP_KEY, SURELY_KEY};
 use crate::protocol::messages::{PeerReply, Refusal};
-use crate::protocol::replica::{Commit, Input, Output};
+use crate::protocol::replica::{Commit, Input, Output, Past};
 use crate::protocol::stage::{Family, SourceError};
 use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
@@ -206,9 +206,10 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         self.batch.clear();
         if !commit.changes.is_empty() {
             fill(&mut self.batch, &commit.changes);
-            // The next life goes on from it: see `last_stamp`.
-            let stamp = replica.last_stamp().to_bits().to_be_bytes();
-            self.batch.put(Table::Meta, STAMP_KEY, &stamp);
+            let Past { stamp, surely_ms } = replica.past();
+            for (key, number) in [(STAMP_KEY, stamp.to_bits()), (SURELY_KEY, surely_ms)] {
+                self.batch.put(Table::Meta, key, &number.to_be_bytes());
+            }
             views.begin(&commit.touched);
             engine.write(&self.batch)?;
         }

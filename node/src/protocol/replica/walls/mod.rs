@@ -14,14 +14,15 @@
 //! ```
 //!
 //! A wall clock that is set while the node runs jumps against its steady clock. All that is known
-//! of the peers shifts by as much, so the node need not hear them to go on by their time. (A machine
-//! that was suspended looks the same, until it hears them.) In the first second of a process, and
-//! for as long as less than half of the nodes are heard, its own clock is all there is to go by.
+//! of the peers shifts by as much, so the node need not hear them to go on by their time. (A
+//! machine that was suspended looks the same, until it hears them.) In the first second of a
+//! process, and for as long as less than half of the nodes are heard, its own clock is all there
+//! is to go by.
 //!
 //! That will do to stamp a write, and not to remove something for good because its time is over.
 //! Who removes goes by a time that has surely come: while most nodes do not agree on one, by the
-//! slowest clock of those heard, if they are most, or by the last stamp of the life before this one
-//! and what has passed since the start.
+//! slowest clock of those heard, if they are most, or by what had surely come at the end of the
+//! life before this one and what has passed since the start.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,15 @@ use super::Replica;
 use crate::protocol::time::{Moment, Time};
 use crdt::Hlc;
 use ring::NodeId;
+
+/// What a life knows of time, for the next one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Past {
+    /// The greatest stamp given or taken over.
+    pub stamp: Hlc,
+    /// A time that had surely come, in milliseconds since the epoch.
+    pub surely_ms: u64,
+}
 
 /// How far this node's wall clock is from those of its peers.
 #[derive(Debug)]
@@ -39,8 +49,8 @@ pub(super) struct Walls {
     ahead: BTreeMap<NodeId, (i64, i64)>,
     /// All nodes, this one and those that were never heard among them.
     nodes: usize,
-    /// The time of the last stamp of the life before this one, in milliseconds.
-    floor_ms: u64,
+    /// What had surely come before this life.
+    past_ms: u64,
     /// When this life began.
     began: Option<Time>,
     /// What this node's clocks said last.
@@ -49,13 +59,13 @@ pub(super) struct Walls {
 }
 
 impl Walls {
-    /// Clocks may differ by `drift_ms`; an earlier life's last stamp was `floor`.
-    pub(super) fn new(drift_ms: u64, floor: Hlc) -> Self {
+    /// Clocks may differ by `drift_ms`; `past_ms` has surely come.
+    pub(super) fn new(drift_ms: u64, past_ms: u64) -> Self {
         Self {
             drift_ms: signed(drift_ms),
             ahead: BTreeMap::new(),
             nodes: 1,
-            floor_ms: floor.milliseconds(),
+            past_ms,
             began: None,
             last: Moment::default(),
             correction: 0,
@@ -108,7 +118,7 @@ impl Walls {
         }
         let began = self.began.unwrap_or_default();
         let passed = millis(self.last.time.since(began)).unsigned_abs();
-        let since_then = self.floor_ms.saturating_add(passed);
+        let since_then = self.past_ms.saturating_add(passed);
         let ahead = self.ahead.values().map(|&(by, _)| by).max().unwrap_or(0);
         let slowest = own.saturating_add_signed(-ahead.max(0));
         let heard = if self.are_most_heard() { slowest } else { 0 };
@@ -164,6 +174,15 @@ impl Replica {
         self.walls.nodes = self.peers.len() + 1;
     }
 
+    /// What this life knows of time, to be kept for the next one with every batch.
+    #[must_use]
+    pub fn past(&self) -> Past {
+        Past {
+            stamp: self.hlc.last(),
+            surely_ms: self.surely_ms(),
+        }
+    }
+
     /// A time that has surely come, in milliseconds since the epoch: what was over by then may be
     /// removed for good.
     pub(super) fn surely_ms(&self) -> u64 {
@@ -189,159 +208,4 @@ fn millis(time: std::time::Duration) -> i64 {
 const LEAST_JUMP_MS: i64 = 50;
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{Hlc, Moment, NodeId, Time, Walls};
-
-    const START: u64 = 1_700_000_000_000;
-    const DAY: i64 = 24 * 3_600 * 1_000;
-
-    /// One of so many nodes, whose wall clock is ahead of the right time.
-    struct Node {
-        walls: Walls,
-        ahead: i64,
-        now: u64,
-    }
-
-    impl Node {
-        fn new(nodes: usize, ahead: i64) -> Self {
-            let mut walls = Walls::new(500, Hlc::at(START - 60_000));
-            walls.nodes = nodes;
-            let now = 0;
-            let mut node = Self { walls, ahead, now };
-            node.goes_by();
-            node
-        }
-
-        /// How far ahead of the right time it goes.
-        fn goes_by(&mut self) -> i64 {
-            let right = START + self.now;
-            let now = Moment {
-                time: Time::at(Duration::from_millis(self.now)),
-                wall_ms: right.saturating_add_signed(self.ahead),
-            };
-            let wall_ms = self.walls.correct(now).wall_ms;
-            i64::try_from(wall_ms).unwrap() - i64::try_from(right).unwrap()
-        }
-
-        /// Asks peers, who are so far ahead and take 20 ms to answer.
-        fn hears(&mut self, peers: &[(u64, i64)]) {
-            for &(peer, ahead) in peers {
-                let asked = Time::at(Duration::from_millis(self.now));
-                let theirs = (START + self.now + 10).saturating_add_signed(ahead);
-                self.now += 20;
-                self.goes_by();
-                self.walls.hear(asked, NodeId(peer), theirs);
-            }
-        }
-    }
-
-    #[test]
-    fn a_node_a_day_ahead_or_behind_goes_by_what_the_others_say() {
-        for ahead in [DAY, -DAY] {
-            let mut node = Node::new(3, ahead);
-            assert_eq!(node.goes_by(), ahead);
-            node.hears(&[(2, 3)]);
-            assert_eq!(node.goes_by(), ahead, "one of three may be wrong itself");
-            node.hears(&[(3, 40)]);
-            assert!((0..=50).contains(&node.goes_by()));
-        }
-    }
-
-    #[test]
-    fn nodes_that_are_right_do_not_follow_the_one_that_is_wrong() {
-        let mut node = Node::new(3, 0);
-        node.hears(&[(2, DAY), (3, 200)]);
-        assert_eq!(node.goes_by(), 0);
-        let mut pair = Node::new(2, 0);
-        pair.hears(&[(2, DAY)]);
-        assert_eq!(pair.goes_by(), 0);
-    }
-
-    #[test]
-    fn a_node_that_has_heard_nobody_cannot_tell_that_its_stamps_are_ahead() {
-        let mut node = Node::new(1, -DAY);
-        assert!(!node.walls.are_most_heard());
-        node.walls.nodes = 3;
-        node.hears(&[(2, 0)]);
-        assert!(node.walls.are_most_heard());
-    }
-
-    #[test]
-    fn whatever_peers_say_and_the_clock_does_is_computed() {
-        let mut node = Node::new(3, 0);
-        for wall_ms in [0, 1 << 48, i64::MAX.unsigned_abs(), u64::MAX] {
-            for own in [0, START, u64::MAX] {
-                let time = Time::at(Duration::from_millis(node.now));
-                node.walls.correct(Moment { time, wall_ms: own });
-                node.walls.hear(time, NodeId(2), wall_ms);
-                node.walls.hear(time, NodeId(3), wall_ms);
-            }
-        }
-    }
-
-    /// By how many milliseconds what has surely come is behind the right time.
-    fn behind(node: &mut Node) -> i64 {
-        node.goes_by();
-        let right = i64::try_from(START + node.now).unwrap();
-        right - i64::try_from(node.walls.surely_ms()).unwrap()
-    }
-
-    #[test]
-    fn nothing_is_over_by_a_clock_that_most_nodes_do_not_confirm() {
-        for nodes in [2, 3, 5] {
-            let mut node = Node::new(nodes, DAY);
-            assert_eq!(
-                behind(&mut node),
-                60_000,
-                "by the last stamp of the life before"
-            );
-            node.now += 10_000;
-            assert_eq!(behind(&mut node), 60_000);
-            node.hears(&[(2, 0)]);
-            assert!((0..=60_000).contains(&behind(&mut node)), "{nodes} nodes");
-        }
-        let mut pair = Node::new(2, DAY);
-        pair.hears(&[(2, 0)]);
-        assert!(behind(&mut pair).abs() <= 50, "the slower of both");
-        let mut right = Node::new(3, 5);
-        right.hears(&[(2, DAY), (3, 0)]);
-        assert_eq!(behind(&mut right), -5);
-        let mut alone = Node::new(1, 7);
-        assert_eq!(behind(&mut alone), -7);
-        let mut slow = Node::new(3, -DAY);
-        assert_eq!(behind(&mut slow), DAY);
-        slow.hears(&[(2, 0), (3, 0)]);
-        assert!(behind(&mut slow).abs() <= 50);
-    }
-
-    #[test]
-    fn what_drift_allows_is_not_corrected() {
-        let mut node = Node::new(3, 499);
-        node.hears(&[(2, 0), (3, 0)]);
-        assert_eq!(node.goes_by(), 499);
-    }
-
-    #[test]
-    fn a_clock_that_is_set_while_nobody_is_heard_changes_nothing() {
-        let mut node = Node::new(3, 5);
-        node.hears(&[(2, 0), (3, 0)]);
-        for ahead in [DAY, -DAY, 90_000] {
-            node.now += 60_000;
-            node.ahead = ahead;
-            assert!((-50..=50).contains(&node.goes_by()), "{}", node.goes_by());
-        }
-        node.ahead = 7;
-        assert_eq!(node.goes_by(), 7, "mended, it is its own again");
-    }
-
-    #[test]
-    fn less_than_half_of_the_nodes_prove_nothing() {
-        let mut node = Node::new(5, DAY);
-        node.hears(&[(2, 0), (3, 0)]);
-        assert_eq!(node.goes_by(), DAY);
-        node.hears(&[(4, 0)]);
-        assert!(node.goes_by().abs() < 50);
-    }
-}
+mod tests;
