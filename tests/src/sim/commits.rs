@@ -246,6 +246,10 @@ impl World {
                 self.coordinate(node, output);
             }
             Output::RowsRead { .. } | Output::Held { .. } => self.coordinate(node, output),
+            Output::Behind { .. } => {
+                self.tally.count("a peer was far behind");
+                self.coordinate(node, output);
+            }
             Output::Answer { .. } => self.send_answer(node, output),
             Output::Call { .. } => self.send_call(node, output),
         }

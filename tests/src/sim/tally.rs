@@ -71,6 +71,7 @@ pub const SOMETIMES: &[&str] = &[
     "a message was delivered twice",
     "a message was lost",
     "a node was paused",
+    "a peer was far behind",
     "a process crashed",
     "a pull brought rows",
     "a quorum read was checked",

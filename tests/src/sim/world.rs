@@ -226,6 +226,7 @@ impl World {
         let mut config = ReplicaConfig {
             call_timeout: 2 * Duration::from_micros(self.plan.call_timeout),
             scrub_pause: Duration::ZERO,
+            far_behind: 4,
             ..ReplicaConfig::default()
         };
         if self.plan.small_messages {

@@ -292,6 +292,7 @@ impl Flock {
                     | Output::Held { .. }) => {
                         mine.push(output);
                     }
+                    Output::Behind { .. } => {}
                 }
             }
         }

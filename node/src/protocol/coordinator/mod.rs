@@ -149,10 +149,7 @@ impl Coordinator {
             Order::Write(_) => Outcome::Written(Err(failed)),
             Order::Inspect(_) => Outcome::Inspected(vec![(self.node, Err(failed))]),
         };
-        let vnode = match &order {
-            Order::Read(read) | Order::Inspect(read) => read.vnode,
-            Order::Write(write) => write.vnode,
-        };
+        let vnode = order.vnode();
         let owners = self
             .ring
             .as_ref()
@@ -192,6 +189,7 @@ impl Coordinator {
                     self.drain(now, ticket);
                 }
             }
+            Output::Behind { peer, vnodes } => self.reach.set_behind(peer, vnodes),
             // The shell sends these itself: they are between replicas.
             Output::Answer { .. } | Output::Call { .. } => {}
         }
@@ -266,7 +264,8 @@ impl Coordinator {
     fn start(&mut self, now: Moment, ticket: u64, order: Order, owners: &PreferenceList) {
         let since_start = now.time.since_start();
         let rank = |node| self.pace.rank(since_start, node);
-        let reachable = self.reach.order(self.node, owners.iter(), rank);
+        let place = (self.node, order.vnode());
+        let reachable = self.reach.order(place, owners.iter(), rank);
         let stand_ins = match &order {
             Order::Write(write) if write.sloppy => {
                 let ring = self.ring.as_ref();

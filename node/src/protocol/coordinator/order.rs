@@ -25,6 +25,14 @@ pub enum Order {
 }
 
 impl Order {
+    /// The vnode that it is about.
+    pub(super) fn vnode(&self) -> VnodeId {
+        match self {
+            Self::Read(read) | Self::Inspect(read) => read.vnode,
+            Self::Write(write) => write.vnode,
+        }
+    }
+
     /// May nodes that own nothing of it stand in for its owners?
     #[must_use]
     pub fn is_sloppy(&self) -> bool {

@@ -4,7 +4,8 @@
 //! Both count. A peer whose calls fail here is avoided at once, whatever others say; one that is
 //! held for down is avoided although a connection to it may still seem to stand, for up to five
 //! seconds. One that is under suspicion, or went down too often lately, is asked last, and so is at
-//! once who leaves this node's reads unanswered. Of the others the quicker ones come first.
+//! once who leaves this node's reads unanswered. Of the others the quicker ones come first, and of
+//! equally quick ones those that are not far behind with what is asked for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +30,8 @@ pub(super) struct Reach {
     connected: BTreeSet<NodeId>,
     /// Of those that are not in good standing.
     standings: BTreeMap<NodeId, Standing>,
+    /// Of which vnodes peers are far behind.
+    behind: BTreeMap<NodeId, BTreeSet<VnodeId>>,
 }
 
 impl Reach {
@@ -47,23 +50,35 @@ impl Reach {
         };
     }
 
+    /// A peer is far behind this node with these vnodes, and with no others.
+    pub(super) fn set_behind(&mut self, peer: NodeId, vnodes: BTreeSet<VnodeId>) {
+        if vnodes.is_empty() {
+            self.behind.remove(&peer);
+        } else {
+            self.behind.insert(peer, vnodes);
+        }
+    }
+
     pub(super) fn is_reachable(&self, peer: NodeId) -> bool {
         self.connected.contains(&peer) && self.standing(peer) != Standing::Down
     }
 
-    /// The owners that count as reachable, best first: this node, then those in good standing by
-    /// their rank, of equals in the order of the list, then the others. Who dawdles comes last.
+    /// The owners of a vnode that count as reachable, best first: this node, then those in good
+    /// standing by their rank, of equals first those that are not far behind and then in the order
+    /// of the list, then the others. Who dawdles comes last.
     pub(super) fn order(
         &self,
-        here: NodeId,
+        (here, vnode): (NodeId, VnodeId),
         owners: impl Iterator<Item = NodeId>,
         rank: impl Fn(NodeId) -> Rank,
     ) -> Vec<NodeId> {
         let is_there = |node: &NodeId| *node == here || self.is_reachable(*node);
         let mut reachable: Vec<NodeId> = owners.filter(is_there).collect();
+        let is_behind = |node| self.behind.get(&node).is_some_and(|of| of.contains(&vnode));
         let place = |node| {
-            let rank = rank(node);
-            (node != here, rank.is_dawdling(), self.standing(node), rank)
+            let (rank, standing) = (rank(node), self.standing(node));
+            let dawdles = rank.is_dawdling();
+            (node != here, dawdles, standing, rank, is_behind(node))
         };
         reachable.sort_by_cached_key(|&node| place(node));
         reachable
@@ -95,8 +110,16 @@ const MOST_STAND_INS: usize = 8;
 mod tests {
     use std::time::Duration;
 
-    use super::{NodeId, Reach, Standing};
+    use super::{BTreeSet, NodeId, Reach, Standing, VnodeId};
     use ring::pace::Pace;
+    use ring::{PartitionId, ReplicaCount};
+
+    fn vnode(partition: u32) -> VnodeId {
+        VnodeId {
+            n: ReplicaCount::DEFAULT,
+            partition: PartitionId(partition),
+        }
+    }
 
     /// The order in which node 2 asks the owners 1, 2, 3 and 4.
     fn order(reach: &Reach) -> Vec<u64> {
@@ -107,7 +130,7 @@ mod tests {
     fn order_at(reach: &Reach, pace: &Pace) -> Vec<u64> {
         let owners = [1, 2, 3, 4].map(NodeId).into_iter();
         let rank = |node| pace.rank(Duration::from_secs(1), node);
-        let order = reach.order(NodeId(2), owners, rank).into_iter();
+        let order = reach.order((NodeId(2), vnode(0)), owners, rank).into_iter();
         order.map(|node| node.0).collect()
     }
 
@@ -126,6 +149,26 @@ mod tests {
         assert_eq!(order_at(&reach, &pace), [2, 4, 1, 3]);
         reach.set_standing(NodeId(4), Standing::Doubtful);
         assert_eq!(order_at(&reach, &pace), [2, 1, 4, 3]);
+    }
+
+    #[test]
+    fn who_is_far_behind_is_asked_after_equally_quick_ones() {
+        let mut reach = Reach::default();
+        for peer in [1, 3, 4].map(NodeId) {
+            reach.set_connected(peer, true);
+        }
+        reach.set_behind(NodeId(1), BTreeSet::from([vnode(0)]));
+        reach.set_behind(NodeId(3), BTreeSet::from([vnode(1)]));
+        assert_eq!(order(&reach), [2, 3, 4, 1], "with what is asked for");
+        let mut pace = Pace::new(Duration::from_millis(50));
+        let now = Duration::from_secs(1);
+        for slow in [3, 4].map(NodeId) {
+            pace.handle_asked(slow, (now - Duration::from_millis(9), 1));
+            pace.handle_answer(now, slow, (now - Duration::from_millis(9), 1));
+        }
+        assert_eq!(order_at(&reach, &pace), [2, 1, 3, 4], "it is quicker");
+        reach.set_behind(NodeId(1), BTreeSet::new());
+        assert_eq!(order(&reach), [2, 1, 3, 4]);
     }
 
     #[test]

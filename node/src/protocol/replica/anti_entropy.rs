@@ -166,7 +166,7 @@ impl Replica {
         }
         match (&call.purpose, reply) {
             (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
-                self.handle_differences(now, from, differences);
+                self.handle_differences(from, differences, batch);
             }
             (Purpose::Pull(_) | Purpose::PullKey(_), Some(PeerReply::Pulled(pulled))) => {
                 self.handle_pulled(from, &call.purpose, &pulled, batch)?;
@@ -209,7 +209,15 @@ impl Replica {
         Ok(())
     }
 
-    fn handle_differences(&mut self, now: Time, from: NodeId, differences: Differences) {
+    fn handle_differences(
+        &mut self,
+        from: NodeId,
+        differences: Differences,
+        batch: &mut Batch<'_>,
+    ) {
+        let now = batch.now.time;
+        let behind = self.far_behind(&differences.differing);
+        self.tell_behind(from, behind, batch);
         self.hear_wall(from, differences.wall_ms);
         let Some(peer) = self.peers.get_mut(&from) else {
             return;

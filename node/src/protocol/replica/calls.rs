@@ -1,6 +1,6 @@
 //! Calls of this replica to its peers that are under way, and what each is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::again::Asked;
 use super::hinting::Hinting;
@@ -18,6 +18,8 @@ pub(super) struct PeerState {
     /// What was compared, each under which actor of this node.
     pub(super) compared: BTreeMap<VnodeId, u64>,
     pub(super) unreachable_since: Option<Time>,
+    /// Of which vnodes it is far behind this node, as last heard.
+    pub(super) behind: BTreeSet<VnodeId>,
 }
 
 impl PeerState {
@@ -28,6 +30,7 @@ impl PeerState {
             compares_since: None,
             compared,
             unreachable_since: Some(now),
+            behind: BTreeSet::new(),
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct ReplicaConfig {
     /// How long a peer must be unreachable before a vnode that is catching up goes on without it.
     /// Default 5 s.
     pub patience: Duration,
+    /// A peer that lacks so many dots of a vnode lacks more than what is on its way: it is far
+    /// behind. Default 256.
+    pub far_behind: u64,
     /// Pulls under way at one time. Default 8.
     pub pulls: usize,
     /// Rows, events or records of which it is looked every half a second whether they are sound;
@@ -54,6 +57,7 @@ impl Default for ReplicaConfig {
             sync_every: Duration::from_secs(1),
             call_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(5),
+            far_behind: 256,
             pulls: 8,
             verify_rows: 1_024,
             scrub_every: Duration::from_secs(1),

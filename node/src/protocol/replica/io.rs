@@ -1,5 +1,7 @@
 //! What goes into a replica and what comes out.
 
+use std::collections::BTreeSet;
+
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::stage::Changes;
@@ -114,6 +116,14 @@ pub enum Output {
         call: u64,
         /// The answer.
         reply: PeerReply,
+    },
+    /// A peer lacks many events of these vnodes that this node has, and of no others: what it
+    /// answers to a read is old.
+    Behind {
+        /// Who.
+        peer: NodeId,
+        /// Of what.
+        vnodes: BTreeSet<VnodeId>,
     },
     /// Ask a peer; the reply comes back as [`Input::Reply`].
     Call {

@@ -53,7 +53,10 @@ impl Shell {
     /// What the replica lets out.
     pub(super) fn handle_output(&mut self, output: Output) {
         match output {
-            Output::Written { .. } | Output::RowsRead { .. } | Output::Held { .. } => {
+            Output::Written { .. }
+            | Output::RowsRead { .. }
+            | Output::Held { .. }
+            | Output::Behind { .. } => {
                 self.coordinator.handle_output(self.clock.now(), output);
             }
             Output::Answer { to: _, call, reply } => {
