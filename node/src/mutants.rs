@@ -44,6 +44,10 @@ pub enum Mutant {
     HintToWrongNode,
     /// What a session has seen is not demanded of who answers it.
     SessionUnchecked,
+    /// A monotonic read is answered before enough owners hold what it shows.
+    AnsweredUnconfirmed,
+    /// A row that is pulled, in a repair or otherwise, is stored in place of the join with it.
+    RepairOverwrites,
     /// A node spends rights of a bounded counter before it knows again what it spent.
     SpendBeforeWhole,
     /// What was added to a bounded counter is spent before a copy of it would be known.
@@ -52,7 +56,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -72,6 +76,8 @@ impl Mutant {
         Self::HintDroppedEarly,
         Self::HintToWrongNode,
         Self::SessionUnchecked,
+        Self::AnsweredUnconfirmed,
+        Self::RepairOverwrites,
     ];
 
     /// Those of bounded counters, which a model of its own must catch.

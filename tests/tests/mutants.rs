@@ -92,6 +92,8 @@ fn within(mutant: Mutant) -> u64 {
         | Mutant::HintDroppedEarly
         | Mutant::HintToWrongNode
         | Mutant::SessionUnchecked
+        | Mutant::AnsweredUnconfirmed
+        | Mutant::RepairOverwrites
         | Mutant::QuarantineSkipped
         | Mutant::RestoredUnchecked => 200,
         _ => 300,

@@ -21,6 +21,7 @@ pub struct Query<T> {
     r: Option<u8>,
     pr: Option<u8>,
     is_local: bool,
+    is_monotonic: bool,
     node: Option<NodeId>,
     timeout: Option<Duration>,
     finish: fn(Answer) -> Result<T, Error>,
@@ -41,6 +42,7 @@ impl<T> Query<T> {
             r,
             pr: None,
             is_local: false,
+            is_monotonic: false,
             node: None,
             timeout: None,
             finish,
@@ -57,6 +59,18 @@ impl<T> Query<T> {
     /// alone, so it is another lower bound of [`r`](Query::r).
     pub fn pr(mut self, pr: u8) -> Self {
         self.pr = Some(pr);
+        self
+    }
+
+    /// Of two such reads of a key, by any clients, the one that begins when the other is answered
+    /// never shows less than that: what one showed, and more than half of the owners did not have,
+    /// they have before it is answered. It fails with
+    /// [`QuorumNotReached`](crate::ErrorKind::QuorumNotReached) if they cannot be brought to it in
+    /// time. Not for lengths that are estimated, nor together with [`local`](Query::local).
+    ///
+    /// r is more than half of the owners, or what [`r`](Query::r) says if that is more.
+    pub fn monotonic(mut self) -> Self {
+        self.is_monotonic = true;
         self
     }
 
@@ -93,6 +107,7 @@ impl<T: 'static> IntoFuture for Query<T> {
                 r,
                 pr,
                 is_local,
+                is_monotonic,
                 node,
                 timeout,
                 finish,
@@ -114,6 +129,7 @@ impl<T: 'static> IntoFuture for Query<T> {
                 local: is_local,
                 timeout_ms: 0,
                 pr,
+                monotonic: is_monotonic,
             });
             let route = node.map_or(Route::Owners, Route::Node);
             let plan = Plan {
@@ -142,6 +158,7 @@ impl<T> fmt::Debug for Query<T> {
             .field("key", &self.target.key)
             .field("r", &self.r)
             .field("local", &self.is_local)
+            .field("monotonic", &self.is_monotonic)
             .field("node", &self.node)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()

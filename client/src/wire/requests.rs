@@ -91,6 +91,10 @@ pub struct ReadRequest {
     /// How many owners of the key must be among those that answer.
     #[serde(default)]
     pub pr: Option<u8>,
+    /// Answer only when more than half of the owners, and no fewer than r, hold what is shown: no
+    /// such read that begins later shows less. Not of pages, counts and estimates.
+    #[serde(default)]
+    pub monotonic: bool,
 }
 
 /// How much of a key or field to read.

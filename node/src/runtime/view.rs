@@ -92,14 +92,15 @@ impl Views {
     }
 
     /// Reads rows and the clock that belongs to them. `None` when the committer must be asked: it
-    /// is always writing there, the vnode is not here, or the whole clock is wanted.
+    /// is always writing there, the vnode is not here, the whole clock is wanted, or what is shown
+    /// must be durable.
     pub(crate) fn read(
         &self,
         read: &ReadRows,
         limits: &Limits,
         source: &dyn Source,
     ) -> Option<Pair> {
-        if read.whole_clock {
+        if read.whole_clock || read.durable.is_some() {
             return None;
         }
         let view = {

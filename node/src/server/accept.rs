@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_bytes::ByteBuf;
 
-use super::desk::Desk;
+use super::desk::{DEFAULT_DURABILITY, Desk};
 use super::failure;
 use super::fields::Fields;
 use super::place::{Field, count, path, range_of_keys};
@@ -124,16 +124,12 @@ impl Desk {
         let order = ReadOrder {
             vnode: place.vnode,
             selection,
-            r: if read.local {
-                local(read.r)?
-            } else {
-                let pr = place.owners_count("pr", read.pr)?;
-                place.count("r", read.r)?.max(pr)
-            },
+            r: self.replicas(&place, read)?,
             local: read.local,
             // Samples of replicas that differ are no rows to compare.
             repair: (read.part != Part::Estimate).then_some(place.prefix),
             session: None,
+            monotonic: read.monotonic.then_some(DEFAULT_DURABILITY),
             deadline: deadline(now, read.timeout_ms)?,
         };
         let shown = Shown {
@@ -181,6 +177,7 @@ impl Desk {
             local: false,
             repair: None,
             session: None,
+            monotonic: None,
             deadline: deadline(now, scan.timeout_ms)?,
         };
         let shown = Shown {
@@ -243,6 +240,7 @@ impl Desk {
             local: false,
             repair: None,
             session: None,
+            monotonic: None,
             deadline: deadline(now, keys.timeout_ms)?,
         };
         Ok(Accepted::Order {
@@ -261,21 +259,13 @@ impl Desk {
             local: false,
             repair: None,
             session: None,
+            monotonic: None,
             deadline: deadline(now, inspect.timeout_ms)?,
         };
         Ok(Accepted::Order {
             order: Order::Inspect(order),
             shape,
         })
-    }
-}
-
-fn local(r: Option<u8>) -> Result<u8, Failure> {
-    match r {
-        None | Some(1) => Ok(1),
-        Some(r) => Err(failure::bad_request(&format_args!(
-            "r = {r} and `local` exclude each other; nothing was read: a local read has one replica"
-        ))),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Where a key lies, and which rows are asked for.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
@@ -14,7 +16,7 @@ use crate::protocol::samples;
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
 use ring::{Token, VnodeId};
-use starling::wire::{Failure, Key, Kind, Page, Part, ScanRequest, WriteRequest};
+use starling::wire::{Failure, Key, Kind, Page, Part, ReadRequest, ScanRequest, WriteRequest};
 
 /// Where a key lies.
 pub(super) struct Place<'a> {
@@ -34,6 +36,36 @@ impl Desk {
             return Err(failure::not_owner(&place.known.name_of(owners.first())));
         }
         Ok(place)
+    }
+
+    /// How many owners must answer a read.
+    pub(super) fn replicas(&self, place: &Place<'_>, read: &ReadRequest) -> Result<u8, Failure> {
+        let bad = |what: &dyn fmt::Display| Err(failure::bad_request(what));
+        match (read.local, read.monotonic, &read.part, read.r) {
+            (true, true, _, _) => bad(
+                &"`local` and `monotonic` exclude each other; nothing was read: one replica \
+                  says nothing of the others",
+            ),
+            (_, true, Part::Page(_) | Part::Count(_) | Part::Estimate, _) => bad(
+                &"pages, lengths and estimates cannot be monotonic; nothing was read: read the \
+                  key as a whole, or single elements",
+            ),
+            (true, false, _, None | Some(1)) => Ok(1),
+            (true, false, _, Some(r)) => bad(&format_args!(
+                "r = {r} and `local` exclude each other; nothing was read: a local read has one \
+                 replica"
+            )),
+            (false, is_monotonic, _, r) => {
+                let asked = place.count("r", r)?;
+                let pr = place.owners_count("pr", read.pr)?;
+                let least = if is_monotonic {
+                    place.count("r", None)?
+                } else {
+                    1
+                };
+                Ok(asked.max(pr).max(least))
+            }
+        }
     }
 
     /// Finds the key, whoever owns it.

@@ -11,6 +11,7 @@
 //! | `durability` | 1: what a node promised survives what the level says | every start, the end |
 //! | `hints` | a stand-in drops what every owner has, and nothing else | every drop, the end |
 //! | `marks` | what lengths are estimated from and what a clear resets are the rows | the end |
+//! | `monotonic_reads` | 9: a monotonic read shows no less than one before it | every read |
 //! | `naming` | one dot names one row and one operation, for ever | every commit |
 //! | `outcomes` | 7: what was called *not applied* is not applied | the end |
 //! | `quorum_reads` | 9: a read that overlaps an acknowledged write sees it | every read |
@@ -27,6 +28,7 @@ mod counters;
 mod durability;
 mod hints;
 mod marks;
+pub(crate) mod monotonic_reads;
 mod naming;
 mod outcomes;
 pub(crate) mod quorum_reads;
@@ -91,6 +93,7 @@ pub(crate) struct Answered<'a> {
     /// When its coordinator began.
     pub(crate) began: Instant,
     pub(crate) done: &'a ReadDone,
+    pub(crate) is_monotonic: bool,
     /// What the client knows of the key, if it is a session.
     pub(crate) known: Option<&'a Known>,
 }
@@ -138,6 +141,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "quorum_reads",
         check: quorum_reads::check,
+    },
+    Invariant {
+        name: "monotonic_reads",
+        check: monotonic_reads::check,
     },
     Invariant {
         name: "sessions",

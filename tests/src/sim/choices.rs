@@ -15,14 +15,14 @@ use starling_node::protocol::vnode::{Action, FieldEdit, SetLeaf};
 impl World {
     /// The next operation of a client.
     pub(crate) fn choose(&mut self, client: usize) -> Operation {
-        let subject = self.random.usize(..self.ledger.subjects.len());
+        let (subject, reads) = self.choose_subject();
         self.clients[client].sequence += 1;
         let id = OpId {
             client: self.clients[client].id,
             sequence: self.clients[client].sequence,
         };
         let mut changes = Vec::new();
-        if !self.chance(0.35) {
+        if !self.chance(reads) {
             changes.extend(self.change(client, subject, id));
             if self.plan.batches && self.chance(0.2) {
                 changes.extend(self.change_beside(client, subject, id));
@@ -46,6 +46,12 @@ impl World {
             2..7 => Durability::Wal,
             _ => Durability::Synced,
         };
+        let is_monotonic = self.is_monotonic(changes.is_empty(), id.sequence);
+        let (quorum, durability) = if is_monotonic {
+            (quorum.max(2), durability.max(Durability::Wal))
+        } else {
+            (quorum, durability)
+        };
         let invoked = self.queue.now();
         Operation {
             id,
@@ -55,6 +61,7 @@ impl World {
             quorum,
             leaning,
             durability,
+            is_monotonic,
             invoked,
             ended: None,
         }

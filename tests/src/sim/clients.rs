@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use super::ledger::{Acked, Ending};
 use super::network::Message;
 use super::node::Process;
-use super::queue::{Instant, MS};
+use super::orders::Attempt;
+use super::queue::MS;
 use super::sessions::Session;
 use super::world::{Happening, World};
 use crate::invariants::{Answered, Observation};
@@ -35,16 +36,6 @@ pub(crate) struct Current {
     tries: u32,
     /// Some try may have been applied.
     is_open: bool,
-}
-
-/// One try of an operation, at one coordinator.
-#[derive(Debug, Clone)]
-pub(crate) struct Attempt {
-    pub(crate) operation: usize,
-    pub(crate) client: usize,
-    pub(crate) began: Instant,
-    /// The events that it made, or found.
-    pub(crate) dots: Vec<Dot>,
 }
 
 impl Client {
@@ -96,7 +87,8 @@ impl World {
             let last = owners.iter().max_by_key(|&&owner| self.nodes[owner].born);
             return last.copied().unwrap_or(owners[0]);
         }
-        if self.chance(0.5) {
+        // Reads that are to be compared ask different pairs.
+        if !self.plan.monotonic && self.chance(0.5) {
             owners[0]
         } else {
             owners[self.random.usize(..owners.len())]
@@ -168,6 +160,7 @@ impl World {
                 operation,
                 client,
                 began: now,
+                forsaken: self.ledger.forsaken(),
                 dots: Vec::new(),
             },
         );
@@ -227,6 +220,9 @@ impl World {
             Outcome::Written(Err(OrderFailed::BelowQuorum { .. })) => {
                 self.tally.count("a coordinator answered below quorum");
             }
+            Outcome::Read(Err(OrderFailed::Unconfirmed { .. })) => {
+                self.tally.count("a monotonic read was not confirmed");
+            }
             Outcome::Written(Err(OrderFailed::Unknown)) => {
                 self.tally.count("a coordinator did not know");
             }
@@ -246,11 +242,13 @@ impl World {
             self.tally.count("a read showed siblings");
         }
         let (subject, r) = (operation.subject, operation.quorum);
+        let is_monotonic = operation.is_monotonic;
         let answered = Answered {
             subject,
             r,
             began: attempt.began,
             done,
+            is_monotonic,
             known: self.clients[attempt.client].session.known(subject),
         };
         let known = answered.known.map_or(0, |known| known.events.len());
@@ -264,6 +262,9 @@ impl World {
         self.tally.add("a session read was checked", sessions);
         let checked = Self::check(&self.ledger, &Observation::Read(answered));
         self.broken = self.broken.take().or(checked.err());
+        if is_monotonic {
+            self.note_shown(attempt, subject, done);
+        }
     }
 
     /// A client hears how its try ended.

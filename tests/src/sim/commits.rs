@@ -245,9 +245,8 @@ impl World {
                 }
                 self.coordinate(node, output);
             }
-            Output::RowsRead { .. } | Output::Held { .. } => self.coordinate(node, output),
-            Output::Behind { .. } => {
-                self.tally.count("a peer was far behind");
+            Output::RowsRead { .. } | Output::Held { .. } | Output::Behind { .. } => {
+                self.note_told(node, &output);
                 self.coordinate(node, output);
             }
             Output::Answer { .. } => self.send_answer(node, output),
@@ -272,6 +271,9 @@ impl World {
         let Input::Read { ticket, read } = input else {
             return None;
         };
+        if read.durable.is_some() {
+            return None;
+        }
         let disk = StoreSource::new(&here.engine);
         let vnode = process.replica.vnode(read.vnode)?;
         let limits = Limits::default();

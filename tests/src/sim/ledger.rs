@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 
+use super::monotonic::Shown;
 use super::plan::Plan;
 use super::queue::Instant;
 use crdt::kinds::cleared;
@@ -39,6 +40,8 @@ pub(crate) struct Ledger {
     promises: BTreeMap<Dot, BTreeMap<usize, Durability>>,
     acked: BTreeMap<usize, Vec<Acked>>,
     forsaken: u64,
+    /// By key, what monotonic reads have shown.
+    shown: BTreeMap<usize, Vec<Shown>>,
     /// Since when a stand-in keeps an event.
     kept: BTreeMap<(usize, Dot), Instant>,
 }
@@ -68,6 +71,7 @@ pub(crate) struct Operation {
     /// Stand-ins may take the place of owners, but for so many.
     pub(crate) leaning: Option<u8>,
     pub(crate) durability: Durability,
+    pub(crate) is_monotonic: bool,
     pub(crate) invoked: Instant,
     pub(crate) ended: Option<(Instant, Ending)>,
 }
@@ -177,6 +181,7 @@ impl Ledger {
             promises: BTreeMap::new(),
             acked: BTreeMap::new(),
             forsaken: 0,
+            shown: BTreeMap::new(),
             kept: BTreeMap::new(),
         }
     }
@@ -319,5 +324,15 @@ impl Ledger {
     /// The acknowledged writes of a key.
     pub(crate) fn acked(&self, subject: usize) -> &[Acked] {
         self.acked.get(&subject).map_or(&[], Vec::as_slice)
+    }
+
+    /// A monotonic read was answered.
+    pub(crate) fn show(&mut self, subject: usize, shown: Shown) {
+        self.shown.entry(subject).or_default().push(shown);
+    }
+
+    /// What monotonic reads of a key have shown.
+    pub(crate) fn shown(&self, subject: usize) -> &[Shown] {
+        self.shown.get(&subject).map_or(&[], Vec::as_slice)
     }
 }

@@ -26,6 +26,7 @@
 //! | `network` | calls and messages, and what befalls them |
 //! | `clients`, `choices`, `orders` | clients: what they ask, retry and learn |
 //! | `sessions` | what clients have seen, where a plan makes them sessions |
+//! | `monotonic` | what monotonic reads have shown, where a plan has them |
 //! | `nemesis` | faults |
 //! | `damage` | bits that flip, and what nodes make of it |
 //! | `ledger`, `record` | what truly happened |
@@ -41,6 +42,7 @@ mod damage;
 mod describe;
 pub mod disk;
 pub(crate) mod ledger;
+pub(crate) mod monotonic;
 mod nemesis;
 mod network;
 mod node;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::disk::Image;
+use super::monotonic::Standing;
 use super::queue::Instant;
 use crdt::Dot;
 use ring::{NodeId, Ring, VnodeId};
@@ -56,6 +57,8 @@ pub(crate) struct Process {
     pub(crate) wake_at: Option<Instant>,
     /// What a peer's call asked this node to store, to know what an ack promises.
     pub(crate) asked: BTreeMap<u64, (Vec<Dot>, Durability)>,
+    /// Which peers' calls ask for rows durably.
+    pub(crate) standing: BTreeMap<u64, Standing>,
 }
 
 /// A batch on its way to the disk.
@@ -100,6 +103,7 @@ impl Node {
             quarantined: (0, 0),
             wake_at: None,
             asked: BTreeMap::new(),
+            standing: BTreeMap::new(),
         });
     }
 

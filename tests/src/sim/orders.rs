@@ -2,12 +2,25 @@
 
 use std::time::Duration;
 
-use super::queue::MS;
+use super::queue::{Instant, MS};
 use super::world::World;
+use crdt::Dot;
 use starling::wire::Siblings;
 use starling_node::protocol::coordinator::{Order, ReadOrder, WriteOrder};
 use starling_node::protocol::messages::Selection;
 use starling_node::protocol::vnode::{Command, Target};
+
+/// One try of an operation, at one coordinator.
+#[derive(Debug, Clone)]
+pub(crate) struct Attempt {
+    pub(crate) operation: usize,
+    pub(crate) client: usize,
+    pub(crate) began: Instant,
+    /// How many promises had been taken back by then.
+    pub(crate) forsaken: u64,
+    /// The events that it made, or found.
+    pub(crate) dots: Vec<Dot>,
+}
 
 impl World {
     /// The order for an operation's next try.
@@ -29,6 +42,7 @@ impl World {
                 local: false,
                 repair: Some(subject.prefix.clone()),
                 session,
+                monotonic: asked.is_monotonic.then_some(asked.durability),
                 deadline,
             });
         }

@@ -37,6 +37,8 @@ pub struct Plan {
     pub(crate) hints: bool,
     /// Clients are sessions.
     pub(crate) sessions: bool,
+    /// Most reads are monotonic, and follow each other closely.
+    pub(crate) monotonic: bool,
     /// Every message goes through the codec.
     pub(crate) encodes: bool,
     /// Reads are answered without the committer when it rests.
@@ -140,6 +142,7 @@ impl Plan {
             restores_known,
             small_messages,
             scrubs: scrubs(seed),
+            monotonic: Rng::with_seed(seed ^ MONOTONIC_SALT).f64() < 0.4,
             clears_at_once,
             slow_disk: if slow { random.u64(1..=40) * MS } else { MS },
             delay: if quick {
@@ -154,13 +157,14 @@ impl Plan {
         }
     }
     /// What is switched on, in words.
-    fn switches(&self) -> [(bool, &'static str); 12] {
+    fn switches(&self) -> [(bool, &'static str); 13] {
         [
             (self.batches, "batches"),
             (self.expires, "some versions end"),
             (self.leans, "some writes are sloppy"),
             (!self.hints, "nobody keeps hints"),
             (self.sessions, "sessions"),
+            (self.monotonic, "monotonic reads"),
             (self.encodes, "messages encoded"),
             (self.reads_inline, "reads inline"),
             (self.waits_for_all, "catching up waits for all"),
@@ -310,6 +314,8 @@ const OTHERS: &[Kind] = &[
 ];
 /// Parts the loss of a row from the rest of the plan.
 const LOSS_SALT: u64 = 0x6c6f_7373_7321;
+/// Parts the choice of reads from the rest of the plan.
+const MONOTONIC_SALT: u64 = 0x6d6f_6e6f_7321;
 /// Parts the flipping of bits from the rest of the plan.
 const FLIP_SALT: u64 = 0x666c_6970_7321;
 /// Parts what clients work with from the rest of the plan.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::bits;
 use super::describe::Brief;
 use super::ledger::{Entry, Wanted};
+use super::monotonic::Standing;
 use super::queue::{Instant, SECOND};
 use super::world::{Broken, World};
 use crate::invariants::Observation;
@@ -206,8 +207,16 @@ impl World {
         }
     }
 
-    /// A peer asks this node to store something: an ack will promise it.
+    /// A peer asks this node to store something, or to stand by what it shows: the answer will
+    /// promise it.
     pub(crate) fn note_asked(&mut self, node: usize, call: u64, request: &PeerRequest) {
+        if let PeerRequest::Read(read) = request
+            && let Some(durability) = read.durable
+            && let Some(standing) = Standing::of(&read.selection, durability)
+            && let Some(process) = &mut self.nodes[node].process
+        {
+            process.standing.insert(call, standing);
+        }
         let (dots, durability): (Vec<Dot>, _) = match request {
             PeerRequest::Replicate(replicate) | PeerRequest::Keep(Kept::Changes(replicate)) => {
                 let changes = replicate.changes.iter();
@@ -241,8 +250,14 @@ impl World {
                         .for_each(|&dot| self.ledger.promise(dot, node, durability));
                 }
             }
-            PeerReply::Rows(rows) if rows.catching_up => {
-                self.tally.count("a catching-up replica did not count");
+            PeerReply::Rows(rows) => {
+                if rows.catching_up {
+                    self.tally.count("a catching-up replica did not count");
+                }
+                let process = self.nodes[node].process.as_ref();
+                if let Some(standing) = process.and_then(|process| process.standing.get(&call)) {
+                    self.promise_rows(node, &standing.clone(), rows);
+                }
             }
             PeerReply::Pulled(pulled) if !pulled.bundle.rows.is_empty() => {
                 self.tally.count("a pull brought rows");
@@ -250,6 +265,18 @@ impl World {
             PeerReply::Page(page) if page.next.is_none() => {
                 self.tally.count("a full sync was finished");
             }
+            _ => {}
+        }
+    }
+
+    /// A replica tells its own coordinator something.
+    pub(crate) fn note_told(&mut self, node: usize, output: &Output) {
+        match output {
+            Output::RowsRead {
+                ticket,
+                result: Ok(rows),
+            } => self.promise_own_rows(node, *ticket, rows),
+            Output::Behind { .. } => self.tally.count("a peer was far behind"),
             _ => {}
         }
     }

@@ -70,6 +70,8 @@ pub const SOMETIMES: &[&str] = &[
     "a machine crashed",
     "a message was delivered twice",
     "a message was lost",
+    "a monotonic read was checked",
+    "a monotonic read was not confirmed",
     "a node was paused",
     "a peer was far behind",
     "a process crashed",

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::clients::{Attempt, Client};
+use super::clients::Client;
 use super::ledger::{Ledger, Subject};
 use super::network::{Call, Message};
 use super::node::{Node, wall_ms};
+use super::orders::Attempt;
 use super::plan::{Plan, Strike};
 use super::queue::{Instant, MS, Queue, SECOND};
 use super::tally::Tally;

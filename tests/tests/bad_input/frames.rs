@@ -49,6 +49,7 @@ async fn a_request_that_is_cut_or_too_long_is_answered_by_an_error() -> anyhow::
         local: false,
         timeout_ms: 1_000,
         pr: None,
+        monotonic: false,
     }))?;
     let longer = [&whole[..], b"!"].concat();
     let cut = (0..whole.len()).map(|length| whole[..length].to_vec());

@@ -284,6 +284,7 @@ pub fn read_of(bucket: &str, kind: Kind, r: Option<u8>, timeout_ms: u32) -> Requ
         local: false,
         timeout_ms,
         pr: None,
+        monotonic: false,
     })
 }
 

@@ -194,6 +194,7 @@ impl Flock {
             vnode: self.id(),
             selection: Selection::Key(self.prefix(key)),
             whole_clock: false,
+            durable: None,
         };
         let rows = self.handle(node, Input::Read { ticket: 0, read });
         let mut rows = rows.into_iter().filter_map(|output| match output {

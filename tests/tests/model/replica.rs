@@ -234,6 +234,7 @@ impl Replica {
             vnode: id(),
             selection,
             whole_clock: false,
+            durable: None,
         };
         let read = self
             .vnode

@@ -151,6 +151,7 @@ fn ask_part(target: &Target, kind: Kind, part: fn(Page) -> Part) -> Ask {
             local: false,
             timeout_ms: 0,
             pr: None,
+            monotonic: false,
         })
     })
 }

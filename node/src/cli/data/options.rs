@@ -20,6 +20,10 @@ pub(crate) struct ReadOptions {
     /// Only the replica of the node that is asked, whatever the others have.
     #[arg(long)]
     local: bool,
+    /// Show nothing that more than half of the owners do not hold: no such read that begins later
+    /// shows less. Not for pages and lengths.
+    #[arg(long, conflicts_with = "local")]
+    monotonic: bool,
     /// Ask this node (name, or the first digits of its id) and no other.
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
@@ -133,6 +137,9 @@ impl ReadOptions {
         }
         if self.local {
             query = query.local();
+        }
+        if self.monotonic {
+            query = query.monotonic();
         }
         if let Some(node) = &self.node {
             query = query.on_node(find_node(&setting.client, node)?);

@@ -34,7 +34,8 @@ impl Coordinator {
         }
         // A page of rows takes as long as it is large, which says little of the peer.
         let paced = match read.selection {
-            Selection::Key(_) | Selection::Row(_) => Some(now),
+            // What must be durable waits for the disk.
+            Selection::Key(_) | Selection::Row(_) => Some(now).filter(|_| read.durable.is_none()),
             Selection::Range(_) | Selection::Keys { .. } | Selection::Sample(_) => None,
         };
         let call = self.begin_call(ticket, to, paced);
@@ -49,7 +50,7 @@ impl Coordinator {
         }
     }
 
-    fn call(&mut self, ticket: u64, to: NodeId, request: PeerRequest) {
+    pub(super) fn call(&mut self, ticket: u64, to: NodeId, request: PeerRequest) {
         let call = self.begin_call(ticket, to, None);
         self.effects.push_back(Effect::Call { to, call, request });
     }

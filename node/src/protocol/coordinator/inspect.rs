@@ -56,6 +56,7 @@ impl Inspect {
             vnode: *vnode,
             selection: selection.clone(),
             whole_clock: true,
+            durable: None,
         }
     }
 

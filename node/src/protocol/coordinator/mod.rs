@@ -7,12 +7,14 @@
 mod admission;
 mod calls;
 mod config;
+mod confirm;
 mod inspect;
 mod joined;
 mod order;
 mod reach;
 mod read;
 mod routes;
+mod running;
 mod session;
 mod stand_ins;
 mod tally;
@@ -22,23 +24,19 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::messages::{PeerReply, PeerRequest, RowsRead};
+use super::messages::{PeerReply, PeerRequest};
 use super::replica::{Input, Output};
 use super::time::{Moment, Time};
 use admission::Admission;
 use calls::Calls;
 pub use config::CoordinatorConfig;
-use inspect::Inspect;
 pub use order::{Answers, Order, OrderFailed, Outcome, ReadDone, ReadOrder, WriteDone, WriteOrder};
 use reach::Reach;
 pub use reach::Standing;
-use read::{Read, Waits};
 use ring::pace::Pace;
-use ring::{NodeId, PreferenceList, Ring};
-use routes::Routes;
-use session::Demand;
+use ring::{NodeId, Ring};
+use running::Running;
 pub use tally::Tally;
-use write::Write;
 
 /// What the shell must do.
 #[derive(Debug)]
@@ -78,13 +76,6 @@ pub struct Coordinator {
     hedged: u64,
     timeouts: BTreeSet<(Time, u64)>,
     effects: VecDeque<Effect>,
-}
-
-#[derive(Debug)]
-enum Running {
-    Read(Read),
-    Write(Box<Write>),
-    Inspect(Inspect),
 }
 
 impl Coordinator {
@@ -183,12 +174,7 @@ impl Coordinator {
                 let node = self.node;
                 self.handle_rows(now, ticket, node, result.map_err(OrderFailed::Refused));
             }
-            Output::Held { ticket, held } => {
-                if let Some(Running::Write(write)) = self.orders.get_mut(&ticket) {
-                    write.handle_held(now.time, held);
-                    self.drain(now, ticket);
-                }
-            }
+            Output::Held { ticket, held } => self.handle_held(now, ticket, held),
             Output::Behind { peer, vnodes } => self.reach.set_behind(peer, vnodes),
             // The shell sends these itself: they are between replicas.
             Output::Answer { .. } | Output::Call { .. } => {}
@@ -232,21 +218,7 @@ impl Coordinator {
             }
             self.timeouts.pop_first();
             self.due.remove(&ticket);
-            match self.orders.get_mut(&ticket) {
-                Some(Running::Read(read)) => {
-                    if let Some(next) = read.poll_hedge(now.time) {
-                        let since_start = now.time.since_start();
-                        let may = self.pace.may_hedge(since_start, read.outstanding(), next);
-                        read.handle_hedge(now.time, may, &self.pace);
-                        self.hedged += u64::from(may);
-                    }
-                    read.handle_timeout(now.time);
-                }
-                Some(Running::Write(write)) => write.handle_timeout(now.time),
-                Some(Running::Inspect(inspect)) => inspect.handle_timeout(now.time),
-                None => continue,
-            }
-            self.drain(now, ticket);
+            self.handle_due(now, ticket);
         }
     }
 
@@ -259,129 +231,5 @@ impl Coordinator {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.timeouts.first().map(|&(time, _)| time)
-    }
-
-    fn start(&mut self, now: Moment, ticket: u64, order: Order, owners: &PreferenceList) {
-        let since_start = now.time.since_start();
-        let rank = |node| self.pace.rank(since_start, node);
-        let place = (self.node, order.vnode());
-        let reachable = self.reach.order(place, owners.iter(), rank);
-        let stand_ins = match &order {
-            Order::Write(write) if write.sloppy => {
-                let ring = self.ring.as_ref();
-                ring.map_or_else(Vec::new, |ring| self.reach.stand_ins(ring, write.vnode))
-            }
-            Order::Read(_) | Order::Write(_) | Order::Inspect(_) => Vec::new(),
-        };
-        let running = match order {
-            Order::Read(order) => {
-                self.pace.handle_begun();
-                let waits = Waits {
-                    hedge_after: self.pace.patience(),
-                    ask_next_after: self.config.ask_next_after,
-                };
-                let demand = Demand::new(now.time, order.session.as_ref(), owners);
-                let asked = (reachable, demand.map(Box::new));
-                Running::Read(Read::new(now.time, self.node, order, asked, waits))
-            }
-            Order::Write(order) => {
-                let routes = Routes {
-                    here: self.node,
-                    owners,
-                    reachable: &reachable,
-                    stand_ins,
-                };
-                let patience = now.time.after(self.config.stand_in_after);
-                Running::Write(Box::new(Write::new(now.time, order, routes, patience)))
-            }
-            Order::Inspect(order) => Running::Inspect(Inspect::new(order, owners, &reachable)),
-        };
-        self.orders.insert(ticket, running);
-        self.drain(now, ticket);
-    }
-
-    fn handle_rows(
-        &mut self,
-        now: Moment,
-        ticket: u64,
-        from: NodeId,
-        rows: Result<RowsRead, OrderFailed>,
-    ) {
-        match self.orders.get_mut(&ticket) {
-            Some(Running::Read(read)) => read.handle_rows(now.time, from, rows),
-            Some(Running::Write(write)) => write.handle_rows(from, rows),
-            Some(Running::Inspect(inspect)) => inspect.handle_rows(from, rows),
-            None => return,
-        }
-        self.drain(now, ticket);
-    }
-
-    fn handle_ack(&mut self, now: Moment, ticket: u64, from: NodeId, acked: bool) {
-        if let Some(Running::Write(write)) = self.orders.get_mut(&ticket) {
-            write.handle_ack(from, acked);
-            self.drain(now, ticket);
-        }
-    }
-
-    /// Takes what an order's machine wants, and forgets the order when it is finished.
-    fn drain(&mut self, now: Moment, ticket: u64) {
-        let Some(mut running) = self.orders.remove(&ticket) else {
-            return;
-        };
-        let (finished, timeout) = match &mut running {
-            Running::Read(read) => {
-                while let Some(to) = read.poll_transmit() {
-                    self.ask_rows(now.time, ticket, to, read.request());
-                }
-                if read.is_answered() {
-                    self.repair(now, read);
-                }
-                let event = read.poll_event();
-                (event.map(Outcome::Read), read.poll_timeout())
-            }
-            Running::Write(write) => {
-                while let Some(transmit) = write.poll_transmit(ticket) {
-                    self.transmit(ticket, transmit);
-                }
-                (
-                    write.poll_event().map(Outcome::Written),
-                    write.poll_timeout(),
-                )
-            }
-            Running::Inspect(inspect) => {
-                while let Some(to) = inspect.poll_transmit() {
-                    self.ask_rows(now.time, ticket, to, inspect.request());
-                }
-                (
-                    inspect.poll_event().map(Outcome::Inspected),
-                    inspect.poll_timeout(),
-                )
-            }
-        };
-        self.set_due(ticket, timeout.filter(|_| finished.is_none()));
-        match finished {
-            Some(outcome) => {
-                if outcome.is_success() {
-                    self.admission.handle_success(now.time);
-                }
-                self.effects.push_back(Effect::Finished { ticket, outcome });
-            }
-            None => {
-                self.orders.insert(ticket, running);
-            }
-        }
-    }
-
-    fn set_due(&mut self, ticket: u64, due: Option<Time>) {
-        if self.due.get(&ticket).copied() == due {
-            return;
-        }
-        if let Some(before) = self.due.remove(&ticket) {
-            self.timeouts.remove(&(before, ticket));
-        }
-        if let Some(due) = due {
-            self.due.insert(ticket, due);
-            self.timeouts.insert((due, ticket));
-        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_bytes::ByteBuf;
 
 use crate::protocol::keys::{KeyPrefix, RowKey};
-use crate::protocol::messages::{Refusal, RowsRead, Selection};
+use crate::protocol::messages::{ReadRows, Refusal, RowsRead, Selection};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::{Command, Rejected};
 use crdt::dots::DotSet;
@@ -55,8 +55,23 @@ pub struct ReadOrder {
     pub repair: Option<KeyPrefix>,
     /// Of a session: what it has seen of the vnode, which the answer must hold.
     pub session: Option<DotSet>,
+    /// Of a monotonic read: how durably r owners, which are more than half of them, must hold what
+    /// the answer shows before it leaves.
+    pub monotonic: Option<Durability>,
     /// Until when.
     pub deadline: Time,
+}
+
+impl ReadOrder {
+    /// What each owner is asked.
+    pub(super) fn request(&self) -> ReadRows {
+        ReadRows {
+            vnode: self.vnode,
+            selection: self.selection.clone(),
+            whole_clock: self.session.is_some() || self.monotonic.is_some(),
+            durable: self.monotonic,
+        }
+    }
 }
 
 /// A write.
@@ -181,6 +196,13 @@ pub enum OrderFailed {
         required: u8,
         /// The deadline passed, rather than owners failing.
         timed_out: bool,
+    },
+    /// Too few owners said in time that they hold all that a monotonic read would have shown.
+    Unconfirmed {
+        /// Owners that hold it.
+        holding: u8,
+        /// How many are needed.
+        required: u8,
     },
     /// No owner that answered in time holds all that the session has seen. Nothing was done.
     SessionBehind,

@@ -46,6 +46,16 @@ pub(super) struct Waits {
     pub(super) ask_next_after: Duration,
 }
 
+/// The answer of a monotonic read, which nobody may hold all of.
+#[derive(Debug)]
+pub(super) struct Unconfirmed {
+    pub(super) order: ReadOrder,
+    /// All that can be asked.
+    pub(super) owners: Vec<NodeId>,
+    pub(super) replies: BTreeMap<NodeId, RowsRead>,
+    pub(super) done: ReadDone,
+}
+
 /// Which side of a difference must pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stale {
@@ -186,14 +196,7 @@ impl Read {
     }
 
     pub(super) fn request(&self) -> ReadRows {
-        let ReadOrder {
-            vnode, selection, ..
-        } = &self.order;
-        ReadRows {
-            vnode: *vnode,
-            selection: selection.clone(),
-            whole_clock: self.order.session.is_some(),
-        }
+        self.order.request()
     }
 
     /// Whom to ask next.
@@ -208,6 +211,17 @@ impl Read {
 
     fn is_met(&self) -> bool {
         self.demand.as_ref().is_none_or(|demand| demand.is_met())
+    }
+
+    /// The answer of a monotonic read that is answered, and what it is joined from.
+    pub(super) fn poll_unconfirmed(&mut self) -> Option<Unconfirmed> {
+        self.order.monotonic?;
+        Some(Unconfirmed {
+            replies: self.replies.clone(),
+            owners: self.owners.clone(),
+            done: self.joined(self.counted()),
+            order: self.order.clone(),
+        })
     }
 
     /// The answer, when enough owners have replied or can no longer. It takes the replies with it.

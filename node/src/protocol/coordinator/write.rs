@@ -314,6 +314,7 @@ impl Write {
                     vnode,
                     selection,
                     whole_clock: self.order.session.is_some(),
+                    durable: None,
                 };
                 Transmit::Here(Box::new(Input::Read { ticket, read }))
             }

@@ -226,6 +226,9 @@ pub struct ReadRows {
     pub selection: Selection,
     /// Answer with the whole clock, to inspect it, and not its bases alone.
     pub whole_clock: bool,
+    /// Answer when all that the answer shows is so durable; `None` for whatever it is.
+    #[serde(default)]
+    pub durable: Option<Durability>,
 }
 
 /// Rows and the clock that belongs to them, read as one atomic pair.

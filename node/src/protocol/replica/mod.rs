@@ -27,7 +27,7 @@ mod walls;
 use std::collections::BTreeMap;
 
 use super::hints::Hints;
-use super::messages::{Again, PeerReply, ReadRows, Refusal, RowsRead};
+use super::messages::{Again, PeerReply, Refusal};
 use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
@@ -355,20 +355,6 @@ impl Replica {
         let written = written.map_err(|error| error.within(id))?;
         self.handle_rights(id, command, &written, batch)?;
         Ok(written.map_err(WriteError::Rejected))
-    }
-
-    fn read(
-        &self,
-        read: &ReadRows,
-        batch: &Batch<'_>,
-    ) -> Result<Result<RowsRead, Refusal>, SourceError> {
-        match self.vnodes.get(&read.vnode) {
-            Some(vnode) => {
-                let read = vnode.read(read, &self.config.limits, &batch.stage);
-                read.map_err(|error| error.within(vnode.id()))
-            }
-            None => Ok(Err(self.unused(read.vnode))),
-        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::{Batch, Replica};
 use crate::protocol::event::Event;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
-    Absorb, Bundle, Change, Differences, Fingerprint, PeerReply, PeerRequest, PullKey, Refusal,
-    Replicate,
+    Absorb, Bundle, Change, Differences, Fingerprint, PeerReply, PeerRequest, PullKey, ReadRows,
+    Refusal, Replicate, RowsRead,
 };
 use crate::protocol::stage::SourceError;
 use crdt::Hlc;
@@ -72,6 +72,27 @@ impl Replica {
             PeerRequest::Examine(examine) => self.examine(&examine, batch),
         };
         reply.map(Some)
+    }
+
+    /// The rows of a selection, and the clock that belongs to them.
+    pub(super) fn read(
+        &self,
+        read: &ReadRows,
+        batch: &mut Batch<'_>,
+    ) -> Result<Result<RowsRead, Refusal>, SourceError> {
+        if let Some(durability) = read.durable {
+            if !self.config.limits.room.takes_writes() {
+                return Ok(Err(Refusal::DiskFull));
+            }
+            batch.barrier = batch.barrier.max(durability);
+        }
+        match self.vnodes.get(&read.vnode) {
+            Some(vnode) => {
+                let read = vnode.read(read, &self.config.limits, &batch.stage);
+                read.map_err(|error| error.within(vnode.id()))
+            }
+            None => Ok(Err(self.unused(read.vnode))),
+        }
     }
 
     fn differences(&mut self, from: NodeId, fingerprints: &[Fingerprint]) -> Differences {

@@ -290,6 +290,7 @@ fn request(vnode: VnodeId, task: &Task) -> PeerRequest {
                 limit: u32::try_from(ROWS_READ).ok(),
             }),
             whole_clock: true,
+            durable: None,
         }),
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Vnode, chosen};
+use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
@@ -184,6 +185,9 @@ impl Vnode {
         bundle: &Bundle,
         stage: &Stage<'_>,
     ) -> Result<Row, SourceError> {
+        if mutants::is_active(Mutant::RepairOverwrites) {
+            return Ok(theirs.clone());
+        }
         let mine = self.row(key, stage)?;
         let (mut joined, mut other) = (mine.clone(), theirs.clone());
         joined.fill(&self.clock);

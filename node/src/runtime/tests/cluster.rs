@@ -41,6 +41,7 @@ fn what_one_node_takes_every_node_reads() {
             value(&client.get("k", 2, false)) == Some(b"v")
         });
         assert_eq!(value(&client.get("k", 1, true)), Some(&b"v"[..]));
+        assert_eq!(value(&client.get_monotonic("k")), Some(&b"v"[..]));
     }
     assert!(is_private(&nodes[0].0.node.data_dir.join("cluster.state")));
     eventually("all members report", || {

@@ -117,6 +117,7 @@ impl Case {
             vnode: VNODE,
             selection: Selection::Key(prefix()),
             whole_clock: false,
+            durable: None,
         };
         let input = Input::Read { ticket, read };
         self.committer.submit(vec![Queued { input, bytes: 0 }]);

@@ -233,18 +233,33 @@ impl Caller<'_> {
     }
 
     pub(super) fn get(&self, name: &str, r: u8, local: bool) -> Response {
-        let read = ReadRequest {
-            bucket: "b".to_owned(),
-            key: key(name),
-            path: Vec::new(),
-            kind: Kind::Value,
-            part: Part::Whole,
+        self.ask(&Request::Read(ReadRequest {
             r: Some(r),
             local,
-            timeout_ms: 5_000,
-            pr: None,
-        };
-        self.ask(&Request::Read(read))
+            ..read(name)
+        }))
+    }
+
+    pub(super) fn get_monotonic(&self, name: &str) -> Response {
+        self.ask(&Request::Read(ReadRequest {
+            monotonic: true,
+            ..read(name)
+        }))
+    }
+}
+
+fn read(name: &str) -> ReadRequest {
+    ReadRequest {
+        bucket: "b".to_owned(),
+        key: key(name),
+        path: Vec::new(),
+        kind: Kind::Value,
+        part: Part::Whole,
+        r: None,
+        local: false,
+        timeout_ms: 5_000,
+        pr: None,
+        monotonic: false,
     }
 }
 

@@ -42,6 +42,7 @@ fn pairs_of_row_and_clock_are_never_torn() {
         vnode,
         selection,
         whole_clock: false,
+        durable: None,
     };
     let stopped = Arc::clone(&stop);
     let reader = thread::spawn(move || read_until(&stopped, &read, &views, &engine));

@@ -40,25 +40,9 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
         OrderFailed::TooFewAnswers {
             answered,
             required,
-            timed_out: true,
-        } => refused(
-            FailureKind::Timeout,
-            format!(
-                "{answered} of {required} replicas answered in time; nothing was changed: try \
-                 again, or allow more time"
-            ),
-        ),
-        OrderFailed::TooFewAnswers {
-            answered,
-            required,
-            timed_out: false,
-        } => refused(
-            FailureKind::QuorumNotReached,
-            format!(
-                "{answered} of {required} replicas answered and the others failed or are \
-                 catching up; nothing was changed: try again, or ask for fewer replicas"
-            ),
-        ),
+            timed_out,
+        } => too_few_answers(answered, required, timed_out),
+        OrderFailed::Unconfirmed { holding, required } => unconfirmed(holding, required),
         OrderFailed::SessionBehind => refused(FailureKind::SessionBehind, BEHIND.to_owned()),
         OrderFailed::SessionLost => refused(FailureKind::SessionLost, LOST.to_owned()),
         OrderFailed::Unknown => Failure {
@@ -85,6 +69,37 @@ const BEHIND: &str = "no owner that answered in time holds all that the session 
                       was done: try again, allow more time, or go on without the session";
 const LOST: &str = "all owners answered, and none holds what the session has seen: it is lost with \
                     a disk or a machine; nothing was done: begin a new session";
+
+fn too_few_answers(answered: u8, required: u8, timed_out: bool) -> Failure {
+    if timed_out {
+        refused(
+            FailureKind::Timeout,
+            format!(
+                "{answered} of {required} replicas answered in time; nothing was changed: try \
+                 again, or allow more time"
+            ),
+        )
+    } else {
+        refused(
+            FailureKind::QuorumNotReached,
+            format!(
+                "{answered} of {required} replicas answered and the others failed or are \
+                 catching up; nothing was changed: try again, or ask for fewer replicas"
+            ),
+        )
+    }
+}
+
+fn unconfirmed(holding: u8, required: u8) -> Failure {
+    refused(
+        FailureKind::QuorumNotReached,
+        format!(
+            "{holding} of {required} owners hold what a monotonic read would have shown, and the \
+             others could not be brought to it in time; nothing is shown: try again, allow more \
+             time, or read without `monotonic`"
+        ),
+    )
+}
 
 fn out_of_reach(reached: &dyn fmt::Display, required: u8) -> Failure {
     refused(

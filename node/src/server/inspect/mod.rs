@@ -204,6 +204,7 @@ fn absent(node: NodeId, name: String, failed: OrderFailed) -> ReplicaState {
         | OrderFailed::Overloaded
         | OrderFailed::Rejected(_)
         | OrderFailed::Refused(_)
+        | OrderFailed::Unconfirmed { .. }
         | OrderFailed::SessionBehind
         | OrderFailed::SessionLost
         | OrderFailed::Unknown

@@ -20,7 +20,7 @@ use crdt::kinds::map::Path;
 use ring::{NodeId, ReplicaCount};
 use starling::wire::{
     CreateBucket, Durability, Failure, FailureKind, InspectRequest, Key, Kind, MAX_VALUE, Mutation,
-    Outcome, Part, ReadRequest, Request, Response, Siblings, WriteRequest,
+    Outcome, Page, Part, ReadRequest, Request, Response, Siblings, WriteRequest,
 };
 
 #[test]
@@ -55,6 +55,46 @@ fn a_read_becomes_an_order_for_a_majority() {
     let within = &range.from[..]..&range.to[..];
     assert!(within.contains(&share.as_bytes()));
     assert!(!within.contains(&prefix.row(Leaf::Value, b"").as_bytes()));
+}
+
+#[test]
+fn a_monotonic_read_asks_more_than_half_for_what_survives_kill_nine() {
+    for (r, asked) in [(None, 2), (Some(1), 2), (Some(3), 3)] {
+        let monotonic = ReadRequest {
+            r,
+            monotonic: true,
+            ..read("values", Kind::Value)
+        };
+        let (order, _) = ordered(&desk(), &Request::Read(monotonic));
+        let Order::Read(order) = order else {
+            panic!("{order:?}")
+        };
+        assert_eq!((order.r, order.monotonic), (asked, Some(Durability::Wal)));
+    }
+    let local = ReadRequest {
+        local: true,
+        ..read("sets", Kind::Set)
+    };
+    let paged = ReadRequest {
+        part: Part::Page(Page {
+            limit: 10,
+            ..Page::default()
+        }),
+        ..read("sets", Kind::Set)
+    };
+    let estimated = ReadRequest {
+        part: Part::Estimate,
+        ..read("sets", Kind::Set)
+    };
+    for read in [local, paged, estimated] {
+        let request = Request::Read(ReadRequest {
+            monotonic: true,
+            ..read
+        });
+        let failure = refused(&desk(), &request);
+        assert_eq!(failure.kind, FailureKind::BadRequest);
+        assert!(failure.message.contains("monotonic"), "{}", failure.message);
+    }
 }
 
 #[test]

@@ -115,6 +115,7 @@ fn read(bucket: &str, kind: Kind) -> ReadRequest {
         local: false,
         timeout_ms: 1_000,
         pr: None,
+        monotonic: false,
     }
 }
 

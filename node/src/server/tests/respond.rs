@@ -266,6 +266,10 @@ fn a_read_that_fails_has_changed_nothing() {
         let response = desk().respond(&shape, Outcome::Read(Err(failed)));
         assert!(matches!(response, Response::Failed(failure) if failure.kind == kind));
     }
+    let (holding, required) = (1, 2);
+    let unconfirmed = OrderFailed::Unconfirmed { holding, required };
+    let response = desk().respond(&shape, Outcome::Read(Err(unconfirmed)));
+    assert!(matches!(response, Response::Failed(f) if f.message.contains("monotonic")));
     let storage = OrderFailed::Refused(Refusal::Storage);
     let response = desk().respond(&shape, Outcome::Read(Err(storage)));
     assert!(matches!(response, Response::Failed(f) if f.outcome == Applied::NotApplied));

@@ -28,6 +28,7 @@ fn read_request() -> Request {
         local: false,
         timeout_ms: 500,
         pr: Some(1),
+        monotonic: true,
     })
 }
 
@@ -186,8 +187,8 @@ fn the_bytes_do_not_change() {
 }
 
 const GOLDEN_READ: &str = concat!(
-    "0181a45265616499a5757365727392c403616461c40091c40761646472657373a852656769737465",
-    "7281a7456c656d656e74c4016502c2cd01f401",
+    "0181a4526561649aa5757365727392c403616461c40091c40761646472657373a852656769737465",
+    "7281a7456c656d656e74c4016502c2cd01f401c3",
 );
 const GOLDEN_WRITE: &str = concat!(
     "0181a557726974659ca57374617473c4016b9194c40173929390a7436f756e74657281a9496e6372",

@@ -1,5 +1,6 @@
 //! Reads of three owners that answer when the test says so.
 
+mod monotonic;
 mod sessions;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use super::{Coordinator, CoordinatorConfig, Effect, Order, OrderFailed, Outcome, ReadOrder};
 use crate::protocol::keys::KeyPrefix;
-use crate::protocol::messages::{PeerReply, RowsRead, Selection};
+use crate::protocol::messages::{KeyedRow, PeerReply, PeerRequest, RowsRead, Selection};
 use crate::protocol::replica::{Input, Output};
 use crate::protocol::time::{Moment, Time};
 use crdt::Clock;
@@ -16,6 +17,7 @@ use ring::{
     BucketId, ClusterId, Layout, NodeId, NodeRole, NodeState, PartitionId, QBits, ReplicaCount,
     Ring, RoleStamp, Roles, Token, VnodeId, Zone,
 };
+use starling::wire::Durability;
 
 const HERE: NodeId = NodeId(1);
 const OTHERS: [NodeId; 2] = [NodeId(2), NodeId(3)];
@@ -59,6 +61,21 @@ struct Desk {
     failed: Vec<OrderFailed>,
     /// What this node's clock holds, and those of the others.
     clocks: BTreeMap<NodeId, Clock>,
+    /// The rows of those that have any.
+    rows: BTreeMap<NodeId, Vec<KeyedRow>>,
+    /// Reads are monotonic.
+    monotonic: Option<Durability>,
+    /// Who is to pull what from whom, and what its answer goes to.
+    pulls: VecDeque<Pull>,
+}
+
+/// A pull that a read waits for.
+struct Pull {
+    node: NodeId,
+    /// The call that asked a peer for it; none of this node itself.
+    call: Option<u64>,
+    from: NodeId,
+    dots: DotSet,
 }
 
 impl Desk {
@@ -75,6 +92,9 @@ impl Desk {
             answered: 0,
             failed: Vec::new(),
             clocks: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            monotonic: None,
+            pulls: VecDeque::new(),
         }
     }
 
@@ -97,6 +117,7 @@ impl Desk {
             local: false,
             repair: None,
             session,
+            monotonic: self.monotonic,
             deadline: moment(ms).time.after(Duration::from_secs(5)),
         });
         self.coordinator
@@ -117,7 +138,7 @@ impl Desk {
     fn answer(&mut self, ms: u64, peers: &[NodeId]) {
         for (peer, call) in std::mem::take(&mut self.open) {
             if peers.contains(&peer) {
-                let reply = Some(PeerReply::Rows(self.nothing(peer)));
+                let reply = Some(PeerReply::Rows(self.held(peer)));
                 self.coordinator.handle_reply(moment(ms), call, reply);
                 self.drain(ms);
             } else {
@@ -130,10 +151,26 @@ impl Desk {
         while let Some(effect) = self.coordinator.poll_effect() {
             match effect {
                 Effect::Submit(Input::Read { ticket, .. }) => {
-                    let result = Ok(self.nothing(HERE));
+                    let result = Ok(self.held(HERE));
                     let output = Output::RowsRead { ticket, result };
                     self.coordinator.handle_output(moment(ms), output);
                 }
+                Effect::Submit(Input::Hold { dots, from, .. }) => self.pulls.push_back(Pull {
+                    node: HERE,
+                    call: None,
+                    from: from.expect("whom it is to pull from"),
+                    dots,
+                }),
+                Effect::Call {
+                    to,
+                    call,
+                    request: PeerRequest::Again(again),
+                } => self.pulls.push_back(Pull {
+                    node: to,
+                    call: Some(call),
+                    from: HERE,
+                    dots: again.dots,
+                }),
                 Effect::Call { to, call, .. } => self.open.push_back((to, call)),
                 Effect::Finished { outcome, .. } => match outcome {
                     Outcome::Read(Ok(_)) => self.answered += 1,
@@ -147,10 +184,10 @@ impl Desk {
         }
     }
 
-    /// A node holds no row, and has seen what its clock says.
-    fn nothing(&self, node: NodeId) -> RowsRead {
+    /// What a node holds: mostly no row, and what its clock says that it has seen.
+    fn held(&self, node: NodeId) -> RowsRead {
         RowsRead {
-            rows: Vec::new(),
+            rows: self.rows.get(&node).cloned().unwrap_or_default(),
             clock: self.clocks.get(&node).cloned().unwrap_or_default(),
             catching_up: false,
             until: None,

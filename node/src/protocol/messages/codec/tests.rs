@@ -111,6 +111,7 @@ fn read(selection: Selection) -> PeerRequest {
         vnode: VNODE,
         selection,
         whole_clock: true,
+        durable: Some(Durability::Wal),
     })
 }
 
