@@ -48,6 +48,8 @@ pub enum Mutant {
     AnsweredUnconfirmed,
     /// A row that is pulled, in a repair or otherwise, is stored in place of the join with it.
     RepairOverwrites,
+    /// What has waited until nobody waits for it any more is done all the same.
+    DeadlineIgnored,
     /// A node spends rights of a bounded counter before it knows again what it spent.
     SpendBeforeWhole,
     /// What was added to a bounded counter is spent before a copy of it would be known.
@@ -56,7 +58,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -78,6 +80,7 @@ impl Mutant {
         Self::SessionUnchecked,
         Self::AnsweredUnconfirmed,
         Self::RepairOverwrites,
+        Self::DeadlineIgnored,
     ];
 
     /// Those of bounded counters, which a model of its own must catch.

@@ -94,6 +94,7 @@ fn within(mutant: Mutant) -> u64 {
         | Mutant::SessionUnchecked
         | Mutant::AnsweredUnconfirmed
         | Mutant::RepairOverwrites
+        | Mutant::DeadlineIgnored
         | Mutant::QuarantineSkipped
         | Mutant::RestoredUnchecked => 200,
         _ => 300,

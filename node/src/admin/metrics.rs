@@ -56,6 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) peers_reachable: Gauge,
     /// Frames that were no messages.
     pub(crate) malformed_frames: Counter,
+    /// Requests that had waited here until nobody waited for them, and were not carried out.
+    pub(crate) expired: Counter,
     /// Dot pulls asked of peers.
     pub(crate) pulls: Counter,
     /// Rows that pulls and syncs brought.
@@ -121,6 +123,7 @@ impl Metrics {
             client_connections: Gauge::default(),
             peers_reachable: Gauge::default(),
             malformed_frames: Counter::default(),
+            expired: Counter::default(),
             pulls: Counter::default(),
             rows_pulled: Counter::default(),
             repairs: Counter::default(),
@@ -164,6 +167,11 @@ impl Metrics {
                 "inline_reads",
                 "Replica reads that needed no commit",
                 &self.inline_reads,
+            ),
+            (
+                "expired_requests",
+                "Requests not carried out, because nobody waited for them any more",
+                &self.expired,
             ),
         ];
         for (name, help, counter) in counters {

@@ -8,6 +8,9 @@ use std::time::Duration;
 pub struct Time(Duration);
 
 impl Time {
+    /// The instant that does not come.
+    pub const NEVER: Self = Self(Duration::MAX);
+
     /// The instant `since_start` after the node's start.
     #[must_use]
     pub fn at(since_start: Duration) -> Self {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::clock::Clock;
 use super::envelope::Asked;
 use super::event::Event;
 use super::words::{Ears, Word};
@@ -33,7 +34,7 @@ pub(crate) async fn accept_all(
     endpoint: Arc<Endpoint>,
     inbox: mpsc::UnboundedSender<Event>,
     ears: Ears,
-    metrics: Arc<Metrics>,
+    (metrics, clock): (Arc<Metrics>, Clock),
     mut closing: watch::Receiver<Closing>,
 ) {
     let mut connections = JoinSet::new();
@@ -46,8 +47,10 @@ pub(crate) async fn accept_all(
             connection = endpoint.accept() => {
                 let Some(connection) = connection else { break };
                 match (connection.alpn(), connection.peer().and_then(|peer| peer.node())) {
-                    (Alpn::Client, _) => serve_client(&connection, &inbox, &metrics),
-                    (Alpn::Peer, Some(node)) => serve_peer(&connection, node, &inbox, &ears),
+                    (Alpn::Client, _) => serve_client(&connection, &inbox, &metrics, &clock),
+                    (Alpn::Peer, Some(node)) => {
+                        serve_peer(&connection, node, &inbox, &ears, &clock);
+                    }
                     (Alpn::Peer, None) => connection.close(CloseCode::NOT_A_NODE, "not a node"),
                 }
                 connections.spawn(hold(connection, Arc::clone(&metrics), held.clone()));
@@ -85,9 +88,10 @@ fn serve_client(
     connection: &Connection,
     inbox: &mpsc::UnboundedSender<Event>,
     metrics: &Arc<Metrics>,
+    clock: &Clock,
 ) {
     let principal = Arc::new(connection.peer().cloned());
-    let (inbox, metrics) = (inbox.clone(), Arc::clone(metrics));
+    let (inbox, metrics, clock) = (inbox.clone(), Arc::clone(metrics), clock.clone());
     connection.serve(move |incoming| {
         if !incoming.reply.is_expected() {
             metrics.malformed_frames.inc();
@@ -97,6 +101,7 @@ fn serve_client(
         inbox
             .send(Event::Client {
                 principal: Arc::clone(&principal),
+                arrived: clock.now(),
                 incoming,
             })
             .ok();
@@ -108,6 +113,7 @@ fn serve_peer(
     from: NodeId,
     inbox: &mpsc::UnboundedSender<Event>,
     ears: &Ears,
+    clock: &Clock,
 ) {
     // The process that said hello, which must come first. Datagrams that overtake it are lost.
     let greeted: Arc<OnceLock<u64>> = Arc::default();
@@ -122,6 +128,7 @@ fn serve_peer(
         }
     });
     let (inbox, ears, link) = (inbox.clone(), ears.clone(), connection.clone());
+    let clock = clock.clone();
     connection.serve(move |incoming| {
         let Incoming { body, reply } = incoming;
         let asked = Asked::decode(&body);
@@ -147,6 +154,7 @@ fn serve_peer(
         inbox
             .send(Event::Peer {
                 from,
+                arrived: clock.time(),
                 asked,
                 bytes,
                 reply,

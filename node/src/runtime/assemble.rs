@@ -86,9 +86,16 @@ pub(super) async fn open(opened: Opened) -> Result<(Network, Ports), StartError>
     let (endpoint, inbox) = (Arc::clone(&wiring.endpoint), wiring.inbox.clone());
     let (metrics, health) = (Arc::clone(&wiring.metrics), Arc::clone(&wiring.health));
     let (shell, directory) = assemble(opened, wiring)?;
+    let clock = shell.clock.clone();
     tokio::spawn(admin::serve(listener, health, Arc::clone(&metrics)));
     let (ears, words) = words::queue(Arc::clone(&metrics));
-    let accepting = accept_all(Arc::clone(&endpoint), inbox.clone(), ears, metrics, closed);
+    let accepting = accept_all(
+        Arc::clone(&endpoint),
+        inbox.clone(),
+        ears,
+        (metrics, clock),
+        closed,
+    );
     let accepting = tokio::spawn(accepting);
     let network = Network {
         endpoint,

@@ -2,16 +2,22 @@
 //!
 //! ```text
 //!   request = u8 lane | message       reply = u8 lane | message
-//!   lane 1   between replicas            PeerRequest, PeerReply
+//!   lane 1   between replicas            u32 time left | PeerRequest, PeerReply
 //!   lane 2   about the cluster           ClusterRequest, ClusterReply
 //!   lane 3   a report, for `status`      empty, Report
 //!   lane 4   gossip, one way             a message of `ring::gossip`, which has no reply
 //! ```
 //!
+//! The time left, in milliseconds and big endian, is how long the asker waits for the answer. It is
+//! a duration, since no two nodes need agree on what time it is: it runs from when the request has
+//! arrived.
+//!
 //! Gossip that fits into a datagram travels in one, without a lane.
 //!
 //! A message is a version byte and MessagePack ([`codec`]). The first request on a connection is a
 //! hello, or the plan of `starling init`. Decoding is total; what is no message gets a refusal.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -25,7 +31,12 @@ use starling::wire::{HintStatus, ScrubStatus};
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
     /// A replica asks a replica.
-    Replica(PeerRequest),
+    Replica {
+        /// How long it waits for the answer, to the millisecond.
+        left: Duration,
+        /// What.
+        request: PeerRequest,
+    },
     /// About the cluster.
     Cluster(ClusterRequest),
     /// How are you?
@@ -76,7 +87,13 @@ impl Asked {
     /// The bytes of a frame.
     pub(crate) fn encode(&self) -> Result<Bytes, MessageError> {
         match self {
-            Self::Replica(request) => framed(REPLICA, codec::encode(request)?),
+            Self::Replica { left, request } => {
+                let left = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
+                let message = codec::encode(request)?;
+                Ok([&[REPLICA][..], &left.to_be_bytes(), &message]
+                    .concat()
+                    .into())
+            }
             Self::Cluster(request) => framed(CLUSTER, codec::encode(request)?),
             Self::Report => Ok(Bytes::from_static(&[REPORT])),
             Self::Gossip(message) => framed(GOSSIP, message.to_vec()),
@@ -86,7 +103,12 @@ impl Asked {
     /// The request in a frame.
     pub(crate) fn decode(frame: &[u8]) -> Result<Self, MessageError> {
         match frame.split_first() {
-            Some((&REPLICA, message)) => codec::decode(message).map(Self::Replica),
+            Some((&REPLICA, rest)) => {
+                let (left, message) = rest.split_first_chunk().ok_or(MessageError::Empty)?;
+                let left = Duration::from_millis(u32::from_be_bytes(*left).into());
+                let request = codec::decode(message)?;
+                Ok(Self::Replica { left, request })
+            }
             Some((&CLUSTER, message)) => codec::decode(message).map(Self::Cluster),
             Some((&REPORT, [])) => Ok(Self::Report),
             Some((&GOSSIP, message)) => Ok(Self::Gossip(Bytes::copy_from_slice(message))),
@@ -139,20 +161,36 @@ const GOSSIP: u8 = 4;
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{Answered, Asked, Bytes, HintStatus, Report, ScrubStatus};
+    use super::{Answered, Asked, Bytes, Duration, HintStatus, Report, ScrubStatus};
     use crate::protocol::messages::{PeerReply, PeerRequest};
 
     #[test]
     fn the_first_bytes_stay() {
-        let asked = Asked::Replica(PeerRequest::Compare(Vec::new()))
-            .encode()
-            .expect("bytes");
-        assert_eq!(&asked[..2], &[1, 1]);
+        let asked = Asked::Replica {
+            left: Duration::from_millis(258),
+            request: PeerRequest::Compare(Vec::new()),
+        };
+        let asked = asked.encode().expect("bytes");
+        assert_eq!(&asked[..6], &[1, 0, 0, 1, 2, 1]);
         assert_eq!(&Asked::Report.encode().expect("bytes")[..], &[3]);
         let gossip = Asked::Gossip(Bytes::from_static(b"hi"));
         assert_eq!(&gossip.encode().expect("bytes")[..], b"\x04hi");
         let acked = Answered::Replica(PeerReply::Acked).encode().expect("bytes");
         assert_eq!(&acked[..], b"\x01\x01\xa5Acked");
+    }
+
+    #[test]
+    fn the_time_that_is_left_arrives_with_the_request() {
+        let asked = Asked::Replica {
+            left: Duration::from_micros(1_234_567),
+            request: PeerRequest::Compare(Vec::new()),
+        };
+        let bytes = asked.encode().expect("bytes");
+        let Ok(Asked::Replica { left, request }) = Asked::decode(&bytes) else {
+            panic!("another request than was sent");
+        };
+        assert_eq!(left, Duration::from_millis(1_234));
+        assert_eq!(request, PeerRequest::Compare(Vec::new()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::envelope::Asked;
 use crate::protocol::messages::codec::MessageError;
 use crate::protocol::replica::Output;
+use crate::protocol::time::{Moment, Time};
 use ring::{Address, NodeId};
 use starling::transport::{Connection, Incoming, Principal, ReplyTo};
 
@@ -21,6 +22,8 @@ pub(crate) enum Event {
     Client {
         /// Who it proved to be, if anybody.
         principal: Arc<Option<Principal>>,
+        /// When the request was here, which is before the loop comes to it.
+        arrived: Moment,
         /// The request.
         incoming: Incoming,
     },
@@ -28,6 +31,8 @@ pub(crate) enum Event {
     Peer {
         /// Which.
         from: NodeId,
+        /// When the request was here.
+        arrived: Time,
         /// What, or why it is no message.
         asked: Result<Asked, MessageError>,
         /// The size of the frame.

@@ -53,6 +53,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         Observation::Recovered { .. }
         | Observation::Entered { .. }
         | Observation::Read(_)
+        | Observation::CarriedOut { .. }
         | Observation::Dropped { .. } => Ok(()),
     }
 }

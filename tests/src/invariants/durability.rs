@@ -59,6 +59,7 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         Observation::Committed(_)
         | Observation::Entered { .. }
         | Observation::Read(_)
+        | Observation::CarriedOut { .. }
         | Observation::Dropped { .. } => Ok(()),
     }
 }

@@ -8,6 +8,7 @@
 //! | `contiguity` | an actor's own events have no gaps | every commit |
 //! | `convergence` | 2: replicas become byte-identical | the end |
 //! | `counters` | 5: an increment counts once, whatever is retried | the end |
+//! | `deadlines` | 10: nothing is done for somebody who has given it up | every batch |
 //! | `durability` | 1: what a node promised survives what the level says | every start, the end |
 //! | `hints` | a stand-in drops what every owner has, and nothing else | every drop, the end |
 //! | `marks` | what lengths are estimated from and what a clear resets are the rows | the end |
@@ -25,6 +26,7 @@ mod contexts;
 mod contiguity;
 pub(crate) mod convergence;
 mod counters;
+mod deadlines;
 mod durability;
 mod hints;
 mod marks;
@@ -68,6 +70,14 @@ pub(crate) enum Observation<'a> {
         owner: usize,
         /// The owner has the event.
         holds: bool,
+    },
+    /// A node did something that is of use only while somebody waits for it.
+    CarriedOut {
+        node: usize,
+        what: &'static str,
+        at: Instant,
+        /// Until when somebody waited.
+        until: Instant,
     },
     /// A coordinator answered a read.
     Read(Answered<'a>),
@@ -157,6 +167,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "hints",
         check: hints::check,
+    },
+    Invariant {
+        name: "deadlines",
+        check: deadlines::check,
     },
     Invariant {
         name: "convergence",

@@ -161,6 +161,7 @@ impl World {
                 client,
                 began: now,
                 forsaken: self.ledger.forsaken(),
+                until: self.nodes[to].world_time(order.deadline()),
                 dots: Vec::new(),
             },
         );

@@ -53,6 +53,7 @@ impl World {
         let inputs = std::mem::take(&mut process.inbox);
         self.trace
             .note(now, format_args!("n{node} takes {} inputs", inputs.len()));
+        let expired = process.replica.expired();
         let handled = process
             .replica
             .handle_batch(moment, inputs, &StoreSource::new(&here.engine));
@@ -63,6 +64,8 @@ impl World {
                 return Ok(());
             }
         };
+        let expired = self.expired(node) - expired;
+        self.tally.add("what was late was refused", expired);
         self.note_quarantine(node);
         let Commit {
             changes,
@@ -72,6 +75,7 @@ impl World {
         } = commit;
         let (events, rows) = self.record_batch(node, &outputs, &changes)?;
         self.observe_writes(node, &outputs, &known)?;
+        self.observe_deadlines(node, &outputs)?;
         let batch = batch_of(&changes);
         let in_flight = InFlight {
             batch,
@@ -268,10 +272,11 @@ impl World {
     pub(crate) fn read_inline(&mut self, node: usize, input: &Input) -> Option<Output> {
         let here = &self.nodes[node];
         let process = here.process.as_ref().filter(|process| !process.is_busy)?;
-        let Input::Read { ticket, read } = input else {
+        let Input::Read { ticket, read, .. } = input else {
             return None;
         };
-        if read.durable.is_some() {
+        let now = self.queue.now();
+        if read.durable.is_some() || input.is_late(here.moment(now).time) {
             return None;
         }
         let disk = StoreSource::new(&here.engine);

@@ -28,6 +28,7 @@
 //! | `sessions` | what clients have seen, where a plan makes them sessions |
 //! | `monotonic` | what monotonic reads have shown, where a plan has them |
 //! | `nemesis` | faults |
+//! | `deadlines` | until when somebody waits for what a node does |
 //! | `damage` | bits that flip, and what nodes make of it |
 //! | `ledger`, `record` | what truly happened |
 //! | `rest` | healing, and waiting until nothing changes |
@@ -39,6 +40,7 @@ mod choices;
 mod clients;
 mod commits;
 mod damage;
+mod deadlines;
 mod describe;
 pub mod disk;
 pub(crate) mod ledger;

@@ -7,6 +7,7 @@ use ring::NodeId;
 use starling_node::protocol::coordinator::{Effect, Order, Outcome};
 use starling_node::protocol::messages::{PeerReply, PeerRequest, codec};
 use starling_node::protocol::replica::{Input, Output};
+use starling_node::protocol::time::Time;
 
 /// A message on its way.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub(crate) enum Message {
         to: usize,
         call: u64,
         request: PeerRequest,
+        /// For how long the answer is waited for.
+        left: Instant,
     },
     Reply {
         from: usize,
@@ -62,8 +65,14 @@ impl World {
             };
             match effect {
                 Effect::Submit(input) => self.submit(node, input),
-                Effect::Call { to, call, request } => {
-                    self.begin_call(node, to, Waiting::Coordinator(call), request);
+                Effect::Call {
+                    to,
+                    call,
+                    request,
+                    until,
+                } => {
+                    let waiting = Waiting::Coordinator(call);
+                    self.begin_call((node, to), waiting, request, until);
                 }
                 Effect::Finished { ticket, outcome } => self.finish(node, ticket, outcome),
             }
@@ -93,8 +102,14 @@ impl World {
     }
 
     pub(crate) fn send_call(&mut self, node: usize, output: Output) {
-        if let Output::Call { to, tag, request } = output {
-            self.begin_call(node, to, Waiting::Replica(tag), request);
+        if let Output::Call {
+            to,
+            tag,
+            request,
+            until,
+        } = output
+        {
+            self.begin_call((node, to), Waiting::Replica(tag), request, until);
         }
     }
 
@@ -115,7 +130,15 @@ impl World {
         }
     }
 
-    fn begin_call(&mut self, from: usize, to: NodeId, waiting: Waiting, request: PeerRequest) {
+    fn begin_call(
+        &mut self,
+        (from, to): (usize, NodeId),
+        waiting: Waiting,
+        request: PeerRequest,
+        until: Time,
+    ) {
+        let until = self.nodes[from].world_time(until);
+        let left = until.saturating_sub(self.queue.now());
         if let PeerRequest::Repair { .. } = request {
             self.tally.count("a read repaired");
         }
@@ -141,6 +164,7 @@ impl World {
                 to,
                 call,
                 request,
+                left,
             },
         );
     }
@@ -234,6 +258,7 @@ impl World {
                 to,
                 call,
                 request,
+                left,
             } => {
                 let node = &self.nodes[to];
                 if node.process.is_none() {
@@ -245,6 +270,7 @@ impl World {
                         to,
                         call,
                         request,
+                        left,
                     };
                     self.queue
                         .at(node.paused_until, Happening::Arrives(Box::new(later)));
@@ -255,7 +281,7 @@ impl World {
                 self.trace
                     .say(now, format_args!("    {}", Request(&request)));
                 let request = self.through_codec(request);
-                self.handle_request(from, to, call, request);
+                self.handle_request((from, to), call, request, left);
             }
             Message::Reply {
                 from,
@@ -287,9 +313,18 @@ impl World {
         }
     }
 
-    fn handle_request(&mut self, from: usize, to: usize, call: u64, request: PeerRequest) {
+    fn handle_request(
+        &mut self,
+        (from, to): (usize, usize),
+        call: u64,
+        request: PeerRequest,
+        left: Instant,
+    ) {
+        let now = self.queue.now();
         self.note_asked(to, call, &request);
+        self.note_left(to, call, left);
         let from = self.nodes[from].id;
+        let until = self.nodes[to].moment(now + left).time;
         if self.plan.reads_inline
             && let PeerRequest::Read(read) = &request
             && let Some(Output::RowsRead {
@@ -299,19 +334,16 @@ impl World {
                 &Input::Read {
                     ticket: 0,
                     read: read.clone(),
+                    until,
                 },
             )
         {
-            let reply = PeerReply::Rows(rows);
-            self.send_answer(
-                to,
-                Output::Answer {
-                    to: from,
-                    call,
-                    reply,
-                },
-            );
-            return;
+            let answer = Output::Answer {
+                to: from,
+                call,
+                reply: PeerReply::Rows(rows),
+            };
+            return self.send_answer(to, answer);
         }
         self.feed(
             to,
@@ -319,6 +351,7 @@ impl World {
                 from,
                 call,
                 request,
+                until,
             },
         );
     }

@@ -59,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) asked: BTreeMap<u64, (Vec<Dot>, Durability)>,
     /// Which peers' calls ask for rows durably.
     pub(crate) standing: BTreeMap<u64, Standing>,
+    /// Until when peers wait for the answers to their calls.
+    pub(crate) awaited: BTreeMap<u64, Instant>,
 }
 
 /// A batch on its way to the disk.
@@ -104,6 +106,7 @@ impl Node {
             wake_at: None,
             asked: BTreeMap::new(),
             standing: BTreeMap::new(),
+            awaited: BTreeMap::new(),
         });
     }
 

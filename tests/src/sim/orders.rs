@@ -16,6 +16,8 @@ pub(crate) struct Attempt {
     pub(crate) operation: usize,
     pub(crate) client: usize,
     pub(crate) began: Instant,
+    /// Until when the client waits.
+    pub(crate) until: Instant,
     /// How many promises had been taken back by then.
     pub(crate) forsaken: u64,
     /// The events that it made, or found.

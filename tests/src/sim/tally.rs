@@ -92,4 +92,5 @@ pub const SOMETIMES: &[&str] = &[
     "a wall clock jumped",
     "an acknowledged write was lost as its level allows",
     "an increment was made void",
+    "what was late was refused",
 ];

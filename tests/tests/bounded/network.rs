@@ -3,6 +3,7 @@
 use crate::world::World;
 use starling_node::protocol::messages::{PeerReply, PeerRequest};
 use starling_node::protocol::replica::{Input, Output};
+use starling_node::protocol::time::Time;
 
 /// Which call a message belongs to.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +55,7 @@ impl World {
                     from,
                     call: 0,
                     request: *request,
+                    until: Time::NEVER,
                 };
                 for output in self.handle(ends.to, request) {
                     if let Output::Answer { reply, .. } = output {

@@ -123,6 +123,7 @@ impl World {
             command: command(operation, amount, age),
             durability: Durability::Wal,
             stands_in: false,
+            until: Time::NEVER,
         };
         let mut entered = None;
         for output in self.handle(node, write) {
@@ -234,7 +235,10 @@ impl World {
 
     fn send_out(&mut self, node: usize, outputs: &[Output]) {
         for output in outputs {
-            if let Output::Call { to, tag, request } = output {
+            if let Output::Call {
+                to, tag, request, ..
+            } = output
+            {
                 self.count(request);
                 let to = self.index_of(*to);
                 let ends = self.ends(node, to);

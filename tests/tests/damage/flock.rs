@@ -180,6 +180,7 @@ impl Flock {
             command,
             durability: Durability::Synced,
             stands_in: false,
+            until: Time::NEVER,
         };
         let written = self.handle(node, write).into_iter();
         let mut written = written.filter_map(|output| match output {
@@ -196,7 +197,14 @@ impl Flock {
             whole_clock: false,
             durable: None,
         };
-        let rows = self.handle(node, Input::Read { ticket: 0, read });
+        let rows = self.handle(
+            node,
+            Input::Read {
+                ticket: 0,
+                read,
+                until: Time::NEVER,
+            },
+        );
         let mut rows = rows.into_iter().filter_map(|output| match output {
             Output::RowsRead { result, .. } => Some(result),
             _ => None,
@@ -262,7 +270,12 @@ impl Flock {
         while let Some((at, input)) = waiting.pop_front() {
             for output in self.commit(at, input) {
                 match output {
-                    Output::Call { to, tag, request } if self.reaches(at, to) => {
+                    Output::Call {
+                        to,
+                        tag,
+                        request,
+                        until,
+                    } if self.reaches(at, to) => {
                         if let PeerRequest::Examine(_) | PeerRequest::Read(_) = request {
                             self.bytes += encoded(&request);
                         }
@@ -274,6 +287,7 @@ impl Flock {
                                 from,
                                 call,
                                 request,
+                                until,
                             },
                         ));
                     }

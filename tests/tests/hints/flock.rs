@@ -153,38 +153,29 @@ impl Flock {
         while let Some((at, input)) = waiting.pop_front() {
             for output in self.commit(at, input) {
                 match output {
-                    Output::Call { to, tag, request } => {
-                        if self.reaches(at, to) {
-                            // The call's name says who waits for its answer.
-                            let call = tag << 8 | at.0;
-                            let request = Input::Request {
-                                from: at,
-                                call,
-                                request,
-                            };
-                            waiting.push_back((to, request));
-                        } else {
-                            let reply = None;
-                            waiting.push_back((
-                                at,
-                                Input::Reply {
-                                    from: to,
-                                    tag,
-                                    reply,
-                                },
-                            ));
-                        }
+                    Output::Call {
+                        to,
+                        tag,
+                        request,
+                        until,
+                    } if self.reaches(at, to) => {
+                        // The call's name says who waits for its answer.
+                        let (from, call) = (at, tag << 8 | at.0);
+                        let request = Input::Request {
+                            from,
+                            call,
+                            request,
+                            until,
+                        };
+                        waiting.push_back((to, request));
+                    }
+                    Output::Call { to, tag, .. } => {
+                        let (from, reply) = (to, None);
+                        waiting.push_back((at, Input::Reply { from, tag, reply }));
                     }
                     Output::Answer { to, call, reply } if call != ASKED => {
-                        let (tag, reply) = (call >> 8, Some(reply));
-                        waiting.push_back((
-                            to,
-                            Input::Reply {
-                                from: at,
-                                tag,
-                                reply,
-                            },
-                        ));
+                        let (from, tag, reply) = (at, call >> 8, Some(reply));
+                        waiting.push_back((to, Input::Reply { from, tag, reply }));
                     }
                     output => mine.push(output),
                 }
@@ -221,6 +212,7 @@ impl Flock {
             from,
             call: ASKED,
             request,
+            until: Time::NEVER,
         };
         let outputs = self.outputs_of(to, asked).into_iter();
         let mut replies = outputs.filter_map(|output| match output {
@@ -244,6 +236,7 @@ impl Flock {
             command: command(sequence, action),
             durability: Durability::Wal,
             stands_in,
+            until: Time::NEVER,
         };
         let outputs = self.outputs_of(node, write).into_iter();
         let mut written = outputs.filter_map(|output| match output {
@@ -296,7 +289,9 @@ impl Flock {
                         self.node(at).coordinator.handle_output(now, output);
                     }
                 }
-                Effect::Call { to, call, request } => {
+                Effect::Call {
+                    to, call, request, ..
+                } => {
                     let reachable = self.reaches(at, to);
                     let reply = reachable.then(|| self.ask(at, to, request)).flatten();
                     self.node(at).coordinator.handle_reply(now, call, reply);

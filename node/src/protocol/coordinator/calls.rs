@@ -17,6 +17,9 @@ pub(super) struct Calls {
     open: BTreeMap<u64, Call>,
 }
 
+/// The order that a call is for, and until when it waits.
+type Whose = (u64, Time);
+
 #[derive(Debug)]
 struct Call {
     ticket: u64,
@@ -26,10 +29,20 @@ struct Call {
 }
 
 impl Coordinator {
-    pub(super) fn ask_rows(&mut self, now: Time, ticket: u64, to: NodeId, read: ReadRows) {
+    pub(super) fn ask_rows(
+        &mut self,
+        now: Time,
+        (ticket, until): Whose,
+        to: NodeId,
+        read: ReadRows,
+    ) {
         if to == self.node {
-            self.effects
-                .push_back(Effect::Submit(Input::Read { ticket, read }));
+            let input = Input::Read {
+                ticket,
+                read,
+                until,
+            };
+            self.effects.push_back(Effect::Submit(input));
             return;
         }
         // A page of rows takes as long as it is large, which says little of the peer.
@@ -39,20 +52,29 @@ impl Coordinator {
             Selection::Range(_) | Selection::Keys { .. } | Selection::Sample(_) => None,
         };
         let call = self.begin_call(ticket, to, paced);
-        let request = PeerRequest::Read(read);
-        self.effects.push_back(Effect::Call { to, call, request });
+        self.effects.push_back(Effect::Call {
+            to,
+            call,
+            request: PeerRequest::Read(read),
+            until,
+        });
     }
 
-    pub(super) fn transmit(&mut self, ticket: u64, transmit: write::Transmit) {
+    pub(super) fn transmit(&mut self, whose: Whose, transmit: write::Transmit) {
         match transmit {
             write::Transmit::Here(input) => self.effects.push_back(Effect::Submit(*input)),
-            write::Transmit::Peer(to, request) => self.call(ticket, to, *request),
+            write::Transmit::Peer(to, request) => self.call(whose, to, *request),
         }
     }
 
-    pub(super) fn call(&mut self, ticket: u64, to: NodeId, request: PeerRequest) {
+    pub(super) fn call(&mut self, (ticket, until): Whose, to: NodeId, request: PeerRequest) {
         let call = self.begin_call(ticket, to, None);
-        self.effects.push_back(Effect::Call { to, call, request });
+        self.effects.push_back(Effect::Call {
+            to,
+            call,
+            request,
+            until,
+        });
     }
 
     fn begin_call(&mut self, ticket: u64, to: NodeId, paced: Option<Time>) -> u64 {
@@ -104,7 +126,8 @@ impl Coordinator {
                 }
                 Stale::There => {
                     // No order waits for this: the reply is dropped.
-                    self.call(u64::MAX, peer, PeerRequest::Repair { vnode, prefix });
+                    let whose = (u64::MAX, read.deadline());
+                    self.call(whose, peer, PeerRequest::Repair { vnode, prefix });
                 }
             }
         }

@@ -166,6 +166,11 @@ impl Confirm {
         }
     }
 
+    /// Until when its client waits.
+    pub(super) fn deadline(&self) -> Time {
+        self.order.deadline
+    }
+
     pub(super) fn request(&self) -> ReadRows {
         self.order.request()
     }

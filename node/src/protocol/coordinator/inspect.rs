@@ -48,6 +48,10 @@ impl Inspect {
         }
     }
 
+    pub(super) fn deadline(&self) -> Time {
+        self.order.deadline
+    }
+
     pub(super) fn request(&self) -> ReadRows {
         let ReadOrder {
             vnode, selection, ..

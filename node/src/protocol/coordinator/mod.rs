@@ -51,6 +51,8 @@ pub enum Effect {
         call: u64,
         /// What.
         request: PeerRequest,
+        /// Until when the reply is waited for.
+        until: Time,
     },
     /// An order is finished.
     Finished {
@@ -147,6 +149,7 @@ impl Coordinator {
             .and_then(|ring| ring.owners(vnode.n, vnode.partition));
         let limit = self.admission.limit(now.time).min(self.config.orders);
         let owners = match owners {
+            _ if order.deadline() <= now.time => Err(OrderFailed::Overloaded),
             _ if self.orders.len() >= limit => Err(OrderFailed::Overloaded),
             Some(owners) if owners.contains(self.node) => Ok(owners),
             Some(owners) if order.is_sloppy() && !self.reach.reaches_any(&owners) => Ok(owners),

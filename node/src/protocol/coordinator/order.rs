@@ -33,6 +33,15 @@ impl Order {
         }
     }
 
+    /// Until when its client waits.
+    #[must_use]
+    pub fn deadline(&self) -> Time {
+        match self {
+            Self::Read(read) | Self::Inspect(read) => read.deadline,
+            Self::Write(write) => write.deadline,
+        }
+    }
+
     /// May nodes that own nothing of it stand in for its owners?
     #[must_use]
     pub fn is_sloppy(&self) -> bool {
@@ -165,7 +174,8 @@ pub struct WriteDone {
 pub enum OrderFailed {
     /// This node does not own the key. Nothing was done.
     NotOwner,
-    /// Too many orders are under way. Nothing was done.
+    /// Too many orders are under way, or this one has waited until its deadline before anybody
+    /// took it up. Nothing was done.
     Overloaded,
     /// Too few owners can be reached. Nothing was done.
     Unavailable {

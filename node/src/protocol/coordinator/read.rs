@@ -195,6 +195,10 @@ impl Read {
         self.hedge_at = (next > now).then_some(next);
     }
 
+    pub(super) fn deadline(&self) -> Time {
+        self.order.deadline
+    }
+
     pub(super) fn request(&self) -> ReadRows {
         self.order.request()
     }

@@ -153,8 +153,9 @@ impl Coordinator {
                 (event.map(Outcome::Read), confirm.poll_timeout())
             }
             Running::Write(write) => {
+                let until = write.deadline();
                 while let Some(transmit) = write.poll_transmit(ticket) {
-                    self.transmit(ticket, transmit);
+                    self.transmit((ticket, until), transmit);
                 }
                 (
                     write.poll_event().map(Outcome::Written),
@@ -162,8 +163,9 @@ impl Coordinator {
                 )
             }
             Running::Inspect(inspect) => {
+                let until = inspect.deadline();
                 while let Some(to) = inspect.poll_transmit() {
-                    self.ask_rows(now.time, ticket, to, inspect.request());
+                    self.ask_rows(now.time, (ticket, until), to, inspect.request());
                 }
                 (
                     inspect.poll_event().map(Outcome::Inspected),
@@ -187,8 +189,9 @@ impl Coordinator {
 
     /// What a monotonic read that has its answer goes on as.
     fn drain_read(&mut self, now: Moment, ticket: u64, read: &mut Read) -> Option<Confirm> {
+        let until = read.deadline();
         while let Some(to) = read.poll_transmit() {
-            self.ask_rows(now.time, ticket, to, read.request());
+            self.ask_rows(now.time, (ticket, until), to, read.request());
         }
         if !read.is_answered() {
             return None;
@@ -203,8 +206,9 @@ impl Coordinator {
     }
 
     fn step(&mut self, now: Time, ticket: u64, confirm: &Confirm, step: Step) {
+        let whose = (ticket, confirm.deadline());
         match step {
-            Step::Read(to) => self.ask_rows(now, ticket, to, confirm.request()),
+            Step::Read(to) => self.ask_rows(now, whose, to, confirm.request()),
             Step::PullHere(from) => {
                 let again = confirm.again();
                 self.effects.push_back(Effect::Submit(Input::Hold {
@@ -214,7 +218,7 @@ impl Coordinator {
                     from: Some(from),
                 }));
             }
-            Step::PullThere(to) => self.call(ticket, to, PeerRequest::Again(confirm.again())),
+            Step::PullThere(to) => self.call(whose, to, PeerRequest::Again(confirm.again())),
         }
     }
 

@@ -280,13 +280,15 @@ impl Write {
         }
     }
 
+    pub(super) fn deadline(&self) -> Time {
+        self.order.deadline
+    }
+
     pub(super) fn poll_transmit(&mut self, ticket: u64) -> Option<Transmit> {
         if self.failed.is_some() {
             return None;
         }
-        let WriteOrder {
-            vnode, durability, ..
-        } = self.order;
+        let (vnode, until) = (self.order.vnode, self.order.deadline);
         Some(match self.steps.pop_front()? {
             Step::Cover(from) => {
                 let dots = self.cover.as_ref()?.dots().clone();
@@ -303,8 +305,9 @@ impl Write {
                     ticket,
                     vnode,
                     command,
-                    durability,
+                    durability: self.order.durability,
                     stands_in: self.stands_in,
+                    until,
                 }))
             }
             Step::Send(peer, request) => Transmit::Peer(peer, Box::new(request)),
@@ -316,7 +319,11 @@ impl Write {
                     whole_clock: self.order.session.is_some(),
                     durable: None,
                 };
-                Transmit::Here(Box::new(Input::Read { ticket, read }))
+                Transmit::Here(Box::new(Input::Read {
+                    ticket,
+                    read,
+                    until,
+                }))
             }
         })
     }

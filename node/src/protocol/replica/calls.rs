@@ -109,6 +109,12 @@ impl Replica {
                 deadline,
             },
         );
-        batch.outputs.push(Output::Call { to, tag, request });
+        let until = deadline;
+        batch.outputs.push(Output::Call {
+            to,
+            tag,
+            request,
+            until,
+        });
     }
 }

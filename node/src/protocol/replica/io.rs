@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::stage::Changes;
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Command, Rejected, Written};
 use crdt::dots::DotSet;
 use ring::{NodeId, ReplicaCount, Ring, VnodeId};
@@ -25,6 +26,8 @@ pub enum Input {
         durability: Durability,
         /// No owner can be reached: this node owns nothing of it, and enters it as a stand-in.
         stands_in: bool,
+        /// Until when somebody waits for it.
+        until: Time,
     },
     /// A read of this replica. Answered by [`Output::RowsRead`].
     Read {
@@ -32,6 +35,8 @@ pub enum Input {
         ticket: u64,
         /// What to read.
         read: ReadRows,
+        /// Until when somebody waits for it.
+        until: Time,
     },
     /// A session's write waits until this replica holds these. Answered by [`Output::Held`].
     Hold {
@@ -52,6 +57,8 @@ pub enum Input {
         call: u64,
         /// What.
         request: PeerRequest,
+        /// Until when the peer waits for the answer.
+        until: Time,
     },
     /// A peer answered an [`Output::Call`], or could not be reached (`None`).
     Reply {
@@ -133,6 +140,8 @@ pub enum Output {
         tag: u64,
         /// What.
         request: PeerRequest,
+        /// Until when this replica waits for the reply.
+        until: Time,
     },
 }
 

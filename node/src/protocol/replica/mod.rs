@@ -16,6 +16,7 @@ mod grants;
 mod hinting;
 mod io;
 mod lag;
+mod late;
 mod quarantine;
 mod requests;
 mod scrubbing;
@@ -80,6 +81,7 @@ pub struct Replica {
     scrubbing: turns::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
+    expired: u64,
     walls: walls::Walls,
 }
 
@@ -140,6 +142,7 @@ impl Replica {
             scrubbing: turns::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,
+            expired: 0,
             walls,
         }
     }
@@ -163,7 +166,7 @@ impl Replica {
             touched: Vec::new(),
         };
         self.pending = inputs.iter().filter_map(Pending::of).collect();
-        for input in inputs {
+        for input in self.refuse_late(inputs, &mut batch) {
             if let Err(error) = self.handle(input, &mut batch) {
                 self.meet(&error);
                 return Err(error);
@@ -288,6 +291,7 @@ impl Replica {
                 command,
                 durability,
                 stands_in,
+                until: _,
             } => {
                 let result = if stands_in {
                     self.write_as_stand_in(vnode, &command, durability, batch)?
@@ -296,7 +300,7 @@ impl Replica {
                 };
                 batch.outputs.push(Output::Written { ticket, result });
             }
-            Input::Read { ticket, read } => {
+            Input::Read { ticket, read, .. } => {
                 let result = self.read(&read, batch)?;
                 batch.outputs.push(Output::RowsRead { ticket, result });
             }
@@ -318,6 +322,7 @@ impl Replica {
                 from,
                 call,
                 request,
+                ..
             } => {
                 let answered = self.answer((from, call), request, batch)?;
                 let to = from;

@@ -25,8 +25,7 @@ use super::clock::Clock;
 use super::store::Store;
 use super::view::Views;
 use crate::admin::Metrics;
-use crate::protocol::messages::{PeerReply, Refusal};
-use crate::protocol::replica::{Held, Input, Output, Past, Replica, WriteError};
+use crate::protocol::replica::{Input, Output, Past, Replica};
 use crate::store::{Engine, StoreError, Table};
 use worker::Worker;
 
@@ -95,7 +94,7 @@ impl Committer {
     pub(crate) fn submit(&self, mut queued: Vec<Queued>) -> Vec<Output> {
         let mut refused = Vec::new();
         if self.waiting.load(Ordering::Relaxed) > MOST_WAITING {
-            queued.retain(|queued| match refusal(&queued.input) {
+            queued.retain(|queued| match queued.input.refused() {
                 Some(output) => {
                     refused.push(output);
                     false
@@ -148,39 +147,6 @@ pub(crate) fn past(engine: &dyn Engine) -> Result<Past, StoreError> {
         stamp: crdt::Hlc::from_bits(number(STAMP_KEY)?),
         surely_ms: number(SURELY_KEY)?,
     })
-}
-
-/// The answer to an input that is not even queued; none to what nobody waits for.
-fn refusal(input: &Input) -> Option<Output> {
-    let refusal = Refusal::Overloaded;
-    match *input {
-        Input::Write { ticket, .. } => Some(Output::Written {
-            ticket,
-            result: Err(WriteError::Refused(refusal)),
-        }),
-        Input::Read { ticket, .. } => Some(Output::RowsRead {
-            ticket,
-            result: Err(refusal),
-        }),
-        Input::Hold { ticket, from, .. } => Some(Output::Held {
-            ticket,
-            held: Held {
-                from,
-                is_held: false,
-                has_answered: false,
-            },
-        }),
-        Input::Request { from, call, .. } => Some(Output::Answer {
-            to: from,
-            call,
-            reply: PeerReply::Refused(refusal),
-        }),
-        Input::Reply { .. }
-        | Input::Repair { .. }
-        | Input::Scrub
-        | Input::Tick
-        | Input::Topology { .. } => None,
-    }
 }
 
 /// The greatest stamp given or taken over.

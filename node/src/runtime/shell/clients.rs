@@ -4,7 +4,7 @@ use super::Shell;
 use crate::admin::Operation;
 use crate::protocol::coordinator::{Order, Outcome};
 use crate::protocol::replica::Input;
-use crate::protocol::time::Time;
+use crate::protocol::time::{Moment, Time};
 use crate::server::{Accepted, Posture, Shape, encode_response};
 use starling::transport::{Incoming, Principal, ReplyTo};
 use starling::wire::{FailureKind, Response};
@@ -20,18 +20,23 @@ pub(super) struct Waiting {
 
 impl Shell {
     /// A client asks something.
-    pub(super) fn handle_client(&mut self, principal: Option<&Principal>, incoming: Incoming) {
+    pub(super) fn handle_client(
+        &mut self,
+        principal: Option<&Principal>,
+        arrived: Moment,
+        incoming: Incoming,
+    ) {
         let Incoming { body, reply } = incoming;
         self.metrics
             .received_bytes
             .inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
-        let now = self.clock.now();
         self.desk.set_posture(self.posture());
-        match self.desk.accept(now, &body) {
+        // Its time began when it was here, wherever it has waited since.
+        let since = arrived.time;
+        match self.desk.accept(arrived, &body) {
             Accepted::Order { order, shape } => {
                 let operation = self.count(&order);
                 let ticket = self.number();
-                let since = now.time;
                 let waiting = Waiting {
                     reply,
                     shape,
@@ -39,6 +44,9 @@ impl Shell {
                     since,
                 };
                 self.turn.orders.insert(ticket, waiting);
+                let now = self.clock.now();
+                let is_late = order.deadline() <= now.time;
+                self.metrics.expired.inc_by(is_late.into());
                 self.coordinator.handle_order(now, ticket, order);
             }
             Accepted::Reply(response) => {
@@ -54,22 +62,22 @@ impl Shell {
                 } else {
                     Operation::Cluster
                 };
-                self.answer_client(reply, operation, now.time, &response);
+                self.answer_client(reply, operation, since, &response);
             }
             Accepted::CreateBucket { name, properties } => {
-                self.create_bucket(now, &name, properties, reply);
+                self.create_bucket(self.clock.now(), &name, properties, reply);
             }
             Accepted::Status => self.gather_status(reply),
             Accepted::MemberInfo { node } => {
                 let response = self.member_info(node);
-                self.answer_client(reply, Operation::Cluster, now.time, &response);
+                self.answer_client(reply, Operation::Cluster, since, &response);
             }
             Accepted::Vnodes { scrub } => {
                 if scrub {
                     self.submit(Input::Scrub);
                 }
                 let response = self.each_vnode();
-                self.answer_client(reply, Operation::Cluster, now.time, &response);
+                self.answer_client(reply, Operation::Cluster, since, &response);
             }
         }
     }

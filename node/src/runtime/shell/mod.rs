@@ -154,17 +154,19 @@ impl Shell {
         match event {
             Event::Client {
                 principal,
+                arrived,
                 incoming,
             } => {
-                self.handle_client(principal.as_ref().as_ref(), incoming);
+                self.handle_client(principal.as_ref().as_ref(), arrived, incoming);
             }
             Event::Peer {
                 from,
+                arrived,
                 asked,
                 bytes,
                 reply,
             } => {
-                self.handle_peer(from, asked, bytes, reply);
+                self.handle_peer((from, arrived), asked, bytes, reply);
             }
             Event::Reply {
                 caller,
@@ -245,7 +247,12 @@ impl Shell {
             while let Some(effect) = self.coordinator.poll_effect() {
                 match effect {
                     Effect::Submit(input) => self.submit(input),
-                    Effect::Call { to, call, request } => self.call_for_order(to, call, request),
+                    Effect::Call {
+                        to,
+                        call,
+                        request,
+                        until,
+                    } => self.call_for_order((to, call), request, until),
                     Effect::Finished { ticket, outcome } => self.finish(ticket, outcome),
                 }
             }

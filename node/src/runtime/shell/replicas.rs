@@ -8,6 +8,7 @@ use crate::protocol::messages::codec::MessageError;
 use crate::protocol::messages::{PeerReply, PeerRequest, ReadRows, Refusal, RowsRead};
 use crate::protocol::replica::{Input, Output};
 use crate::protocol::stage::SourceError;
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Command, Target};
 use crate::runtime::committer::Queued;
 use crate::runtime::envelope::{Answered, Asked};
@@ -20,8 +21,10 @@ impl Shell {
     /// What the coordinator has for this node's replica. A read is answered at once if it can be.
     pub(super) fn submit(&mut self, input: Input) {
         let bytes = match &input {
-            Input::Read { ticket, read } => {
-                if let Some(result) = self.read_inline(read) {
+            Input::Read { ticket, read, .. } => {
+                if !input.is_late(self.clock.time())
+                    && let Some(result) = self.read_inline(read)
+                {
                     let output = Output::RowsRead {
                         ticket: *ticket,
                         result,
@@ -64,41 +67,51 @@ impl Shell {
                     answer(to, &Answered::Replica(reply));
                 }
             }
-            Output::Call { to, tag, request } => {
+            Output::Call {
+                to,
+                tag,
+                request,
+                until,
+            } => {
                 if let PeerRequest::Pull(_) | PeerRequest::PullKey(_) = request {
                     self.metrics.pulls.inc();
                 }
-                self.peers
-                    .call(to, &Asked::Replica(request), Caller::Replica(tag));
+                self.call_replica(to, request, until, Caller::Replica(tag));
             }
         }
     }
 
-    pub(super) fn call_for_order(&mut self, to: NodeId, call: u64, request: PeerRequest) {
+    pub(super) fn call_for_order(
+        &mut self,
+        (to, call): (NodeId, u64),
+        request: PeerRequest,
+        until: Time,
+    ) {
         if let PeerRequest::Repair { .. } = request {
             self.metrics.repairs.inc();
         }
+        self.call_replica(to, request, until, Caller::Coordinator(call));
+    }
+
+    fn call_replica(&self, to: NodeId, request: PeerRequest, until: Time, caller: Caller) {
+        let left = until.since(self.clock.time());
         self.peers
-            .call(to, &Asked::Replica(request), Caller::Coordinator(call));
+            .call(to, &Asked::Replica { left, request }, caller);
     }
 
     /// A peer asks.
     pub(super) fn handle_peer(
         &mut self,
-        from: NodeId,
+        (from, arrived): (NodeId, Time),
         asked: Result<Asked, MessageError>,
         bytes: usize,
         reply: ReplyTo,
     ) {
         match asked {
-            Ok(Asked::Replica(PeerRequest::Read(read))) => {
-                if let Some(rows) = self.read_inline(&read) {
-                    let rows = rows.map_or_else(PeerReply::Refused, PeerReply::Rows);
-                    return answer(reply, &Answered::Replica(rows));
-                }
-                self.queue_request(from, PeerRequest::Read(read), bytes, reply);
+            Ok(Asked::Replica { left, request }) => {
+                let until = arrived.after(left);
+                self.handle_request((from, until), request, bytes, reply);
             }
-            Ok(Asked::Replica(request)) => self.queue_request(from, request, bytes, reply),
             Ok(Asked::Cluster(request)) => {
                 if let ClusterRequest::Hello(hello) = &request {
                     self.peers.handle_hello(from, hello.instance);
@@ -166,14 +179,33 @@ impl Shell {
         }
     }
 
-    fn queue_request(&mut self, from: NodeId, request: PeerRequest, bytes: usize, reply: ReplyTo) {
+    /// A replica asks this one, and waits for the answer until then.
+    fn handle_request(
+        &mut self,
+        (from, until): (NodeId, Time),
+        request: PeerRequest,
+        bytes: usize,
+        reply: ReplyTo,
+    ) {
         let call = self.number();
-        self.turn.requests.insert(call, reply);
         let input = Input::Request {
             from,
             call,
             request,
+            until,
         };
+        if !input.is_late(self.clock.time())
+            && let Input::Request {
+                request: PeerRequest::Read(read),
+                ..
+            } = &input
+            && let Some(rows) = self.read_inline(read)
+        {
+            let rows = rows.map_or_else(PeerReply::Refused, PeerReply::Rows);
+            return answer(reply, &Answered::Replica(rows));
+        }
+        // What is late is refused by the replica, and counted.
+        self.turn.requests.insert(call, reply);
         self.turn.queued.push(Queued { input, bytes });
     }
 

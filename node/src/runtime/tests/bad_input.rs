@@ -96,7 +96,10 @@ fn a_peer_that_sends_garbage_after_its_hello_gets_an_error_and_may_go_on() {
         from: Cursor::Rows,
         have: crdt::Clock::default(),
     };
-    let answer = ask(&Asked::Replica(PeerRequest::Sync(sync)));
+    let answer = ask(&Asked::Replica {
+        left: std::time::Duration::from_secs(10),
+        request: PeerRequest::Sync(sync),
+    });
     let not_owner = PeerReply::Refused(Refusal::NotOwner);
     assert!(matches!(answer, Answered::Replica(reply) if reply == not_owner));
 }

@@ -10,6 +10,7 @@ use crate::admin::Metrics;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::Refusal;
 use crate::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig, WriteError};
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Action, Command};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Committer, CommitterParts, Published, Queued, past};
@@ -85,6 +86,7 @@ fn put(ticket: u64) -> Queued {
         command,
         durability: Durability::Wal,
         stands_in: false,
+        until: Time::NEVER,
     };
     Queued { input, bytes: 0 }
 }

@@ -14,6 +14,7 @@ use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{ReadRows, Refusal, Selection};
 use crate::protocol::replica::{Input, Output, Past, Replica, ReplicaConfig, WriteError};
 use crate::protocol::room::{Room, RoomGauge};
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Action, Command, Rejected};
 use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Committer, CommitterParts, Probe, Published, Queued};
@@ -101,6 +102,7 @@ impl Case {
             command: Command::single(prefix(), action, Context::default(), operation),
             durability: Durability::Wal,
             stands_in: false,
+            until: Time::NEVER,
         };
         self.committer.submit(vec![Queued { input, bytes: 0 }]);
         self.answer(|output| match output {
@@ -119,7 +121,12 @@ impl Case {
             whole_clock: false,
             durable: None,
         };
-        let input = Input::Read { ticket, read };
+        let until = Time::NEVER;
+        let input = Input::Read {
+            ticket,
+            read,
+            until,
+        };
         self.committer.submit(vec![Queued { input, bytes: 0 }]);
         self.answer(|output| match output {
             Output::RowsRead { ticket: of, result } if of == ticket => {

@@ -12,6 +12,7 @@ use super::committer::{committer, one_node_ring};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{ReadRows, Selection};
 use crate::protocol::replica::{Input, Output};
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Action, Command, Limits};
 use crate::runtime::committer::Queued;
 use crate::runtime::source::StoreSource;
@@ -61,6 +62,7 @@ fn pairs_of_row_and_clock_are_never_torn() {
             command,
             durability,
             stands_in: false,
+            until: Time::NEVER,
         };
         committer.submit(vec![Queued { input, bytes: 0 }]);
         context = written(&outputs);

@@ -108,6 +108,11 @@ impl Desk {
 
     /// Begins a read of `r` owners, perhaps in a session.
     fn begin(&mut self, ms: u64, r: u8, session: Option<DotSet>) {
+        self.take_up((ms, ms), r, session);
+    }
+
+    /// Takes up at the second time an order that has arrived at the first.
+    fn take_up(&mut self, (arrived, ms): (u64, u64), r: u8, session: Option<DotSet>) {
         self.orders += 1;
         let prefix = KeyPrefix::new(3, Token(1), BucketId(1), b"k", b"");
         let order = Order::Read(ReadOrder {
@@ -118,7 +123,7 @@ impl Desk {
             repair: None,
             session,
             monotonic: self.monotonic,
-            deadline: moment(ms).time.after(Duration::from_secs(5)),
+            deadline: moment(arrived).time.after(PATIENCE),
         });
         self.coordinator
             .handle_order(moment(ms), self.orders, order);
@@ -213,9 +218,22 @@ fn moment(ms: u64) -> Moment {
     }
 }
 
+/// How long clients wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The other one of the two peers.
 fn other(peer: NodeId) -> NodeId {
     OTHERS[usize::from(peer == OTHERS[0])]
+}
+
+#[test]
+fn an_order_that_has_waited_until_its_deadline_is_not_begun() {
+    let mut desk = Desk::new();
+    desk.take_up((0, 4_999), 2, None);
+    assert_eq!(desk.open.len(), 1, "there is a millisecond left");
+    desk.take_up((0, 5_000), 2, None);
+    assert_eq!(desk.open.len(), 1, "nobody is asked");
+    assert_eq!(desk.failed, [OrderFailed::Overloaded]);
 }
 
 #[test]

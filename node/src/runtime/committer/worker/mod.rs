@@ -139,11 +139,14 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         self.count_known(&inputs);
         let now = self.parts.clock.own();
         let store = self.parts.store.clone();
+        let expired = self.parts.replica.expired();
         let handled = {
             let engine = store.borrow();
             let source = StoreSource::new(&*engine);
             self.parts.replica.handle_batch(now, inputs, &source)
         };
+        let expired = self.parts.replica.expired() - expired;
+        self.parts.metrics.expired.inc_by(expired);
         let ahead_ms = self.parts.replica.wall_ahead_ms();
         self.parts.clock.correct(now, ahead_ms);
         let mut commit = match handled {
