@@ -1,4 +1,4 @@
-//! Asking a node, and where it takes its time over a read another one too.
+//! Asking a node: one attempt, and what it says of the node.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,85 +6,15 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::Shared;
-use super::call::{Account, Failed, Plan, Route};
-use crate::retry::{self, Attempt, Cause, Retry, Times, Work};
+use super::call::Failed;
+use crate::retry::{self, Attempt, Cause, Times, Work};
 use crate::wire::{self, Outcome, Part, ReadRequest, Request, Response, SessionWork, WriteRequest};
 use ring::NodeId;
 use ring::pace::Question;
 
-/// What came of an attempt, and at which node.
-pub(super) type Asked = (NodeId, Result<Response, Failed>);
-
 impl Shared {
-    /// Asks a node. If it is slow to answer a read, the next one is asked too, and whoever is first
-    /// counts; what becomes of the other is noted when it is known.
-    pub(super) async fn ask(
-        self: &Arc<Self>,
-        node: NodeId,
-        nodes: &[NodeId],
-        (plan, request): (&Plan, &mut Request),
-        retry: &mut Retry,
-        account: &mut Account,
-    ) -> Asked {
-        let begun = self.clock.now();
-        let times = retry.times(begun, nodes.len());
-        if !is_hedged(plan, request) || !retry.has_other(nodes) {
-            return (node, self.attempt(node, request, times).await);
-        }
-        self.paces().of(Work::Read).handle_begun();
-        let mut first = Box::pin(self.attempt_of_own(node, request, times));
-        let waits = {
-            let mut paces = self.paces();
-            let pace = paces.of(Work::Read);
-            [pace.patience(), pace.great_patience()]
-        };
-        for wait in waits {
-            let left = wait.saturating_sub(self.clock.now().saturating_sub(begun));
-            if let Ok(answer) = tokio::time::timeout(left, &mut first).await {
-                return (node, answer);
-            }
-            let now = self.clock.now();
-            let may_hedge = |next| {
-                let asked = std::iter::once(node);
-                self.paces().of(Work::Read).may_hedge(now, asked, next)
-            };
-            let Some(other) = retry.choose_other(nodes, may_hedge) else {
-                continue;
-            };
-            tracing::debug!(%node, %other, "a read is hedged");
-            let times = retry.times(now, nodes.len());
-            let mut second = Box::pin(self.attempt_of_own(other, request, times));
-            let (winner, answer, loser, rest) = tokio::select! {
-                answer = &mut first => (node, answer, other, second),
-                answer = &mut second => (other, answer, node, first),
-            };
-            return match answer {
-                Ok(_) => {
-                    tokio::spawn(rest);
-                    (winner, answer)
-                }
-                Err(failed) => {
-                    account.add(&failed);
-                    (loser, rest.await)
-                }
-            };
-        }
-        (node, first.await)
-    }
-
-    /// An attempt that outlives the call that began it.
-    fn attempt_of_own(
-        self: &Arc<Self>,
-        node: NodeId,
-        request: &Request,
-        times: Times,
-    ) -> impl Future<Output = Result<Response, Failed>> + Send + 'static {
-        let (shared, mut request) = (Arc::clone(self), request.clone());
-        async move { shared.attempt(node, &mut request, times).await }
-    }
-
     /// One attempt. What it says of the node is noted: its health, and its pace.
-    async fn attempt(
+    pub(super) async fn attempt(
         self: &Arc<Self>,
         node: NodeId,
         request: &mut Request,
@@ -101,6 +31,9 @@ impl Shared {
                 }
             }
             Err(failed) => {
+                if let Cause::Failed(_) = failed.attempt.cause {
+                    self.paces().handle_heard(self.clock.now(), node);
+                }
                 let work = work.unwrap_or(Work::Read);
                 if retry::advice(failed.attempt.cause, work).avoid {
                     self.avoid(node);
@@ -175,12 +108,6 @@ impl Shared {
     }
 }
 
-/// May a second node be asked before the first has answered? Any owner can answer a read, unless
-/// it is about one of them.
-fn is_hedged(plan: &Plan, request: &Request) -> bool {
-    paced(request) == Some(Work::Read) && matches!(plan.route, Route::Owners)
-}
-
 /// Which pace a request is measured by. The time that a page or a listing takes says how large it
 /// is, not how fast its node.
 pub(super) fn paced(request: &Request) -> Option<Work> {
@@ -234,6 +161,7 @@ impl Open {
         if let Some(question) = self.question.take() {
             let now = self.shared.clock.now();
             let mut paces = self.shared.paces();
+            paces.handle_heard(now, self.node);
             paces.of(self.work).handle_answer(now, self.node, question);
         }
     }

@@ -6,6 +6,7 @@ mod builder;
 mod call;
 mod connections;
 mod follow;
+mod hedge;
 mod race;
 mod url;
 

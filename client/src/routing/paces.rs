@@ -3,6 +3,7 @@
 //! Health knows which nodes fail; a node that hangs fails only after a long wait. Here it is asked
 //! last as soon as it leaves something unanswered for several times as long as is usual.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::retry::Work;
@@ -14,6 +15,8 @@ use ring::pace::{Pace, Question};
 pub(crate) struct Paces {
     reads: Pace,
     writes: Pace,
+    /// When each node answered something last.
+    heard: BTreeMap<NodeId, Duration>,
     next: u64,
 }
 
@@ -22,6 +25,7 @@ impl Paces {
         Self {
             reads: Pace::new(LONGEST),
             writes: Pace::new(LONGEST),
+            heard: BTreeMap::new(),
             next: 0,
         }
     }
@@ -42,6 +46,19 @@ impl Paces {
         question
     }
 
+    /// A node has answered something, whatever it is.
+    pub(crate) fn handle_heard(&mut self, now: Duration, node: NodeId) {
+        self.heard.insert(node, now);
+    }
+
+    /// From when on a node is silent over a write that it was sent at `since`, unless something is
+    /// heard of it until then.
+    pub(crate) fn silent_at(&self, node: NodeId, since: Duration) -> Duration {
+        let heard = self.heard.get(&node).copied().unwrap_or_default();
+        let patience = self.writes.great_patience().max(SHORTEST_SILENCE);
+        heard.max(since).saturating_add(patience)
+    }
+
     /// Puts nodes in order: who dawdles comes last, and for a read the quicker ones first. A write
     /// stays with the first owner, where concurrent writes meet.
     pub(crate) fn order(&self, now: Duration, work: Work, nodes: &mut [NodeId]) {
@@ -58,9 +75,12 @@ impl Paces {
 /// known.
 const LONGEST: Duration = Duration::from_millis(250);
 
+/// No shorter time is silence: a busy machine leaves a process alone for as long now and then.
+const SHORTEST_SILENCE: Duration = Duration::from_millis(50);
+
 #[cfg(test)]
 mod tests {
-    use super::{Duration, NodeId, Paces, Work};
+    use super::{Duration, NodeId, Paces, SHORTEST_SILENCE, Work};
 
     fn at(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -79,6 +99,35 @@ mod tests {
         assert_eq!(ordered(&paces, 100, Work::Write), [1, 2, 3]);
         assert_eq!(ordered(&paces, 1_000, Work::Write), [2, 3, 1]);
         assert_eq!(ordered(&paces, 1_000, Work::Read), [2, 3, 1]);
+    }
+
+    #[test]
+    fn a_node_is_silent_when_nothing_of_it_is_heard_for_several_times_as_long_as_is_usual() {
+        let mut paces = Paces::new();
+        let node = NodeId(1);
+        assert_eq!(paces.silent_at(node, at(100)), at(100) + 3 * super::LONGEST);
+        for _ in 0..100 {
+            let question = paces.handle_asked(at(0), node, Work::Write);
+            paces.of(Work::Write).handle_answer(at(30), node, question);
+        }
+        // Of a hundred answers all came within the 32 ms of their bucket.
+        let patience = 3 * Duration::from_micros(32_768);
+        assert_eq!(paces.silent_at(node, at(100)), at(100) + patience);
+        // An answer to anything counts, whatever has become of the write.
+        paces.handle_heard(at(170), node);
+        assert_eq!(paces.silent_at(node, at(100)), at(170) + patience);
+    }
+
+    #[test]
+    fn a_moment_is_no_silence_however_quick_writes_are() {
+        let mut paces = Paces::new();
+        for _ in 0..100 {
+            let question = paces.handle_asked(at(0), NodeId(1), Work::Write);
+            paces
+                .of(Work::Write)
+                .handle_answer(at(1), NodeId(1), question);
+        }
+        assert_eq!(paces.silent_at(NodeId(1), at(9)), at(9) + SHORTEST_SILENCE);
     }
 
     #[test]

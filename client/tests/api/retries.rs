@@ -82,6 +82,23 @@ async fn a_silent_node_costs_one_call_and_not_the_next() {
 }
 
 #[tokio::test]
+async fn a_write_whose_node_falls_silent_is_sent_to_the_next_one_too() {
+    let fake = troubled(0, |_| Action::Silence);
+    let client = fake.client().await;
+    let owners = client.owners("counters", "home");
+    let silent = fake.node(owners[0].node);
+    silent.respond(|_| Action::Silence);
+    // A third of this long would pass before the first node were given up.
+    let counter = client.bucket("counters").counter("home");
+    let add = counter.add(1).timeout(Duration::from_secs(600));
+    assert_eq!(add.await.unwrap().node(), owners[1].node);
+    let writes = fake.writes();
+    let nodes: Vec<NodeId> = writes.iter().map(|(node, _)| *node).collect();
+    assert_eq!(nodes.len(), 2, "{nodes:?}");
+    assert_eq!(writes[0].1.operation, writes[1].1.operation);
+}
+
+#[tokio::test]
 async fn a_read_goes_to_the_next_owner() {
     let fake = troubled(1, |_| Action::Hangup);
     let client = fake.client().await;
