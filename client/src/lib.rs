@@ -120,8 +120,10 @@
 //!
 //! A read that is not answered as soon as nineteen of twenty are is sent to a second owner too, if
 //! no more than one in twenty was lately: whoever is first counts. A node that leaves something
-//! open for three times as long is asked last until it answers, for writes too. A profile without
-//! retries ([`Profile::max_retries`] of 0) has no second owners either.
+//! open for three times as long is asked last until it answers, for writes too. A write is sent to
+//! a second owner only if the first is silent: it has answered nothing at all, reads or writes, for
+//! three times as long as writes usually take, and for 50 ms at least. The write has the same name
+//! there, so it counts once, and is paid from the budget. A profile without retries ([`Profile::max_retries`] of 0) has no second owners either.
 //!
 //! # Layers
 //!

@@ -319,13 +319,12 @@ impl Replica {
                 self.hold(ticket, from, &again, batch);
             }
             Input::Request {
-                from,
+                from: to,
                 call,
                 request,
                 ..
             } => {
-                let answered = self.answer((from, call), request, batch)?;
-                let to = from;
+                let answered = self.answer((to, call), request, batch)?;
                 let answer = |reply| Output::Answer { to, call, reply };
                 batch.outputs.extend(answered.map(answer));
             }

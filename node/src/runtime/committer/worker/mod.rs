@@ -1,8 +1,8 @@
 //! The committer thread: gather, commit, let out.
 
 mod disk;
+mod lanes;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -17,6 +17,7 @@ use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
 use crate::store::{Barrier, Batch, StoreError, Table};
 use disk::Disk;
+use lanes::Lanes;
 use starling::wire::Durability;
 
 pub(in crate::runtime) use disk::Probe;
@@ -27,7 +28,7 @@ pub(super) struct Worker<F> {
     outputs: F,
     inputs: Receiver<Vec<Queued>>,
     waiting: Arc<AtomicUsize>,
-    queue: VecDeque<Queued>,
+    queue: Lanes,
     batch: Batch,
     /// A view may say so of its vnode.
     catching_up: bool,
@@ -54,7 +55,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             outputs,
             inputs,
             waiting,
-            queue: VecDeque::new(),
+            queue: Lanes::default(),
             batch: Batch::new(),
             catching_up: true,
             failure: None,
@@ -105,15 +106,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
 
     /// The next batch, within the caps, with a tick if that is due.
     fn take(&mut self) -> Vec<Input> {
-        let mut inputs = Vec::with_capacity(self.queue.len().min(MOST_INPUTS) + 1);
-        let mut bytes = 0;
-        while inputs.len() < MOST_INPUTS && bytes < MOST_BYTES {
-            let Some(queued) = self.queue.pop_front() else {
-                break;
-            };
-            bytes += queued.bytes;
-            inputs.push(queued.input);
-        }
+        let mut inputs = self.queue.take();
         self.waiting.fetch_sub(inputs.len(), Ordering::Relaxed);
         let now = self.parts.clock.time();
         if self
@@ -350,10 +343,6 @@ fn abort(error: &StoreError) -> ! {
     std::process::abort()
 }
 
-/// Inputs in one batch. More would make the first of them wait too long.
-const MOST_INPUTS: usize = 512;
-/// Bytes of inputs in one batch, exceeded by the last one at most.
-const MOST_BYTES: usize = 4 << 20;
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);
 /// Between two looks at the free space of the disk.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
