@@ -123,7 +123,8 @@
 //! open for three times as long is asked last until it answers, for writes too. A write is sent to
 //! a second owner only if the first is silent: it has answered nothing at all, reads or writes, for
 //! three times as long as writes usually take, and for 50 ms at least. The write has the same name
-//! there, so it counts once, and is paid from the budget. A profile without retries ([`Profile::max_retries`] of 0) has no second owners either.
+//! there, so it counts once, and is paid from the budget. A profile without retries
+//! ([`Profile::max_retries`] of 0) has no second owners either.
 //!
 //! # Layers
 //!
