@@ -139,6 +139,7 @@ mod tests {
             vnode: VNODE,
             selection: Selection::Key(prefix),
             whole_clock: false,
+            durable: None,
         }));
         assert!(!read.is_late(at(49)) && read.is_late(at(50)));
         assert!(read.refused().is_some());

@@ -170,6 +170,7 @@ impl Desk {
                     to,
                     call,
                     request: PeerRequest::Again(again),
+                    ..
                 } => self.pulls.push_back(Pull {
                     node: to,
                     call: Some(call),
