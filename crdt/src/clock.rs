@@ -68,6 +68,16 @@ impl Clock {
         self.dots.difference(&other.dots)
     }
 
+    /// What it takes to keep it: it grows with actors and with gaps, and not with events.
+    #[must_use]
+    pub fn size(&self) -> Size {
+        let beyond = self.dots.difference(&self.dots.bases());
+        Size {
+            actors: self.dots.actors().count() as u64,
+            beyond_bases: beyond.len(),
+        }
+    }
+
     /// Has this clock seen all that `other` has?
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
@@ -108,6 +118,15 @@ impl Clock {
         decoder.finish()?;
         Ok(Self { dots })
     }
+}
+
+/// What a clock holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Actors, with a base for each.
+    pub actors: u64,
+    /// Dots that are above the base of their actor, since one below them is missing.
+    pub beyond_bases: u64,
 }
 
 const FORMAT: u8 = 1;

@@ -16,6 +16,8 @@ pub(super) struct VnodeGauges {
     alarms: Gauge,
     given_up: Gauge,
     unagreed_seconds: Gauge,
+    clock_actors: Gauge,
+    clock_dots: Gauge,
 }
 
 impl VnodeGauges {
@@ -52,6 +54,16 @@ impl VnodeGauges {
                 "For how long some vnode was not found equal to all its owners",
                 &self.unagreed_seconds,
             ),
+            (
+                "clock_actors",
+                "Actors in the clocks of the vnodes",
+                &self.clock_actors,
+            ),
+            (
+                "clock_dots",
+                "Dots in the clocks of the vnodes above one that is missing",
+                &self.clock_dots,
+            ),
         ];
         for (name, help, gauge) in gauges {
             registry.register(name, help, gauge.clone());
@@ -65,6 +77,8 @@ impl VnodeGauges {
         self.catching_up.set(shown(statistics.catching_up));
         let quarantined = i64::try_from(statistics.quarantined.len());
         self.quarantined.set(quarantined.unwrap_or(i64::MAX));
+        self.clock_actors.set(shown(statistics.clocks.actors));
+        self.clock_dots.set(shown(statistics.clocks.beyond_bases));
         let scrub = statistics.scrub;
         self.walked.set(shown(scrub.walked));
         self.restored.set(shown(scrub.restored));

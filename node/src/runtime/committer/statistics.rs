@@ -9,6 +9,7 @@ use crate::protocol::room::Room;
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
 use crate::store::{EngineStatistics, Table};
+use crdt::clock::Size;
 use ring::{NodeId, VnodeId};
 
 /// The state of a node's vnodes at one moment.
@@ -24,6 +25,8 @@ pub(crate) struct Statistics {
     pub(crate) quarantined: BTreeMap<VnodeId, String>,
     /// Operation records kept.
     pub(crate) records: u64,
+    /// What the clocks of the vnodes hold, all together.
+    pub(crate) clocks: Size,
     /// What is kept for owners that were away.
     pub(crate) hints: BTreeMap<NodeId, KeptFor>,
     /// Events of that, and bytes, each counted once however many owners lack it.
@@ -69,6 +72,15 @@ pub(crate) struct VnodeStatistics {
     pub(crate) agreed: Option<Time>,
 }
 
+/// The sizes of all clocks, added up.
+fn clocks(replica: &Replica) -> Size {
+    let sizes = replica.vnodes().map(|vnode| vnode.clock().size());
+    sizes.fold(Size::default(), |all, one| Size {
+        actors: all.actors + one.actors,
+        beyond_bases: all.beyond_bases + one.beyond_bases,
+    })
+}
+
 impl Statistics {
     /// Looks at all vnodes.
     pub(super) fn of(now: Time, replica: &Replica, engine: EngineStatistics) -> Self {
@@ -94,6 +106,7 @@ impl Statistics {
                 .map(|(id, damaged)| (id, words(id, damaged)))
                 .collect(),
             records: replica.vnodes().map(Vnode::records).sum(),
+            clocks: clocks(replica),
             hints: replica.hints().kept(),
             hints_kept: replica.hints().total(),
             hints_delivered: replica.hints().delivered(),
