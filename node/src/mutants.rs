@@ -24,6 +24,8 @@ pub enum Mutant {
     VoidedTwice,
     /// A context that covers one alias of a version leaves the others alone.
     AliasForgotten,
+    /// Whoever sees a counter's share reset removes it, before all have seen the reset.
+    ShareCollectedEarly,
     /// A join of registers keeps the version with the greatest stamp alone.
     JoinChooses,
     /// A clear is forgotten as soon as its rows are gone, although more may be on their way.
@@ -58,7 +60,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -68,6 +70,7 @@ impl Mutant {
         Self::NotVoided,
         Self::VoidedTwice,
         Self::AliasForgotten,
+        Self::ShareCollectedEarly,
         Self::JoinChooses,
         Self::ClearForgotten,
         Self::ExpiryDropsContext,

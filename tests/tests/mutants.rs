@@ -2,9 +2,9 @@
 //!
 //! For each of [`Mutant::ALL`] seeds run with the bug switched on until one fails; that seed must
 //! pass without it. Most are for the simulator; one shows only when a minute passes while owners
-//! are apart, and is for the model of exactly-once. The table says which seed of which found it,
-//! and what was seen. Those of gossip are caught by its own simulation, in
-//! `ring/tests/gossip/mutants.rs`.
+//! are apart, and one is to be caught by a sum, so these are for the model of exactly-once. The
+//! table says which seed of which found it, and what was seen. Those of gossip are caught by its
+//! own simulation, in `ring/tests/gossip/mutants.rs`.
 
 #![cfg(feature = "mutants")]
 
@@ -55,10 +55,9 @@ enum Suite {
 
 impl Suite {
     fn of(mutant: Mutant) -> Self {
-        if mutant == Mutant::ExpiryDropsContext {
-            Self::Model
-        } else {
-            Self::Simulator
+        match mutant {
+            Mutant::ExpiryDropsContext | Mutant::ShareCollectedEarly => Self::Model,
+            _ => Self::Simulator,
         }
     }
 
@@ -96,6 +95,7 @@ fn within(mutant: Mutant) -> u64 {
         | Mutant::RepairOverwrites
         | Mutant::DeadlineIgnored
         | Mutant::QuarantineSkipped
+        | Mutant::ShareCollectedEarly
         | Mutant::RestoredUnchecked => 200,
         _ => 300,
     }

@@ -14,7 +14,7 @@ fn three_coordinators_count_once() {
     let tally = passes(3);
     assert!(tally.retries > 0 && tally.repeats > 0 && tally.reused > 0);
     assert!(tally.crashes > 0 && tally.returns > 0);
-    assert!(tally.answers > 0 && tally.expired > 0);
+    assert!(tally.answers > 0 && tally.expired > 0 && tally.collected > 0);
 }
 
 #[test]

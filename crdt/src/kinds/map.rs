@@ -210,8 +210,9 @@ pub fn leaf_range(path: &Path, leaf: Leaf) -> (Vec<u8>, Vec<u8>) {
 
 /// What the removal of a field, or of a key, writes into one of its rows. `None` for nothing.
 ///
-/// A counter's share is reset as observed and stays, since a removed share would come back whole
-/// with its actor's next increment; every other row loses the versions that are seen here.
+/// A counter's share is reset as observed and stays until its actor removes it: only that one
+/// knows all of its increments, and any other might come late with a running total that brings the
+/// old ones back. Every other row loses the versions that are seen here.
 ///
 /// A bounded counter is not for removal while nodes spend: what was spent beside the removal stays
 /// as a debt of that node, which its next additions pay first.

@@ -30,7 +30,7 @@ pub fn mark_key(key: &RowKey) -> Option<Vec<u8>> {
 #[must_use]
 pub fn is_marked(row: &Row) -> bool {
     let share = Share::of(row);
-    !share.is_ok_and(|share| share.added() == share.reset_part())
+    !share.is_ok_and(|share| share.is_reset())
 }
 
 /// Where the marks of the rows of a range lie: from, and up to but without.

@@ -143,9 +143,7 @@ fn is_there(state: &State, rows: &[Shows<'_>]) -> Result<bool, Failure> {
     };
     let shares = rows.iter().map(|(_, row)| Share::of(row));
     let shares = shares.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-    Ok(shares
-        .iter()
-        .any(|share| share.added() != share.reset_part()))
+    Ok(shares.iter().any(|share| !share.is_reset()))
 }
 
 /// Is it more than the state of what was never written? An empty set or map is nothing.

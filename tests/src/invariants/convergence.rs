@@ -17,6 +17,8 @@ use super::{Observation, Resting};
 use crate::sim::bits;
 use crate::sim::ledger::Ledger;
 use crdt::dots::DotSet;
+use crdt::kinds::Leaf;
+use crdt::kinds::counter::Share;
 use crdt::{Context, Row};
 use ring::VnodeId;
 use starling_node::protocol::event::Event;
@@ -152,6 +154,14 @@ pub(crate) fn is_settled(resting: &Resting<'_>, id: VnodeId) -> Result<(), Strin
         if !row.context().is_empty() {
             let key = key.escape_ascii();
             return Err(format!("node {node} did not settle {key}"));
+        }
+        let of = RowKey::decode(&key).map_err(|error| error.to_string())?;
+        let is_own = resting.replica.vnode(id).map(Vnode::actor) == of.actor();
+        if is_own && of.leaf() == Leaf::Share {
+            let share = Share::of(&row).map_err(|error| error.to_string())?;
+            if share.is_reset() {
+                return Err(format!("node {node} keeps its share {of}, which is reset"));
+            }
         }
     }
     Ok(())

@@ -20,6 +20,7 @@ use crdt::kinds::counter::Share;
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::ReadDone;
 use starling_node::protocol::event::{Effect, Operation};
+use starling_node::protocol::keys::RowKey;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
     let Observation::Read(answered) = observation else {
@@ -55,6 +56,19 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
     acked.at <= answered.began && overlaps && is_held
 }
 
+/// Did the actor of an increment remove its share later, when all of it was reset? No other event
+/// of a vnode's own names its own dot.
+fn was_collected(increment: Dot, share: &RowKey, ledger: &Ledger) -> bool {
+    let prefix = share.prefix();
+    let of_key = ledger.entries_of(&prefix);
+    let mut of_row = of_key.filter(|entry| entry.event.row == *share);
+    of_row.any(|entry| {
+        let dot = entry.event.dot;
+        let is_removal = entry.operation.is_none() && entry.covers.contains(dot);
+        is_removal && dot.actor == increment.actor && dot.counter > increment.counter
+    })
+}
+
 /// Does a read show an event, or what covers it?
 pub(super) fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), String> {
     let Some(entry) = ledger.entry(dot) else {
@@ -67,10 +81,10 @@ pub(super) fn is_seen(dot: Dot, done: &ReadDone, ledger: &Ledger) -> Result<(), 
     }) = entry.event.operation
     {
         let share = done.rows.get(key).map(Share::of);
-        let upto = share
-            .and_then(Result::ok)
-            .map_or(0, |share| share.added().upto);
-        return if upto >= dot.counter {
+        let share = share.and_then(Result::ok).unwrap_or_default();
+        let upto = share.added().upto;
+        let is_gone = share.is_reset() && was_collected(dot, key, ledger);
+        return if upto >= dot.counter || is_gone {
             Ok(())
         } else {
             Err(format!(

@@ -129,17 +129,18 @@ impl Owner {
         }
     }
 
-    /// Housekeeping, as a node does it twice a second. Returns the voids.
+    /// Housekeeping, as a node does it twice a second. Returns the voids, and
+    /// the removals of shares.
     pub fn tend(&mut self, hlc: Hlc) -> Vec<Change> {
         let limits = Limits::default();
         self.vnode.handle_synced();
-        let voids = self.commit(|vnode, stage| {
-            let voids = vnode.void_doubles(hlc, &limits, stage)?;
-            vnode.trim(&limits, stage)?;
+        let answers = self.commit(|vnode, stage| {
+            let mut answers = vnode.void_doubles(hlc, &limits, stage)?;
+            answers.extend(vnode.trim(hlc, &limits, stage)?.answers);
             vnode.settle_some(stage)?;
-            Ok::<_, starling_node::protocol::stage::SourceError>(voids)
+            Ok::<_, starling_node::protocol::stage::SourceError>(answers)
         });
-        voids.expect("the disk is sound")
+        answers.expect("the disk is sound")
     }
 
     /// Removes what was over a while ago.

@@ -6,6 +6,7 @@ use super::KEYS;
 use super::asked::{Asked, can_end, some_edits};
 use super::oracle::Facts;
 use super::owner::{Owner, after_the_grace, prefix};
+use crdt::kinds::Leaf;
 use crdt::{Context, Hlc};
 use ring::NodeId;
 use starling_node::protocol::messages::{Change, Pulled};
@@ -35,6 +36,8 @@ pub struct Tally {
     pub returns: usize,
     /// Events that vnodes made by themselves: voids and removals of aliases.
     pub answers: usize,
+    /// Shares of counters that were removed when all of them was reset.
+    pub collected: usize,
     /// Rows that lost a version which was over.
     pub expired: usize,
 }
@@ -48,6 +51,7 @@ impl Tally {
         self.crashes += other.crashes;
         self.returns += other.returns;
         self.answers += other.answers;
+        self.collected += other.collected;
         self.expired += other.expired;
     }
 }
@@ -320,6 +324,11 @@ impl World {
     pub(super) fn answer(&mut self, at: usize, answers: Vec<Change>) {
         if !answers.is_empty() {
             self.tally.answers += answers.len();
+            let is_collected = |change: &&Change| {
+                let Change { event, delta } = change;
+                event.row.leaf() == Leaf::Share && delta.versions().is_empty()
+            };
+            self.tally.collected += answers.iter().filter(is_collected).count();
             self.enter(&answers, None);
             self.broadcast(at, &Message::Deltas(answers));
         }

@@ -161,14 +161,16 @@ impl World {
         }
     }
 
-    /// Enters an event that a vnode made of its own and spreads: an increment became void, or an
-    /// alias was removed.
+    /// Enters an event that a vnode made of its own and spreads: an increment became void, a share
+    /// that was reset was removed, or an alias.
     fn record_own(&mut self, change: &Change) {
         if self.ledger.entry(change.event.dot).is_none() {
-            self.tally.count(if change.event.row.leaf() == Leaf::Share {
-                "an increment was made void"
-            } else {
-                "an alias was removed"
+            let is_share = change.event.row.leaf() == Leaf::Share;
+            let is_removal = change.delta.versions().is_empty();
+            self.tally.count(match (is_share, is_removal) {
+                (true, true) => "a reset share was collected",
+                (true, false) => "an increment was made void",
+                (false, _) => "an alias was removed",
             });
             self.trace.say(
                 self.queue.now(),

@@ -79,6 +79,7 @@ pub const SOMETIMES: &[&str] = &[
     "a quorum read was checked",
     "a read repaired",
     "a read showed siblings",
+    "a reset share was collected",
     "a retry hit a record",
     "a row was damaged",
     "a row was lost in silence",

@@ -138,6 +138,7 @@ pub const OPTIONS: &[Case] = &[
 /// Something to inspect where the commands above have left nothing.
 pub const LEFT: &[Case] = &[
     ("put value k last", 0, ""),
+    ("incr counter k 3", 0, ""),
     ("flag on flag k", 0, ""),
     ("list push list k first second", 0, ""),
 ];
@@ -163,7 +164,8 @@ pub const ENDS: &[Case] = &[
 
 /// What is said of what the commands above have left under `k`.
 pub const INSPECTED: &[(&str, &[&str])] = &[
-    ("counter", &["0 (added -4 up to ", "reset -4 up to "]),
+    // Whether or not the share that was reset is removed already.
+    ("counter", &["3 (added "]),
     ("bounded-counter", &["added 5, used 0"]),
     ("register", &["b   assigned 20"]),
     ("max", &["   -7"]),

@@ -219,10 +219,10 @@ impl Replica {
     pub(crate) fn trim(&mut self) -> usize {
         self.vnode.handle_synced();
         self.commit(|vnode, stage| {
-            let trimmed = vnode.trim(&Limits::default(), stage);
+            let trimmed = vnode.trim(Hlc::at(0), &Limits::default(), stage);
             let settled = vnode.settle_some(stage);
             settled.expect("the disk is sound");
-            trimmed.expect("the disk is sound")
+            trimmed.expect("the disk is sound").entries
         })
     }
 

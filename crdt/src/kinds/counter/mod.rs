@@ -18,6 +18,20 @@
 //! arrive. (The published way lets only the losing actor take the amount out of its own total;
 //! that needs rules for actors that are gone and for resets.)
 //!
+//! *A void is a version without totals*, beside those that have some. Whoever writes it may know
+//! less of the share than others, and must not bring back what they have removed since.
+//!
+//! *A share that is reset to its end may be removed*, by its actor alone, which knows all of its
+//! increments. The next one begins the totals anew: it says that all before it is reset, up to the
+//! counter just below its own. What is left anywhere of the removed share is older than that in
+//! both halves, and loses every join.
+//!
+//! ```text
+//!   removed       added {upto 9, total 31}    reset {upto 9, total 31}    by the actor's event 12
+//!   begun anew    added {upto 20, total 5}    reset {upto 19, total 0}
+//!   joined        added {upto 20, total 5}    reset {upto 19, total 0}    value 5
+//! ```
+//!
 //! *A void waits for its winner.* Whoever records one must first know that the winning dot is on as
 //! many replicas as an acknowledged write is. Otherwise a retry that was acknowledged at two is
 //! made void for the sake of a winner that only one replica holds, and with that one disk the
@@ -89,7 +103,14 @@ impl Share {
     }
 
     /// Adds `amount` under the actor's event `counter`, which is greater than all before.
+    ///
+    /// If all before is reset, the new state says so up to the event before this one, so that it
+    /// holds against whatever another replica still shows of the share before it was removed.
     pub fn add(&mut self, counter: u64, amount: i64) {
+        if self.is_reset() {
+            self.reset.upto = counter.saturating_sub(1);
+            self.forget_reset_voids();
+        }
         self.added = Total {
             upto: counter,
             total: self.added.total.saturating_add(i128::from(amount)),
@@ -131,6 +152,18 @@ impl Share {
     #[must_use]
     pub fn reset_part(&self) -> Total {
         self.reset
+    }
+
+    /// Is all that was added reset? So it is where nothing was.
+    #[must_use]
+    pub fn is_reset(&self) -> bool {
+        self.added == self.reset
+    }
+
+    /// Is there no total in it, and at most voids?
+    #[must_use]
+    pub fn has_no_total(&self) -> bool {
+        self.added == Total::default()
     }
 
     /// How many increments are void.

@@ -131,6 +131,23 @@ proptest! {
     }
 
     #[test]
+    fn a_share_begun_anew_is_the_same_beside_whatever_is_left_of_the_old_one(
+        history in history(), left in knowledge(), later in history(),
+    ) {
+        let old = share(&history, &left);
+        // The removal is an event of the actor, too, so that its next one is two behind.
+        let removal = history.last().map_or(0, |&(counter, _)| counter) + 1;
+        let mut anew = Share::default();
+        for &(counter, amount) in &later {
+            anew.add(removal + counter, amount);
+        }
+        let amounts = later.iter().map(|&(_, amount)| i128::from(amount));
+        prop_assert_eq!(anew.value(), amounts.sum::<i128>());
+        prop_assert_eq!(&joined(&[&old, &anew]), &anew);
+        prop_assert_eq!(&joined(&[&anew, &old]), &anew);
+    }
+
+    #[test]
     fn equal_shares_have_equal_bytes_and_come_back(
         history in history(), a in knowledge(), b in knowledge(),
     ) {
@@ -175,9 +192,13 @@ fn the_bytes_of_a_share_of_format_1_stay() {
     share.add(9, -300);
     share.void(9, -300);
     share.void(12, 2);
-    let bytes = [1, 9, 0xa5, 4, 7, 50, 2, 9, 0xd7, 4, 3, 4];
+    let bytes = [1, 9, 0xa5, 4, 8, 50, 2, 9, 0xd7, 4, 3, 4];
     assert_eq!(&share.encode()[..], bytes);
     assert_eq!(Share::decode(&bytes), Ok(share));
+    // A reset that reaches less far, as another replica may know it.
+    let bytes = [1, 9, 0xa5, 4, 7, 50, 2, 9, 0xd7, 4, 3, 4];
+    let share = Share::decode(&bytes).unwrap();
+    assert_eq!((share.value(), &share.encode()[..]), (0, &bytes[..]));
 }
 
 #[test]

@@ -103,7 +103,8 @@ fn tend_vnode(
     let mut answers = vnode.void_doubles(hlc, limits, &mut batch.stage)?;
     let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
     answers.extend(purged.answers);
-    let trimmed = vnode.trim(limits, &mut batch.stage)?;
+    let trimmed = vnode.trim(hlc, limits, &mut batch.stage)?;
+    answers.extend(trimmed.answers);
     let expired = vnode.sweep_records(surely_ms, limits, &mut batch.stage)?;
     if vnode.mark_behind(&mut batch.stage) {
         batch.barrier = batch.barrier.max(Durability::Wal);
@@ -111,9 +112,9 @@ fn tend_vnode(
     let settled = vnode.settle_some(&mut batch.stage)?;
     let has_vouched = vnode.pay_back(&mut batch.stage);
     let is_changed =
-        has_vouched || purged.is_changed || trimmed + expired + settled + answers.len() > 0;
+        has_vouched || purged.is_changed || trimmed.entries + expired + settled + answers.len() > 0;
     Ok(Purged {
-        has_more: purged.has_more || trimmed >= limits.events_per_trim,
+        has_more: purged.has_more || trimmed.has_more,
         is_changed,
         answers,
     })

@@ -18,13 +18,14 @@ use std::collections::BTreeSet;
 
 use super::records::Record;
 use super::write::share_of;
-use super::{Limits, Vnode, versions_of};
+use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{SourceError, Stage};
-use crdt::kinds::{Leaf, counter};
+use crdt::kinds::Leaf;
+use crdt::kinds::counter::{self, Share};
 use crdt::{Context, Dot, Hlc, OpId, Row};
 
 impl Vnode {
@@ -84,8 +85,9 @@ impl Vnode {
             for loser in dots {
                 let row = increment.share.share_of(loser.actor);
                 let current = stage.row(&row)?;
-                let mut share = share_of(&row, &current)?;
-                let is_settled = share.is_settled(loser.counter);
+                let share = share_of(&row, &current)?;
+                let is_settled =
+                    share.is_settled(loser.counter) || self.is_collected(loser, &share);
                 if is_settled && !mutants::is_active(Mutant::VoidedTwice) {
                     continue;
                 }
@@ -96,9 +98,10 @@ impl Vnode {
                 }
                 // What is settled comes here with the bug alone, which takes it out once more.
                 let times = if is_settled { 2 } else { 1 };
-                share.void(loser.counter, increment.amount.saturating_mul(times));
-                let version = counter::version(&share, hlc, None);
-                let delta = Row::write(self.next_dot(), version, versions_of(&current));
+                let (mut voided, earlier) = voids_in(&row, &current)?;
+                voided.void(loser.counter, increment.amount.saturating_mul(times));
+                let version = counter::version(&voided, hlc, None);
+                let delta = Row::write(self.next_dot(), version, earlier);
                 voids.push(self.own_change(hlc, &row, delta, stage)?);
             }
         }
@@ -149,6 +152,21 @@ impl Vnode {
         self.own_change(hlc, row, Row::delete(covered), stage)
             .map(Some)
     }
+}
+
+/// What versions without totals say in a row to be void, and which they are: the void that is made
+/// next goes over them. It holds no total either ([`counter`]).
+fn voids_in(key: &RowKey, row: &Row) -> Result<(Share, Context), SourceError> {
+    let (mut voids, mut over) = (Share::default(), Context::default());
+    for (&dot, version) in row.versions() {
+        let share = Share::decode(&version.body)
+            .map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
+        if share.has_no_total() {
+            voids.join(&share);
+            over.insert(dot);
+        }
+    }
+    Ok((voids, over))
 }
 
 /// Do the spans of one operation put the same versions into the rows of this leaf? A fold may find

@@ -17,6 +17,7 @@
 mod borrowed;
 mod catch_up;
 mod clearing;
+mod collected;
 mod command;
 mod doubles;
 mod expiry;
@@ -58,6 +59,7 @@ pub(crate) use recover::Remains;
 pub use rights::Shortage;
 use ring::{NodeId, QBits, VnodeId};
 pub(crate) use scrub::comparable;
+pub use trim::Trimmed;
 pub use verify::Place;
 
 /// How much of everything.

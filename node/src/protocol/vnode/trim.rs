@@ -2,25 +2,83 @@
 
 use std::ops::ControlFlow;
 
+use super::collected::{self, Collecting};
 use super::{Limits, Vnode, decode_entry};
+use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{RowKey, data_range, event_key};
+use crate::protocol::messages::Change;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
-use crdt::{Clock, Dot};
+use crdt::dots::DotSet;
+use crdt::{Clock, Dot, Hlc};
+
+/// What a pass of trimming did.
+#[derive(Debug, Default)]
+pub struct Trimmed {
+    /// Entries that went.
+    pub entries: usize,
+    /// Limits cut it short.
+    pub has_more: bool,
+    /// The events that the vnode made of its own: removals of its shares that are reset.
+    pub answers: Vec<Change>,
+}
 
 impl Vnode {
     /// Removes entries that every owner holds durably, and settles the rows that they marked:
-    /// strips their contexts by the clock, and removes rows with nothing left. An entry whose row
-    /// cannot be settled yet stays, and so does this node's own increment of a bounded counter
-    /// while an unknown copy of it may exist (`rights`). The dots go to the checkpoint in the same
-    /// batch. Returns how many entries went.
+    /// strips their contexts by the clock, and removes rows with nothing left, and shares of this
+    /// vnode that are reset (`collected`). An entry whose row cannot be settled yet stays, and so
+    /// does this node's own increment of a bounded counter while an unknown copy of it may exist
+    /// (`rights`). The dots go to the checkpoint in the same batch.
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
-    pub fn trim(&mut self, limits: &Limits, stage: &mut Stage<'_>) -> Result<usize, SourceError> {
+    pub fn trim(
+        &mut self,
+        hlc: Hlc,
+        limits: &Limits,
+        stage: &mut Stage<'_>,
+    ) -> Result<Trimmed, SourceError> {
+        let mut done = Trimmed::default();
+        self.collect_early(hlc, limits, &mut done, stage)?;
         let safe = Clock::of(self.durable_everywhere()).missing_from(&self.unlogged);
-        let mut entries: Vec<(Event, bool)> = Vec::new();
-        for (actor, first, last) in safe.ranges() {
+        for (event, unsettled) in self.entries(&safe, limits, stage)? {
+            if !self.are_rights_settled(&event, stage)?
+                || (unsettled && !self.settle(&event, stage)?)
+            {
+                continue;
+            }
+            match self.collecting(&event, stage)? {
+                Collecting::Nothing => {}
+                Collecting::Remove(row) if done.answers.len() < collected::PER_PASS => {
+                    done.answers.push(self.collect(hlc, &event, &row, stage)?);
+                }
+                Collecting::Remove(_) => {
+                    done.has_more = true;
+                    continue;
+                }
+                Collecting::Wait => continue,
+            }
+            self.release(&event);
+            stage.delete(Family::Dotlog, event_key(self.id, event.dot));
+            self.unlogged.insert(event.dot);
+            done.entries += 1;
+        }
+        if done.entries > 0 {
+            self.checkpoint(stage);
+        }
+        done.has_more |= done.entries >= limits.events_per_trim;
+        Ok(done)
+    }
+
+    /// The entries of some dots, with their marks, about as many as one pass looks at.
+    fn entries(
+        &self,
+        of: &DotSet,
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<Vec<Entry>, SourceError> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for (actor, first, last) in of.ranges() {
             let from = event_key(self.id, Dot::new(actor, first));
             let to = [&event_key(self.id, Dot::new(actor, last))[..], &[0]].concat();
             let mut failed = None;
@@ -39,22 +97,28 @@ impl Vnode {
                 return Err(error);
             }
         }
-        let mut trimmed = 0;
-        for (event, unsettled) in entries {
-            if !self.are_rights_settled(&event, stage)?
-                || (unsettled && !self.settle(&event, stage)?)
-            {
-                continue;
+        Ok(entries)
+    }
+
+    /// The bug [`Mutant::ShareCollectedEarly`]: whoever sees a share reset removes it, without a
+    /// look at whose it is and at what others have seen.
+    fn collect_early(
+        &mut self,
+        hlc: Hlc,
+        limits: &Limits,
+        done: &mut Trimmed,
+        stage: &mut Stage<'_>,
+    ) -> Result<(), SourceError> {
+        if !mutants::is_active(Mutant::ShareCollectedEarly) {
+            return Ok(());
+        }
+        let logged = self.clock.missing_from(&self.unlogged);
+        for (event, _) in self.entries(&logged, limits, stage)? {
+            if let Collecting::Remove(row) = self.collecting(&event, stage)? {
+                done.answers.push(self.collect(hlc, &event, &row, stage)?);
             }
-            self.release(&event);
-            stage.delete(Family::Dotlog, event_key(self.id, event.dot));
-            self.unlogged.insert(event.dot);
-            trimmed += 1;
         }
-        if trimmed > 0 {
-            self.checkpoint(stage);
-        }
-        Ok(trimmed)
+        Ok(())
     }
 
     /// After a full sync: settles a stretch of all rows. No entry of the dotlog marks them, since
@@ -98,6 +162,9 @@ impl Vnode {
         Ok(row.context().is_empty())
     }
 }
+
+/// An entry of the dotlog: the event, and whether its row still needs settling.
+type Entry = (Event, bool);
 
 /// Rows that one settling step looks at.
 const ROWS_PER_PASS: usize = 1_024;

@@ -201,17 +201,17 @@ fn a_map_of_more_fields_than_one_write_may_touch_is_cleared_by_one_event() {
     let shown = one.select(&Selection::Key(key())).rows;
     let is_left = |leaf| leaf != Leaf::Share && leaf != Leaf::Cleared;
     assert!(!shown.iter().any(|keyed| is_left(keyed.key.leaf())));
-    settle(&mut owners);
+    // Shares that hold nothing are not reset again: the clear is alone.
+    assert_eq!(changes(&one.run(&clear(3)).unwrap()).len(), 1);
+    // So many entries take several passes of trimming, and then the shares go.
+    (0..2).for_each(|_| settle(&mut owners));
     for owner in &owners {
         for names in counters {
             assert_eq!(owner.counter_at(&key(), names), 0);
         }
-        // Reset shares stay; nobody has to look for them again.
-        assert_eq!(owner.stored(Family::Data), 3);
+        assert_eq!(owner.stored(Family::Data), 0);
         assert_eq!(owner.stored(Family::Meta), 1);
     }
-    // Shares that hold nothing are not reset again: the clear is alone.
-    assert_eq!(changes(&owners[1].run(&clear(3)).unwrap()).len(), 1);
 }
 
 #[test]

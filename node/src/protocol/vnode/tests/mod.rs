@@ -3,6 +3,7 @@
 mod aliases;
 mod borrowed;
 mod clearing;
+mod collected;
 mod doubles;
 mod edits;
 mod expiry;
@@ -22,8 +23,8 @@ use serde_bytes::ByteBuf;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
-    Action, Beginning, Command, FieldEdit, Limits, Rejected, Selected, Sending, Target, Vnode,
-    Written, read_rows,
+    Action, Beginning, Command, FieldEdit, Limits, Rejected, Selected, Sending, Target, Trimmed,
+    Vnode, Written, read_rows,
 };
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Change, Pull, Range, Selection};
@@ -152,8 +153,14 @@ impl Owner {
         self.commit(|vnode, stage, _| vnode.receive(Hlc::at(2_000), changes, stage).unwrap())
     }
 
+    /// Returns how many entries went.
     fn trim(&mut self) -> usize {
-        self.commit(|vnode, stage, limits| vnode.trim(limits, stage).unwrap())
+        self.tidy().entries
+    }
+
+    fn tidy(&mut self) -> Trimmed {
+        let at = Hlc::at(3_000);
+        self.commit(|vnode, stage, limits| vnode.trim(at, limits, stage).unwrap())
     }
 
     /// Goes through what is cleared to the end, and forgets what can be forgotten.
