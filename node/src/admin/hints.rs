@@ -11,6 +11,7 @@ pub(super) struct HintGauges {
     events: Gauge,
     bytes: Gauge,
     delivered: Gauge,
+    damaged: Gauge,
 }
 
 impl HintGauges {
@@ -22,6 +23,8 @@ impl HintGauges {
         registry.register("hints_bytes", bytes, self.bytes.clone());
         let delivered = "Writes that owners have taken over from this stand-in since its start";
         registry.register("hints_delivered", delivered, self.delivered.clone());
+        let damaged = "Partitions of which what is kept is damaged, and is not handed over";
+        registry.register("hints_damaged", damaged, self.damaged.clone());
     }
 
     /// So much is kept now.
@@ -31,5 +34,7 @@ impl HintGauges {
         self.events.set(shown(events));
         self.bytes.set(shown(bytes));
         self.delivered.set(shown(statistics.hints_delivered));
+        let damaged = i64::try_from(statistics.hints_damaged.len());
+        self.damaged.set(damaged.unwrap_or(i64::MAX));
     }
 }

@@ -33,6 +33,10 @@ pub enum SourceError {
     },
 }
 
+/// How often in a row the same stretch must be unreadable to be taken for damaged: a disk, or the
+/// way to it, may fail for a moment. At two tries a second it may do so for ten seconds.
+pub(crate) const MOST_TRIES: u32 = 20;
+
 impl SourceError {
     pub(crate) fn corrupt(key: &[u8], reason: impl fmt::Display) -> Self {
         Self::Corrupt {

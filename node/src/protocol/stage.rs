@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::keys::RowKey;
 use super::samples;
 use super::shares;
+pub(crate) use super::source_error::MOST_TRIES;
 pub use super::source_error::SourceError;
 use crate::mutants::{self, Mutant};
 use crdt::Row;

@@ -190,7 +190,7 @@ impl Flock {
             engine, replica, ..
         } = self.node(at);
         let commit = replica.handle_batch(now, vec![input], &StoreSource::new(engine));
-        let commit = commit.expect("the disk is sound");
+        let commit = commit.expect("no damage but that of a shelf");
         engine
             .write(&batch_of(&commit.changes))
             .expect("no fault is injected");

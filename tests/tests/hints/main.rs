@@ -1,7 +1,8 @@
 //! Five nodes, step by step: what a stand-in keeps, when it drops it, and what a sloppy write
-//! counts; and what a wrong wall clock does.
+//! counts; and what damage and a wrong wall clock do.
 
 mod clocks;
+mod damage;
 mod flock;
 
 use bytes::Bytes;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Hints;
 use super::shelf::Shelf;
 use crate::mutants::{self, Mutant};
-use crate::protocol::messages::{Absorb, Differences, Fingerprint, Pull, PullKey, Pulled};
+use crate::protocol::messages::{Absorb, Differences, Fingerprint, Pull, PullKey, Pulled, Refusal};
 use crate::protocol::stage::{SourceError, Stage};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::{Limits, Vnode};
@@ -18,6 +18,9 @@ use starling::wire::Durability;
 
 /// One delivery: to whom, and what.
 pub(crate) type Delivery = (NodeId, Absorb);
+
+/// The answer to a pull of what is kept; `None` if nothing of the vnode is.
+pub(crate) type FromShelf = Option<Result<Pulled, Refusal>>;
 
 impl Hints {
     /// When owners are to be asked next; `None` while nothing is kept.
@@ -80,77 +83,81 @@ impl Hints {
     }
 
     /// The next delivery, if one may go out now.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(crate) fn next_delivery(
-        &mut self,
-        limits: &Limits,
-        stage: &Stage<'_>,
-    ) -> Result<Option<Delivery>, SourceError> {
+    pub(crate) fn next_delivery(&mut self, limits: &Limits, stage: &Stage<'_>) -> Option<Delivery> {
         let under_way = self.shelves.values().map(|shelf| shelf.under_way.len());
         if under_way.sum::<usize>() >= self.config.deliveries {
-            return Ok(None);
+            return None;
         }
         let limits = Limits {
             message_bytes: self.config.delivery_bytes.min(limits.message_bytes),
             ..limits.clone()
         };
-        for shelf in self.shelves.values_mut() {
-            while let Some(owner) = shelf.next_waiting() {
-                let found = shelf.delivery(owner, &limits, stage)?;
-                if let Some(mut absorb) = found {
-                    if mutants::is_active(Mutant::HintDroppedEarly) {
-                        shelf.is_given_up = true;
-                    }
-                    if mutants::is_active(Mutant::HintUnderNewDot) {
-                        rename(&mut absorb);
-                    }
-                    return Ok(Some((shelf.addressee(owner), absorb)));
-                }
-            }
-        }
-        Ok(None)
+        let ids: Vec<VnodeId> = self.shelves.keys().copied().collect();
+        let mut ids = ids.into_iter();
+        ids.find_map(|id| self.delivery_of(id, &limits, stage))
     }
 
-    /// The rows behind the wanted dots; `None` if nothing of their vnode is kept.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
+    fn delivery_of(&mut self, id: VnodeId, limits: &Limits, stage: &Stage<'_>) -> Option<Delivery> {
+        let shelf = self.shelves.get_mut(&id)?;
+        while let Some(owner) = shelf.next_waiting() {
+            let mut absorb = match shelf.delivery(owner, limits, stage) {
+                Ok(Some(absorb)) => absorb,
+                Ok(None) => continue,
+                Err(error) => {
+                    self.bear(id, &error);
+                    return None;
+                }
+            };
+            shelf.unread = 0;
+            if mutants::is_active(Mutant::HintDroppedEarly) {
+                shelf.is_given_up = true;
+            }
+            if mutants::is_active(Mutant::HintUnderNewDot) {
+                rename(&mut absorb);
+            }
+            return Some((shelf.addressee(owner), absorb));
+        }
+        None
+    }
+
+    /// The rows behind the wanted dots.
     pub(crate) fn answer_pull(
-        &self,
+        &mut self,
         pull: &Pull,
         limits: &Limits,
         stage: &Stage<'_>,
-    ) -> Result<Option<Pulled>, SourceError> {
+    ) -> FromShelf {
         self.look(pull.vnode, stage, |vnode, stage| {
             vnode.answer_pull(pull, limits, stage)
         })
     }
 
-    /// What the asker lacks of one key; `None` if nothing of its vnode is kept.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
+    /// What the asker lacks of one key.
     pub(crate) fn answer_pull_key(
-        &self,
+        &mut self,
         pull: &PullKey,
         limits: &Limits,
         stage: &Stage<'_>,
-    ) -> Result<Option<Pulled>, SourceError> {
+    ) -> FromShelf {
         self.look(pull.vnode, stage, |vnode, stage| {
             vnode.answer_pull_key(pull, limits, stage)
         })
     }
 
     fn look(
-        &self,
+        &mut self,
         id: VnodeId,
         stage: &Stage<'_>,
         answer: impl FnOnce(&Vnode, &Stage<'_>) -> Result<Pulled, SourceError>,
-    ) -> Result<Option<Pulled>, SourceError> {
-        let shelf = self.shelves.get(&id);
-        shelf.map(|shelf| shelf.look(stage, answer)).transpose()
+    ) -> FromShelf {
+        if self.damaged.contains_key(&id) {
+            return Some(Err(Refusal::Storage));
+        }
+        let looked = self.shelves.get(&id)?.look(stage, answer);
+        Some(looked.map_err(|error| {
+            self.bear(id, &error);
+            Refusal::Storage
+        }))
     }
 
     /// A delivery was acknowledged, or was not.
@@ -176,20 +183,17 @@ impl Hints {
         }
     }
 
-    /// Takes down what every owner holds durably. Returns how many shelves went.
-    ///
-    /// # Errors
-    /// When the store cannot be read: the batch is given up.
-    pub fn clear_up(&mut self, stage: &mut Stage<'_>) -> Result<usize, SourceError> {
+    /// Takes down what every owner holds durably.
+    pub fn clear_up(&mut self, stage: &mut Stage<'_>) {
         let done = |shelf: &Shelf| shelf.is_given_up || shelf.is_delivered();
         let gone = self.shelves.iter().filter(|(_, shelf)| done(shelf));
         let gone: Vec<VnodeId> = gone.map(|(&id, _)| id).collect();
-        for id in &gone {
-            if let Some(shelf) = self.shelves.remove(id) {
-                shelf.take_down(stage)?;
+        for id in gone {
+            match self.shelves.get(&id).map(|shelf| shelf.take_down(stage)) {
+                Some(Err(error)) => self.bear(id, &error),
+                Some(Ok(())) | None => drop(self.shelves.remove(&id)),
             }
         }
-        Ok(gone.len())
     }
 }
 

@@ -21,11 +21,12 @@
 //! Invariants: an event leaves the shelf only when every owner's durable clock holds it; its
 //! dot never changes; an actor of a shelf is drawn anew whenever the shelf begins.
 
+mod damage;
 mod delivery;
 mod shelf;
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
 
 use super::messages::{
     Again, Bundle, Change, Kept, PeerRequest, Pull, PullKey, Pulled, Refusal, Replicate,
@@ -36,6 +37,7 @@ use super::time::Time;
 use super::vnode::{Beginning, Command, Limits, Written};
 use crdt::kinds::Leaf;
 use crdt::{Dot, Hlc};
+pub(crate) use delivery::FromShelf;
 use ring::{NodeId, VnodeId};
 use shelf::{Held, Shelf};
 pub use shelf::{KeptDot, kept_dot};
@@ -74,8 +76,10 @@ impl Default for HintConfig {
 pub struct Hints {
     config: HintConfig,
     shelves: BTreeMap<VnodeId, Shelf>,
-    /// Shelves whose rows cannot be read: nothing is kept for these vnodes.
-    damaged: BTreeSet<VnodeId>,
+    /// Shelves that are damaged, and how: nothing is kept for these vnodes.
+    damaged: BTreeMap<VnodeId, String>,
+    /// Why the store could not be looked through for shelves.
+    unread: Option<String>,
     /// Owners who have been asked how far they are, and about which vnodes.
     asked: BTreeMap<NodeId, Vec<VnodeId>>,
     next_compare: Time,
@@ -120,34 +124,36 @@ impl Hints {
         Self {
             config,
             shelves: BTreeMap::new(),
-            damaged: BTreeSet::new(),
+            damaged: BTreeMap::new(),
+            unread: None,
             asked: BTreeMap::new(),
             next_compare: Time::default(),
             delivered: 0,
         }
     }
 
-    /// Takes up what the store holds. A shelf that cannot be read is left alone.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn recover(
+    /// Takes up what the store holds. A shelf that is damaged is left alone; if the store cannot be
+    /// read, [`Hints::unread`] says so.
+    pub fn recover(&mut self, source: &dyn Source, seat: impl FnMut(VnodeId) -> Seat) {
+        self.shelves.clear();
+        self.damaged.clear();
+        self.asked.clear();
+        let found = self.take_up(source, seat);
+        self.unread = found.err().map(|error| error.to_string());
+    }
+
+    fn take_up(
         &mut self,
         source: &dyn Source,
         mut seat: impl FnMut(VnodeId) -> Seat,
     ) -> Result<(), SourceError> {
-        self.shelves.clear();
-        self.damaged.clear();
-        self.asked.clear();
         for (id, held) in shelf::find(source)? {
             match Shelf::recover(id, seat(id), held, source) {
                 Ok(shelf) => {
                     self.shelves.insert(id, shelf);
                 }
-                Err(SourceError::Corrupt { .. } | SourceError::Senseless { .. }) => {
-                    self.damaged.insert(id);
-                }
                 Err(error @ SourceError::Unreadable { .. }) => return Err(error),
+                Err(error) => self.set_aside(id, &error),
             }
         }
         Ok(())
@@ -187,6 +193,18 @@ impl Hints {
         if let Err(refusal) = self.room_for(id, events, hlc) {
             return Ok(Keeping::Refused(refusal));
         }
+        let kept = self.keep_on_shelf(hlc, (id, seat), kept, stage);
+        let kept = self.entered(id, kept)?;
+        Ok(kept.unwrap_or_else(Keeping::Refused))
+    }
+
+    fn keep_on_shelf(
+        &mut self,
+        hlc: Hlc,
+        (id, seat): (VnodeId, Seat),
+        kept: &Kept,
+        stage: &mut Stage<'_>,
+    ) -> Result<Keeping, SourceError> {
         let shelf = self.shelf(hlc, id, seat, stage)?;
         match kept {
             Kept::Changes(Replicate { changes, .. }) => {
@@ -237,7 +255,8 @@ impl Hints {
             return Ok(Keeping::Refused(Refusal::Behind));
         };
         let absorbed = shelf.work(stage, |vnode, stage| vnode.absorb(hlc, bundle, stage));
-        absorbed.map(Keeping::Kept)
+        let absorbed = self.entered(*vnode, absorbed)?;
+        Ok(absorbed.map_or_else(Keeping::Refused, Keeping::Kept))
     }
 
     /// Enters a client's write, which no owner could be reached for, under the shelf's own actor.
@@ -255,11 +274,14 @@ impl Hints {
         if let Err(refusal) = self.room_for(id, 1, hlc) {
             return Ok(Err(WriteError::Refused(refusal)));
         }
-        let shelf = self.shelf(hlc, id, seat, stage)?;
-        let written = shelf.work(stage, |vnode, stage| {
-            vnode.write(hlc, command, limits, stage)
-        })?;
-        Ok(written.map_err(WriteError::Rejected))
+        let shelf = self.shelf(hlc, id, seat, stage);
+        let written = shelf.and_then(|shelf| {
+            shelf.work(stage, |vnode, stage| {
+                vnode.write(hlc, command, limits, stage)
+            })
+        });
+        let written = self.entered(id, written)?.map_err(WriteError::Refused);
+        Ok(written.and_then(|written| written.map_err(WriteError::Rejected)))
     }
 
     /// Does the shelf of a vnode hold all of these events?
@@ -317,7 +339,7 @@ impl Hints {
 
     /// May so many more events be kept now?
     fn room_for(&self, id: VnodeId, events: usize, now: Hlc) -> Result<(), Refusal> {
-        if self.damaged.contains(&id) {
+        if self.unread.is_some() || self.damaged.contains_key(&id) {
             return Err(Refusal::Storage);
         }
         let HintConfig {

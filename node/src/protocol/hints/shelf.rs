@@ -30,6 +30,8 @@ pub(super) struct Shelf {
     pub(super) under_way: BTreeMap<NodeId, DotSet>,
     /// Owners who have told their clocks and may lack something.
     pub(super) waiting: Vec<NodeId>,
+    /// How often in a row it could not be read.
+    pub(super) unread: u32,
     /// A deliberate bug takes it for delivered.
     pub(super) is_given_up: bool,
 }
@@ -73,6 +75,7 @@ impl Shelf {
             acked: BTreeMap::new(),
             under_way: BTreeMap::new(),
             waiting: Vec::new(),
+            unread: 0,
             is_given_up: false,
         })
     }

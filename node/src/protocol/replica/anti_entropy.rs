@@ -58,7 +58,7 @@ impl Replica {
         }
         self.compare(batch);
         self.pull(batch);
-        self.deliver_hints(batch)?;
+        self.deliver_hints(batch);
         self.tend(batch)?;
         self.scrub(batch)?;
         if self.unsynced && now >= self.last_sync.after(self.config.sync_every) {

@@ -32,8 +32,7 @@ impl Replica {
     /// Looks for what an earlier life kept, and tells what is kept who owns it now.
     pub(super) fn find_hints(&mut self, source: &dyn Source) {
         let mut hints = std::mem::replace(&mut self.hints, Hints::new(self.config.hints.clone()));
-        let found = hints.recover(source, |id| self.seat(id));
-        self.has_hints = found.is_ok();
+        hints.recover(source, |id| self.seat(id));
         self.hints = hints;
     }
 
@@ -120,9 +119,9 @@ impl Replica {
     }
 
     /// Asks owners how far they are, sends them what they lack, and drops what all hold durably.
-    pub(super) fn deliver_hints(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+    pub(super) fn deliver_hints(&mut self, batch: &mut Batch<'_>) {
         if self.hints.is_empty() {
-            return Ok(());
+            return;
         }
         let questions = self
             .hints
@@ -132,9 +131,9 @@ impl Replica {
             self.call(owner, Purpose::Hint(Hinting::Compare), request, batch);
         }
         if self.config.limits.room.takes_writes() {
-            self.hints.clear_up(&mut batch.stage)?;
+            self.hints.clear_up(&mut batch.stage);
         }
-        self.send_hints(batch)
+        self.send_hints(batch);
     }
 
     pub(super) fn handle_hint_reply(
@@ -161,7 +160,8 @@ impl Replica {
             }
             (Hinting::Compare, _) => self.hints.handle_no_differences(from),
         }
-        self.send_hints(batch)
+        self.send_hints(batch);
+        Ok(())
     }
 
     pub(super) fn handle_failed_hint(&mut self, peer: NodeId, hinting: &Hinting) {
@@ -204,21 +204,17 @@ impl Replica {
         Ok(())
     }
 
-    fn send_hints(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
+    fn send_hints(&mut self, batch: &mut Batch<'_>) {
         let limits = self.config.limits.clone();
-        while let Some((to, absorb)) = self.hints.next_delivery(&limits, &batch.stage)? {
+        while let Some((to, absorb)) = self.hints.next_delivery(&limits, &batch.stage) {
             let purpose = Purpose::Hint(Hinting::Deliver(absorb.vnode));
             self.call(to, purpose, PeerRequest::Absorb(absorb), batch);
         }
-        Ok(())
     }
 
     fn may_keep(&self, id: VnodeId) -> Result<(), Refusal> {
         if self.ring.is_none() {
             return Err(Refusal::Starting);
-        }
-        if !self.has_hints {
-            return Err(Refusal::Storage);
         }
         if self.quarantine.contains_key(&id) {
             // It is an owner, and will hold this as one.

@@ -62,7 +62,6 @@ pub struct Replica {
     met: Option<(VnodeId, String)>,
     hints: Hints,
     /// What an earlier life kept for others has been found.
-    has_hints: bool,
     peers: BTreeMap<NodeId, PeerState>,
     calls: BTreeMap<u64, calls::Call>,
     /// The bounded counters for which rights are asked, each in one call at a time.
@@ -114,7 +113,6 @@ impl Replica {
         Self {
             node,
             hints: Hints::new(config.hints.clone()),
-            has_hints: false,
             config,
             bits: QBits::DEFAULT,
             behind,

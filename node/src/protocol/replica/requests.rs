@@ -3,6 +3,7 @@
 use super::calls::Purpose;
 use super::{Batch, Replica};
 use crate::protocol::event::Event;
+use crate::protocol::hints::FromShelf;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{
     Absorb, Bundle, Change, Differences, Fingerprint, PeerReply, PeerRequest, PullKey, ReadRows,
@@ -46,9 +47,8 @@ impl Replica {
                     .map(PeerReply::Pulled),
                 // Another stand-in may build on what this one has coordinated.
                 None => {
-                    let found = self.hints.answer_pull(&pull, limits, &batch.stage)?;
-                    let unused = || PeerReply::Refused(self.unused(pull.vnode));
-                    Ok(found.map_or_else(unused, PeerReply::Pulled))
+                    let found = self.hints.answer_pull(&pull, limits, &batch.stage);
+                    Ok(self.shelf_answers(pull.vnode, found))
                 }
             },
             PeerRequest::PullKey(pull) => match self.vnodes.get(&pull.vnode) {
@@ -57,9 +57,8 @@ impl Replica {
                     .map_err(|error| error.within(pull.vnode))
                     .map(PeerReply::Pulled),
                 None => {
-                    let found = self.hints.answer_pull_key(&pull, limits, &batch.stage)?;
-                    let unused = || PeerReply::Refused(self.unused(pull.vnode));
-                    Ok(found.map_or_else(unused, PeerReply::Pulled))
+                    let found = self.hints.answer_pull_key(&pull, limits, &batch.stage);
+                    Ok(self.shelf_answers(pull.vnode, found))
                 }
             },
             PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
@@ -92,6 +91,14 @@ impl Replica {
                 read.map_err(|error| error.within(vnode.id()))
             }
             None => Ok(Err(self.unused(read.vnode))),
+        }
+    }
+
+    fn shelf_answers(&self, id: VnodeId, found: FromShelf) -> PeerReply {
+        match found {
+            Some(Ok(pulled)) => PeerReply::Pulled(pulled),
+            Some(Err(refusal)) => PeerReply::Refused(refusal),
+            None => PeerReply::Refused(self.unused(id)),
         }
     }
 

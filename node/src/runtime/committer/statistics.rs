@@ -1,9 +1,9 @@
 //! What the committer shows of its vnodes, for people and metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::protocol::hints::KeptFor;
+use crate::protocol::hints::{Hints, KeptFor};
 use crate::protocol::replica::{Lag, Quarantine, Replica, ScrubCounts};
 use crate::protocol::room::Room;
 use crate::protocol::time::Time;
@@ -33,6 +33,8 @@ pub(crate) struct Statistics {
     pub(crate) hints_kept: (u64, u64),
     /// Events that owners have taken over since the start, counted once for each owner.
     pub(crate) hints_delivered: u64,
+    /// What is damaged of that, each with what is to be said of it.
+    pub(crate) hints_damaged: BTreeSet<String>,
     /// How far each peer and this node are apart.
     pub(crate) lags: BTreeMap<NodeId, Lag>,
     /// Rows of keys, about.
@@ -110,6 +112,7 @@ impl Statistics {
             hints: replica.hints().kept(),
             hints_kept: replica.hints().total(),
             hints_delivered: replica.hints().delivered(),
+            hints_damaged: damaged_hints(replica.hints()),
             lags: replica.lags(),
             rows: engine.rows_of(Table::Data),
             events: engine.rows_of(Table::Dotlog),
@@ -136,6 +139,9 @@ impl Statistics {
                 let partition = id.partition.0;
                 tracing::warn!(partition, "a damaged vnode has begun anew, and catches up");
             }
+        }
+        for words in self.hints_damaged.difference(&earlier.hints_damaged) {
+            tracing::error!("{words}");
         }
         let restored = self.scrub.restored.saturating_sub(earlier.scrub.restored);
         if restored > 0 {
@@ -175,6 +181,26 @@ fn words(id: VnodeId, damaged: &Quarantine) -> String {
              have all that it held; without another owner it stays as it is"
         ),
     }
+}
+
+/// What is to be said of hints that are damaged.
+fn damaged_hints(hints: &Hints) -> BTreeSet<String> {
+    let shelves = hints.damaged().iter().map(|(id, reason)| {
+        format!(
+            "what this node keeps for the owners of partition {} (n = {}) is damaged ({reason}): \
+             it is not handed over, and nothing is added. The owners have these writes from each \
+             other, but for those that stand-ins alone acknowledged: have clients repeat them. \
+             The bytes stay; check the disk",
+            id.partition.0, id.n
+        )
+    });
+    let unread = hints.unread().map(|reason| {
+        format!(
+            "what this node keeps for others cannot be read ({reason}): nothing is handed over, \
+             and nothing kept, until it is started again; check the disk"
+        )
+    });
+    shelves.chain(unread).collect()
 }
 
 /// The statistics that were shown last, shared by whoever shows and reads them.

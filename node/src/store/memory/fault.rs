@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::store::error::StoreError;
+use crate::store::table::Table;
 
 /// What can be wrong with the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +56,49 @@ impl Fault {
     }
 }
 
-/// How often each fault is still to strike; `u32::MAX` never runs out.
-#[derive(Clone, Copy, Debug, Default)]
+/// How often each fault is still to strike, `u32::MAX` never runs out; and what cannot be read.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
     left: [u32; 5],
+    bad: Vec<BadStretch>,
+}
+
+/// Rows of a table that cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct BadStretch {
+    table: Table,
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl BadStretch {
+    /// Fails if one of these stretches holds the key.
+    pub(super) fn check(bad: &[Self], key: &[u8], database: &str) -> Result<(), StoreError> {
+        let holds = |stretch: &Self| stretch.from[..] <= *key && *key < stretch.to[..];
+        if bad.iter().any(holds) {
+            return Err(Fault::ReadError.error(PathBuf::from(database)));
+        }
+        Ok(())
+    }
 }
 
 impl Faults {
     pub(super) fn inject(&mut self, fault: Fault, times: u32) {
         self.left[fault.index()] = times;
+    }
+
+    pub(super) fn spoil(&mut self, table: Table, from: &[u8], to: &[u8]) {
+        self.bad.push(BadStretch {
+            table,
+            from: from.to_vec(),
+            to: to.to_vec(),
+        });
+    }
+
+    /// What of a table cannot be read.
+    pub(super) fn bad_in(&self, table: Table) -> Vec<BadStretch> {
+        let bad = self.bad.iter().filter(|stretch| stretch.table == table);
+        bad.cloned().collect()
     }
 
     /// Whether the fault strikes this call.

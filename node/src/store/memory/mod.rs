@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::fault::Fault;
-use self::fault::Faults;
+use self::fault::{BadStretch, Faults};
 use self::tail::Tail;
 use super::batch::{Batch, Change};
 use super::engine::{Barrier, Direction, Engine, EngineStatistics, View, Visit};
@@ -128,6 +128,13 @@ impl MemoryEngine {
         self.lock().faults.inject(fault, times);
     }
 
+    /// Makes the rows of a table from `from` up to but without `to` unreadable until
+    /// [`MemoryEngine::heal`], as a bad block does: reading one of them fails, and a scan fails
+    /// when it comes to the first.
+    pub fn spoil(&self, table: Table, from: &[u8], to: &[u8]) {
+        self.lock().faults.spoil(table, from, to);
+    }
+
     /// Takes back every injected fault.
     pub fn heal(&self) {
         self.lock().faults = Faults::default();
@@ -145,16 +152,23 @@ impl MemoryEngine {
     }
 
     /// The rows of one table as they are now, without holding the lock while they are read.
-    fn rows_to_read(&self, table: Table) -> Result<Arc<Rows>, StoreError> {
+    fn rows_of(&self, table: Table) -> Arc<Rows> {
+        Arc::clone(&self.lock().tables[table.index()])
+    }
+
+    /// Meets the faults that concern a read. Gives the rows of the table that cannot be read.
+    fn meet_in(&self, table: Table) -> Result<Vec<BadStretch>, StoreError> {
         let mut state = self.lock();
         state.meet(&[Fault::ReadError, Fault::Corruption])?;
-        Ok(Arc::clone(&state.tables[table.index()]))
+        Ok(state.faults.bad_in(table))
     }
 }
 
 impl View for MemoryEngine {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.rows_to_read(table)?.get(key).cloned())
+        let bad = self.meet_in(table)?;
+        BadStretch::check(&bad, key, DATABASE)?;
+        Ok(self.rows_of(table).get(key).cloned())
     }
 
     fn scan(
@@ -164,8 +178,8 @@ impl View for MemoryEngine {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        scan_rows(&*self.rows_to_read(table)?, &range, direction, visit);
-        Ok(())
+        let bad = self.meet_in(table)?;
+        scan_rows((&*self.rows_of(table), &bad), &range, direction, visit)
     }
 }
 
@@ -239,9 +253,8 @@ struct MemorySnapshot<'a> {
 
 impl View for MemorySnapshot<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.engine
-            .lock()
-            .meet(&[Fault::ReadError, Fault::Corruption])?;
+        let bad = self.engine.meet_in(table)?;
+        BadStretch::check(&bad, key, DATABASE)?;
         Ok(self.tables[table.index()].get(key).cloned())
     }
 
@@ -252,11 +265,9 @@ impl View for MemorySnapshot<'_> {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        self.engine
-            .lock()
-            .meet(&[Fault::ReadError, Fault::Corruption])?;
-        scan_rows(&self.tables[table.index()], &range, direction, visit);
-        Ok(())
+        let bad = self.engine.meet_in(table)?;
+        let rows = &self.tables[table.index()];
+        scan_rows((rows, &bad), &range, direction, visit)
     }
 }
 
@@ -328,10 +339,15 @@ impl State {
     }
 }
 
-fn scan_rows(rows: &Rows, range: &KeyRange<'_>, direction: Direction, visit: &mut Visit<'_>) {
+fn scan_rows(
+    (rows, bad): (&Rows, &[BadStretch]),
+    range: &KeyRange<'_>,
+    direction: Direction,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
     // A map panics when asked for a range that ends before it begins.
     if range.is_empty() {
-        return;
+        return Ok(());
     }
     let to = range.to().map_or(Bound::Unbounded, Bound::Excluded);
     let mut inside = rows.range::<[u8], _>((Bound::Included(range.from()), to));
@@ -340,9 +356,12 @@ fn scan_rows(rows: &Rows, range: &KeyRange<'_>, direction: Direction, visit: &mu
             Direction::Forward => inside.next(),
             Direction::Backward => inside.next_back(),
         };
-        let Some((key, value)) = row else { return };
+        let Some((key, value)) = row else {
+            return Ok(());
+        };
+        BadStretch::check(bad, key, DATABASE)?;
         if visit(key, value).is_break() {
-            return;
+            return Ok(());
         }
     }
 }

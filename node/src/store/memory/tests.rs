@@ -170,3 +170,25 @@ fn unreadable_disks_fail_reads_scans_and_snapshots() {
         engine.heal();
     }
 }
+
+#[test]
+fn a_bad_stretch_fails_who_comes_to_it_and_nobody_else() {
+    let engine = MemoryEngine::new();
+    (0..4).for_each(|key| put(&engine, key).expect("a write"));
+    engine.spoil(Table::Data, &[2], &[3]);
+    let snapshot = engine.snapshot().expect("a snapshot");
+    for view in [&engine as &dyn View, &*snapshot] {
+        assert_eq!(view.get(Table::Data, &[1]), Ok(Some(vec![1])));
+        view.get(Table::Data, &[2]).expect_err("an unreadable row");
+        let mut seen = Vec::new();
+        let mut visit = |key: &[u8], _: &[u8]| {
+            seen.push(key[0]);
+            std::ops::ControlFlow::Continue(())
+        };
+        view.scan(Table::Data, KeyRange::all(), Direction::Forward, &mut visit)
+            .expect_err("an unreadable row");
+        assert_eq!(seen, [0, 1]);
+    }
+    engine.heal();
+    assert_eq!(engine.get(Table::Data, &[2]), Ok(Some(vec![2])));
+}

@@ -1,0 +1,141 @@
+//! Damage to what a stand-in keeps. Every batch of these nodes must succeed, or the test ends: a
+//! damaged shelf costs nobody but itself.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::flock::Flock;
+use crdt::Dot;
+use starling_node::protocol::hints::HintConfig;
+use starling_node::protocol::messages::{Kept, PeerReply, PeerRequest, Refusal};
+use starling_node::protocol::replica::WriteError;
+use starling_node::protocol::vnode::Action;
+use starling_node::store::{Batch, Direction, Engine, KeyRange, MemoryEngine, Table, View};
+
+/// A key and its value.
+type Stored = (Vec<u8>, Vec<u8>);
+
+#[test]
+fn a_damaged_row_on_a_shelf_costs_that_shelf_and_no_batch() {
+    let (mut flock, dot) = kept();
+    let [first, second, third, stand_in, _] = flock.nodes();
+    flip_a_bit_of_a_row(flock.engine(stand_in));
+    let damaged = stored(flock.engine(stand_in));
+    // Only the stand-in could bring it.
+    flock.heal();
+    flock.cut_link(first, third);
+    flock.cut_link(second, third);
+    flock.pass(10);
+    assert!(!flock.holds(third, dot));
+    let hints = flock.replica(stand_in).hints();
+    assert!(hints.is_empty() && hints.damaged().len() == 1);
+    assert_eq!(stored(flock.engine(stand_in)), damaged, "its bytes stay");
+    // It takes nothing more for these owners, and says why.
+    let changes = flock.write(first, 2, put());
+    let reply = flock.ask(first, stand_in, PeerRequest::Keep(Kept::Changes(changes)));
+    assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
+    let refused = flock.enter(stand_in, 3, put(), true);
+    assert_eq!(refused, Err(WriteError::Refused(Refusal::Storage)));
+    flock.heal();
+    flock.pass(10);
+    assert!(flock.holds(third, dot), "the other owners have it");
+}
+
+#[test]
+fn a_write_that_meets_damage_on_a_shelf_is_refused_and_fails_no_batch() {
+    let (mut flock, _) = kept();
+    let [first, _, _, stand_in, _] = flock.nodes();
+    flip_a_bit_of_a_row(flock.engine(stand_in));
+    let changes = flock.write(first, 2, put());
+    let reply = flock.ask(first, stand_in, PeerRequest::Keep(Kept::Changes(changes)));
+    assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
+    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
+}
+
+#[test]
+fn a_shelf_that_cannot_be_read_for_a_moment_is_handed_over_afterwards() {
+    let (mut flock, dot) = kept();
+    let [first, second, third, stand_in, _] = flock.nodes();
+    flock.heal();
+    flock.cut_link(first, third);
+    flock.cut_link(second, third);
+    let at = rows(flock.engine(stand_in)).remove(0).0;
+    let end = [&at[..], &[0]].concat();
+    flock.engine(stand_in).spoil(Table::Hints, &at, &end);
+    flock.pass(5);
+    assert!(!flock.holds(third, dot));
+    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+    flock.engine(stand_in).heal();
+    flock.pass(5);
+    assert!(flock.holds(third, dot));
+    assert!(flock.replica(stand_in).hints().is_empty());
+}
+
+#[test]
+fn a_shelf_that_stays_unreadable_is_set_aside_and_taken_up_again_by_the_next_process() {
+    let (mut flock, dot) = kept();
+    let [first, second, third, stand_in, _] = flock.nodes();
+    flock.heal();
+    flock.cut_link(first, third);
+    flock.cut_link(second, third);
+    let at = rows(flock.engine(stand_in)).remove(0).0;
+    let end = [&at[..], &[0]].concat();
+    flock.engine(stand_in).spoil(Table::Hints, &at, &end);
+    flock.pass(60);
+    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
+    flock.engine(stand_in).heal();
+    flock.restart(stand_in);
+    flock.pass(5);
+    assert!(flock.holds(third, dot));
+    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+}
+
+/// A write that an owner lacks and a stand-in keeps.
+fn kept() -> (Flock, Dot) {
+    let mut flock = Flock::new(HintConfig::default());
+    let [first, second, third, stand_in, _] = flock.nodes();
+    flock.cut(third);
+    let changes = flock.write(first, 1, put());
+    let dot = changes.changes[0].event.dot;
+    flock.ask(first, second, PeerRequest::Replicate(changes.clone()));
+    let reply = flock.ask(first, stand_in, PeerRequest::Keep(Kept::Changes(changes)));
+    assert_eq!(reply, Some(PeerReply::Acked));
+    (flock, dot)
+}
+
+fn put() -> Action {
+    Action::Put(Bytes::from_static(b"v"))
+}
+
+/// All that lies in the table of hints.
+fn stored(engine: &MemoryEngine) -> Vec<Stored> {
+    let mut stored = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        stored.push((key.to_vec(), value.to_vec()));
+        ControlFlow::Continue(())
+    };
+    engine
+        .scan(
+            Table::Hints,
+            KeyRange::all(),
+            Direction::Forward,
+            &mut visit,
+        )
+        .expect("no fault is injected");
+    stored
+}
+
+/// The rows among it: behind the vnode a key has the family.
+fn rows(engine: &MemoryEngine) -> Vec<Stored> {
+    let stored = stored(engine).into_iter();
+    stored.filter(|(key, _)| key[5] == 1).collect()
+}
+
+fn flip_a_bit_of_a_row(engine: &MemoryEngine) {
+    let (key, mut row) = rows(engine).remove(0);
+    row[3] ^= 4;
+    let mut batch = Batch::new();
+    batch.put(Table::Hints, &key, &row);
+    engine.write(&batch).expect("no fault is injected");
+}
