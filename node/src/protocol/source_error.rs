@@ -53,6 +53,33 @@ impl SourceError {
         }
     }
 
+    /// The same for what could not be read time and again: as good as damaged.
+    pub(crate) fn lasting(self, after: &[u8]) -> Self {
+        match self {
+            Self::Unreadable { reason } => {
+                let after = after.escape_ascii();
+                Self::Corrupt {
+                    vnode: None,
+                    key: format!("some key after {after}"),
+                    reason: format!("{MOST_TRIES} times in a row it could not be read: {reason}"),
+                }
+            }
+            Self::Corrupt { .. } | Self::Senseless { .. } => self,
+        }
+    }
+
+    /// What could not be read now; `None` where that may succeed another time.
+    ///
+    /// # Errors
+    /// All others.
+    pub(crate) fn unless_unreadable<T>(done: Result<T, Self>) -> Result<Option<T>, Self> {
+        match done {
+            Ok(done) => Ok(Some(done)),
+            Err(Self::Unreadable { .. }) => Ok(None),
+            Err(error @ (Self::Corrupt { .. } | Self::Senseless { .. })) => Err(error),
+        }
+    }
+
     /// The same, met in this vnode.
     pub(crate) fn within(self, id: VnodeId) -> Self {
         match self {

@@ -32,12 +32,14 @@ pub(crate) struct Flock {
     pub(crate) away: BTreeSet<NodeId>,
     seconds: u64,
     sequence: u64,
+    /// Batches that came to nothing.
+    pub(crate) failures: usize,
     /// Bytes of questions and answers about contents since this was last set to zero.
     pub(crate) bytes: usize,
 }
 
 /// A key and its value.
-type Stored = (Vec<u8>, Vec<u8>);
+pub(crate) type Stored = (Vec<u8>, Vec<u8>);
 
 struct Node {
     engine: MemoryEngine,
@@ -60,6 +62,7 @@ impl Flock {
             away: BTreeSet::new(),
             seconds: 0,
             sequence: 0,
+            failures: 0,
             bytes: 0,
         };
         for id in NODES {
@@ -133,6 +136,12 @@ impl Flock {
         node.lives += 1;
         node.replica = replica(id, node.lives, &config);
         self.begin(id);
+    }
+
+    /// A start on an empty disk.
+    pub(crate) fn replace_disk(&mut self, id: NodeId) {
+        self.node(id).engine = MemoryEngine::new();
+        self.restart(id);
     }
 
     /// Lets so many seconds go by, in halves.
@@ -229,14 +238,23 @@ impl Flock {
         rows
     }
 
-    /// Flips a bit of the stored row of a key, or of what else lies under a key of the store.
+    /// Flips a bit of the stored row of a key.
     pub(crate) fn damage(&mut self, node: NodeId, key: &str) {
+        let (key, mut stored) = self.row(node, key);
+        stored[3] ^= 4;
+        self.store(node, Table::Data, &key, Some(&stored));
+    }
+
+    /// The stored row of a key.
+    pub(crate) fn row(&self, node: NodeId, key: &str) -> Stored {
         let prefix = self.prefix(key);
         let rows = self.rows(node).into_iter();
         let mut rows = rows.filter(|(key, _)| key.starts_with(prefix.as_bytes()));
-        let (key, mut stored) = rows.next().expect("there is such a row");
-        stored[3] ^= 4;
-        self.store(node, Table::Data, &key, Some(&stored));
+        rows.next().expect("there is such a row")
+    }
+
+    pub(crate) fn engine(&self, node: NodeId) -> &MemoryEngine {
+        &self.nodes[&node].engine
     }
 
     /// Writes behind the node's back.
@@ -324,7 +342,9 @@ impl Flock {
         } = self.node(at);
         let disk = StoreSource::new(engine);
         let Ok(commit) = replica.handle_batch(now, vec![input], &disk) else {
-            return replica.handle_failure(Refusal::Storage, &disk);
+            let outputs = replica.handle_failure(Refusal::Storage, &disk);
+            self.failures += 1;
+            return outputs;
         };
         let batch = batch_of(&commit.changes);
         engine.write(&batch).expect("no fault is injected");

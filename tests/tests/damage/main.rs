@@ -3,6 +3,8 @@
 
 mod flock;
 mod scrub;
+mod unread;
+mod walk;
 
 use flock::{Flock, NODES};
 use starling_node::protocol::keys::checkpoint_key;

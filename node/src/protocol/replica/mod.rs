@@ -61,7 +61,6 @@ pub struct Replica {
     /// Where the batch at hand met damage, and what.
     met: Option<(VnodeId, String)>,
     hints: Hints,
-    /// What an earlier life kept for others has been found.
     peers: BTreeMap<NodeId, PeerState>,
     calls: BTreeMap<u64, calls::Call>,
     /// The bounded counters for which rights are asked, each in one call at a time.
@@ -77,6 +76,8 @@ pub struct Replica {
     expired_in: VnodeId,
     /// Where it is looked next whether what is stored is sound.
     verifying: Option<(VnodeId, Option<Place>)>,
+    /// How often in a row it could not be read there.
+    unread: u32,
     scrubbing: turns::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
@@ -137,6 +138,7 @@ impl Replica {
                 partition: PartitionId(0),
             },
             verifying: None,
+            unread: 0,
             scrubbing: turns::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,

@@ -8,6 +8,10 @@
 //!   nothing is left      it begins as a vnode that never was, and catches up from the others
 //! ```
 //!
+//! What cannot be read is not damaged yet: a disk, or the way to it, may fail for a moment. The
+//! walk over what is stored stays at such a place, and after [`MOST_TRIES`] in a row, about ten
+//! seconds, takes it for damaged.
+//!
 //! "Seen and absent" means deleted, so a vnode that lacks what its clock holds would have the
 //! others delete it too: a damaged row is therefore the loss of the whole vnode, and its repair
 //! that of a lost disk. What no other owner has of it is lost with it, as with a lost disk. While
@@ -24,8 +28,8 @@ use crate::protocol::keys::{
 use crate::protocol::messages::{Fingerprint, Refusal};
 use crate::protocol::samples;
 use crate::protocol::shares;
-use crate::protocol::stage::{Family, Source, SourceError, Stage};
-use crate::protocol::vnode::{Remains, Vnode, question};
+use crate::protocol::stage::{Family, MOST_TRIES, Source, SourceError, Stage};
+use crate::protocol::vnode::{Place, Remains, Vnode, question};
 use crdt::Clock;
 use ring::{NodeId, QBits, VnodeId};
 use starling::wire::Durability;
@@ -43,6 +47,8 @@ pub struct Quarantine {
     is_emptying: bool,
     /// The store says as much of it as is known here.
     is_marked: bool,
+    /// How often in a row the bytes could not be read in order to delete them.
+    unread: u32,
     /// Why the bytes cannot be deleted.
     stuck: Option<String>,
 }
@@ -88,6 +94,15 @@ impl Quarantine {
                 count > 0 && covers(settled) && (is_all_there || have_all_answered)
             }
             None => count > 0 && count == others.len(),
+        }
+    }
+
+    /// Its bytes could not be deleted now.
+    fn bear(&mut self, error: &SourceError) {
+        self.unread += 1;
+        let may_pass = matches!(error, SourceError::Unreadable { .. });
+        if !may_pass || self.unread >= MOST_TRIES {
+            self.stuck = Some(error.to_string());
         }
     }
 
@@ -176,6 +191,7 @@ impl Replica {
             heard: BTreeMap::new(),
             is_emptying: false,
             is_marked: false,
+            unread: 0,
             stuck: None,
         };
         self.quarantine.insert(id, damaged);
@@ -203,6 +219,25 @@ impl Replica {
         if let Some(damaged) = self.quarantine.get_mut(&id) {
             damaged.heard.insert(from, durable);
         }
+    }
+
+    /// The walk over what is stored came to nothing here, and looks here again. What cannot be read
+    /// costs nobody a batch until that has lasted.
+    pub(super) fn look_again(
+        &mut self,
+        id: VnodeId,
+        place: Option<Place>,
+        error: SourceError,
+    ) -> Result<(), SourceError> {
+        let after = place.as_ref().map_or(&[][..], |(_, key)| key).to_vec();
+        self.verifying = Some((id, place));
+        self.unread += 1;
+        let may_pass = matches!(error, SourceError::Unreadable { .. });
+        if may_pass && self.unread < MOST_TRIES {
+            return Ok(());
+        }
+        self.unread = 0;
+        Err(error.lasting(&after).within(id))
     }
 
     /// Marks, empties and begins anew what is in quarantine, as far as it has come. True if there
@@ -234,20 +269,28 @@ impl Replica {
     }
 
     fn empty_or_begin(&mut self, id: VnodeId, batch: &mut Batch<'_>) -> Result<bool, SourceError> {
-        match empty(id, self.bits, &mut batch.stage) {
-            Ok(true) => return Ok(true),
-            Ok(false) => {}
-            Err(error @ SourceError::Unreadable { .. }) => return Err(error),
+        let emptied = empty(id, self.bits, &mut batch.stage);
+        let emptied = emptied.and_then(|has_more| {
+            let begun = (!has_more).then(|| self.begin(id, &batch.stage));
+            begun.transpose()
+        });
+        let mut vnode = match emptied {
+            Ok(Some(vnode)) => vnode,
+            Ok(None) => {
+                if let Some(damaged) = self.quarantine.get_mut(&id) {
+                    damaged.unread = 0;
+                }
+                return Ok(true);
+            }
             Err(error) => {
                 // The other vnodes have nothing to do with it.
                 if let Some(damaged) = self.quarantine.get_mut(&id) {
-                    damaged.stuck = Some(error.to_string());
+                    damaged.bear(&error);
                 }
                 return Ok(false);
             }
-        }
+        };
         batch.stage.delete(Family::Meta, damaged_key(id));
-        let mut vnode = self.begin(id, &batch.stage)?;
         vnode.checkpoint(&mut batch.stage);
         vnode.mark_behind(&mut batch.stage);
         batch.barrier = batch.barrier.max(Durability::Wal);

@@ -37,7 +37,12 @@ impl Replica {
         if turn.work.is_empty() {
             let rows = self.config.scrub_rows;
             let stretch = vnode.stretch(turn.at.take(), rows, &batch.stage);
-            let ((from, to), is_last) = stretch.map_err(|error| error.within(id))?;
+            let stretch = SourceError::unless_unreadable(stretch);
+            let stretch = stretch.map_err(|error| error.within(id))?;
+            let Some(((from, to), is_last)) = stretch else {
+                self.give_up_turn(id);
+                return Ok(());
+            };
             turn.at = Some(to.clone());
             turn.is_last = is_last;
             turn.work = vec![Task::Digests(vec![from.into(), to.into()])];
@@ -82,8 +87,10 @@ impl Replica {
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
         let examined = vnode.examine(&examine.bounds, &batch.stage);
+        let examined = SourceError::unless_unreadable(examined);
         let examined = examined.map_err(|error| error.within(examine.vnode))?;
-        Ok(PeerReply::Examined(examined))
+        let unread = PeerReply::Refused(Refusal::Storage);
+        Ok(examined.map_or(unread, PeerReply::Examined))
     }
 
     /// An owner did not answer.
@@ -210,7 +217,10 @@ impl Replica {
         let told = asked.rows.iter().filter_map(|shown| shown.until.as_ref());
         let rest = told.min().map(|until| [&until[..], &[0]].concat());
         let end = rest.as_deref().unwrap_or(to);
-        let mine = vnode.compared((from, end), ROWS_READ, &batch.stage)?;
+        let mine = vnode.compared((from, end), ROWS_READ, &batch.stage);
+        let Some(mine) = SourceError::unless_unreadable(mine)? else {
+            return Ok(Concluded::Nothing);
+        };
         let knows = |dot| vnode.clock().contains(dot);
         let theirs = asked.rows.iter().map(|shown| {
             let rows = shown.rows.iter();
@@ -239,7 +249,7 @@ impl Replica {
 
 /// What came of a task.
 enum Concluded {
-    /// Clocks differed: it says nothing.
+    /// Clocks differed, or the rows could not be read: it says nothing.
     Nothing,
     /// There is nothing more to compare of it.
     Agreed,
@@ -254,8 +264,9 @@ fn narrow(
     asked: &Asked,
     batch: &Batch<'_>,
 ) -> Result<Concluded, SourceError> {
-    let mine = vnode.examine(bounds, &batch.stage)?;
-    let Some(differing) = differing(&mine, &asked.digests) else {
+    let mine = SourceError::unless_unreadable(vnode.examine(bounds, &batch.stage))?;
+    let differing = mine.and_then(|mine| differing(&mine, &asked.digests));
+    let Some(differing) = differing else {
         return Ok(Concluded::Nothing);
     };
     if differing.is_empty() {
@@ -267,7 +278,11 @@ fn narrow(
             continue;
         };
         let parts = (MAX_BOUNDS - 1, ROWS_AT_LAST);
-        tasks.push(match vnode.cut((from, to), parts, &batch.stage)? {
+        let cut = SourceError::unless_unreadable(vnode.cut((from, to), parts, &batch.stage))?;
+        let Some(cut) = cut else {
+            return Ok(Concluded::Nothing);
+        };
+        tasks.push(match cut {
             Some(bounds) => Task::Digests(bounds),
             None => Task::Rows(from.to_vec(), to.to_vec()),
         });

@@ -51,14 +51,19 @@ impl Replica {
             return Ok(());
         }
         let (from, place) = match self.verifying.take() {
-            Some((id, place)) => (Bound::Included(id), place),
+            Some((id, place)) => (Bound::Included(id), Some((id, place))),
             None => (Bound::Unbounded, None),
         };
         let Some((&id, vnode)) = self.vnodes.range((from, Bound::Unbounded)).next() else {
             return Ok(());
         };
-        let next = vnode.verify(place, limit, &batch.stage);
-        let next = next.map_err(|error| error.within(id))?;
+        // Where a vnode is gone, the next one is looked at from its beginning.
+        let place = place.filter(|(of, _)| *of == id).and_then(|(_, at)| at);
+        let next = match vnode.verify(place.clone(), limit, &batch.stage) {
+            Ok(next) => next,
+            Err(error) => return self.look_again(id, place, error),
+        };
+        self.unread = 0;
         let after = (Bound::Excluded(id), Bound::Unbounded);
         let following = self.vnodes.range(after).next();
         self.verifying = match next {

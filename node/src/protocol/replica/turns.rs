@@ -106,6 +106,13 @@ impl Replica {
         is_whole && !others.is_empty() && all_there
     }
 
+    /// A vnode cannot be read now, so its turn ends without a word on it. Whether that stays so is
+    /// for the walk over what is stored to find out.
+    pub(super) fn give_up_turn(&mut self, id: VnodeId) {
+        self.scrubbing.counts.given_up += 1;
+        self.scrubbing.hurried.remove(&id);
+    }
+
     /// A vnode was walked over from its first row to its last.
     pub(super) fn end_turn(&mut self, id: VnodeId, turn: &Turn, now: Time) {
         self.scrubbing.counts.walked += 1;
