@@ -1,5 +1,7 @@
-//! The walk over what is stored finds damage in every table.
+//! The walk over what is stored finds damage in every table, and two damaged owners say that each
+//! waits for the other.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use crate::flock::{Flock, NODES, Stored};
@@ -23,6 +25,33 @@ fn the_walk_finds_a_damaged_record_of_an_operation() {
     let (key, mut record) = first(&flock, Table::Records);
     record[0] ^= 0x40;
     finds(&mut flock, Table::Records, &key, &record);
+}
+
+#[test]
+fn two_damaged_owners_wait_for_each_other_until_one_is_given_up() {
+    let mut flock = crate::filled();
+    flock.away.insert(NODES[2]);
+    assert_eq!(flock.put(NODES[0], "late"), Ok(()));
+    flock.pass(5);
+    flock.damage(NODES[0], "k3");
+    flock.damage(NODES[1], "k4");
+    let damaged = [flock.rows(NODES[0]), flock.rows(NODES[1])];
+    flock.pass(5);
+    flock.away.clear();
+    flock.pass(60);
+    // The third does not have all that they had, and they do not speak.
+    for (node, other) in [(NODES[0], NODES[1]), (NODES[1], NODES[0])] {
+        let (_, kept) = flock.replica(node).quarantined().next().expect("it waits");
+        assert!(!kept.is_emptying());
+        assert_eq!(kept.unused_at(), &BTreeSet::from([other]));
+    }
+    assert_eq!([flock.rows(NODES[0]), flock.rows(NODES[1])], damaged);
+    flock.replace_disk(NODES[0]);
+    flock.pass(20);
+    for node in NODES {
+        assert_eq!(flock.replica(node).quarantined().count(), 0);
+        assert_eq!(flock.rows(node), flock.rows(NODES[2]));
+    }
 }
 
 /// What lies first in a table of the first node.

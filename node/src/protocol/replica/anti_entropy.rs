@@ -234,9 +234,11 @@ impl Replica {
         };
         equal.retain(|id, nonce| is_asker(id, *nonce) || self.asks_as(*id, *nonce));
         for id in differences.unknown {
-            equal.remove(&id);
-            if let Some(vnode) = self.vnodes.get_mut(&id) {
-                vnode.handle_unknown(from);
+            let has_asked = equal.remove(&id).is_some();
+            match self.vnodes.get_mut(&id) {
+                Some(vnode) => vnode.handle_unknown(from),
+                None if has_asked => self.hear_of_no_use(id, from),
+                None => {}
             }
         }
         for difference in differences.differing {

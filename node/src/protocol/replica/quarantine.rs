@@ -17,7 +17,7 @@
 //! that of a lost disk. What no other owner has of it is lost with it, as with a lost disk. While
 //! no other owner covers what all had, the bytes stay as they are: they may be the last copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::{Batch, Replica};
@@ -43,6 +43,8 @@ pub struct Quarantine {
     remains: Remains,
     /// What the owners that have answered hold durably.
     heard: BTreeMap<NodeId, Clock>,
+    /// The owners that have answered last that they have no such vnode in use.
+    unused_at: BTreeSet<NodeId>,
     /// Another owner has what must not be lost: the bytes go.
     is_emptying: bool,
     /// The store says as much of it as is known here.
@@ -70,6 +72,13 @@ impl Quarantine {
     #[must_use]
     pub fn stuck(&self) -> Option<&str> {
         self.stuck.as_deref()
+    }
+
+    /// The owners that have no such vnode in use either. One that has just started has it in a
+    /// moment; where it is damaged too, each waits for the other, and a person has to act.
+    #[must_use]
+    pub fn unused_at(&self) -> &BTreeSet<NodeId> {
+        &self.unused_at
     }
 
     /// May the bytes go? What every owner ever held durably must be at those that have answered.
@@ -189,6 +198,7 @@ impl Replica {
             nonce: self.random.u64(..),
             remains: Remains::of(id, self.node, source),
             heard: BTreeMap::new(),
+            unused_at: BTreeSet::new(),
             is_emptying: false,
             is_marked: false,
             unread: 0,
@@ -218,6 +228,16 @@ impl Replica {
     pub(super) fn hear_for_quarantine(&mut self, id: VnodeId, from: NodeId, durable: Clock) {
         if let Some(damaged) = self.quarantine.get_mut(&id) {
             damaged.heard.insert(from, durable);
+            damaged.unused_at.remove(&from);
+        }
+    }
+
+    /// An owner has told that it has no such vnode in use. What it told before does not count any
+    /// more: that may be what is damaged there.
+    pub(super) fn hear_of_no_use(&mut self, id: VnodeId, from: NodeId) {
+        if let Some(damaged) = self.quarantine.get_mut(&id) {
+            damaged.heard.remove(&from);
+            damaged.unused_at.insert(from);
         }
     }
 

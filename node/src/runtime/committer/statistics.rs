@@ -176,6 +176,16 @@ fn words(id: VnodeId, damaged: &Quarantine) -> String {
         None if damaged.is_emptying() => {
             format!("{what} was damaged ({reason}) and is filled anew from the other owners")
         }
+        None if !damaged.unused_at().is_empty() => {
+            let nodes = damaged.unused_at().iter().map(ToString::to_string);
+            format!(
+                "{what} is damaged ({reason}) and in no use, and node {} has no such vnode in use \
+                 either. If it is damaged there too, each may wait for the other: to give up what \
+                 is here, stop this node, move the directory `db` in its data directory aside and \
+                 start it again, and it fills itself from the owners that are in use",
+                nodes.collect::<Vec<_>>().join(", node ")
+            )
+        }
         None => format!(
             "{what} is damaged ({reason}) and in no use: it is filled anew when the other owners \
              have all that it held; without another owner it stays as it is"
