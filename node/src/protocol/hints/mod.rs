@@ -159,13 +159,6 @@ impl Hints {
         Ok(())
     }
 
-    /// Who owns what has changed.
-    pub fn set_owners(&mut self, owners: impl Fn(VnodeId) -> Vec<NodeId>) {
-        for (&id, shelf) in &mut self.shelves {
-            shelf.vnode.set_owners(owners(id));
-        }
-    }
-
     /// Keeps what a coordinator sent.
     ///
     /// # Errors

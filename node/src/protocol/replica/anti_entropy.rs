@@ -4,8 +4,9 @@
 //!   every second, per peer:   Compare(fingerprints)  ->  Differences(clocks that differ)
 //!   what stays missing:       Pull(dots)             ->  Pulled(rows, their dots)
 //!   what is trimmed there:    Sync(page)             ->  Page(rows), ..., the first page's clock
-//!   what all hold durably:    trim
 //! ```
+//!
+//! What all owners are found to hold durably is trimmed by housekeeping (`tending`).
 //!
 //! One pull per vnode and a few per node are under way at a time. A call that fails is forgotten:
 //! the next comparison starts over.

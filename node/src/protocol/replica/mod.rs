@@ -6,7 +6,8 @@
 //! written, [`Replica::handle_failure`] gives the answers instead, and every vnode begins anew from
 //! the store.
 //!
-//! Anti-entropy lives here too (`anti_entropy`): comparing clocks, pulling, syncing, trimming.
+//! Anti-entropy lives here too (`anti_entropy`): comparing clocks, pulling, syncing. So does
+//! housekeeping (`tending`): trimming what all owners hold, sweeping what has expired.
 
 mod again;
 mod anti_entropy;
