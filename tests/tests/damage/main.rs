@@ -4,6 +4,7 @@
 mod flock;
 mod scrub;
 mod unread;
+mod vouching;
 mod walk;
 
 use flock::{Flock, NODES};

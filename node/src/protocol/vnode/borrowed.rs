@@ -18,15 +18,21 @@
 //! ```
 //!
 //! What a dot without an entry stands for comes by a full sync alone. So each other owner that
-//! lacks the dot takes over all rows of this vnode, with what is gone from them and with what their
-//! contexts name, before it has it; or it has borrowed the dot until then.
+//! lacks the dot takes over all rows of this vnode, with what is gone from them and with what
+//! their contexts name, before it has it; or it has borrowed the dot until then. Until every owner
+//! has the dot durably it is written down as vouched for: should the vnode be damaged meanwhile,
+//! nobody must look for it elsewhere (`Remains`).
+//!
+//! ```text
+//!   meta "borrowed"   the events borrowed | the own dots vouched for, none if that is missing
+//! ```
 
 use super::Vnode;
 use crate::protocol::keys::borrowed_key;
 use crate::protocol::messages::Bundle;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::Clock;
-use crdt::codec::{Decoder, Encoder};
+use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::dots::DotSet;
 use ring::VnodeId;
 
@@ -58,6 +64,7 @@ impl Vnode {
     /// Forgets what has been paid back, and vouches for what can never be, once every other owner
     /// has been heard and none has it. True if it vouched.
     pub fn pay_back(&mut self, stage: &mut Stage<'_>) -> bool {
+        self.forget_vouched(stage);
         if self.borrowed.is_empty() {
             return false;
         }
@@ -69,34 +76,62 @@ impl Vnode {
             return false;
         }
         self.borrowed = DotSet::default();
-        self.put_borrowed(stage);
         if is_lost {
             let mut own = DotSet::default();
             own.insert(self.next_dot());
+            self.vouched.join(&own);
             self.enter_unlogged(&own, stage);
         }
+        self.put_borrowed(stage);
         is_lost
+    }
+
+    /// What every owner has is vouched for no more.
+    fn forget_vouched(&mut self, stage: &mut Stage<'_>) {
+        if self.vouched.is_empty() {
+            return;
+        }
+        let lacking = self.vouched.difference(&self.durable_everywhere());
+        if lacking != self.vouched {
+            self.vouched = lacking;
+            self.put_borrowed(stage);
+        }
     }
 
     fn put_borrowed(&self, stage: &mut Stage<'_>) {
         let key = borrowed_key(self.id);
-        if self.borrowed.is_empty() {
+        if self.borrowed.is_empty() && self.vouched.is_empty() {
             stage.delete(Family::Meta, key);
         } else {
             let mut encoder = Encoder::with_capacity(64);
             self.borrowed.encode(&mut encoder);
+            if !self.vouched.is_empty() {
+                self.vouched.encode(&mut encoder);
+            }
             stage.put(Family::Meta, key, encoder.finish());
         }
     }
 }
 
-/// What a vnode had borrowed when it ended.
-pub(super) fn recover_borrowed(id: VnodeId, source: &dyn Source) -> Result<DotSet, SourceError> {
+/// What a vnode had borrowed when it ended, and what it had vouched for.
+pub(super) fn recover_borrowed(
+    id: VnodeId,
+    source: &dyn Source,
+) -> Result<(DotSet, DotSet), SourceError> {
     let key = borrowed_key(id);
     let Some(stored) = source.get(Family::Meta, &key)? else {
-        return Ok(DotSet::default());
+        return Ok(Default::default());
     };
-    let mut decoder = Decoder::new(&stored);
-    let decoded = DotSet::decode(&mut decoder).and_then(|dots| decoder.finish().map(|()| dots));
-    decoded.map_err(|error| SourceError::corrupt(&key, error))
+    decode(&stored).map_err(|error| SourceError::corrupt(&key, error))
+}
+
+fn decode(stored: &[u8]) -> Result<(DotSet, DotSet), DecodeError> {
+    let mut decoder = Decoder::new(stored);
+    let borrowed = DotSet::decode(&mut decoder)?;
+    let vouched = if decoder.rest().is_empty() {
+        DotSet::default()
+    } else {
+        DotSet::decode(&mut decoder)?
+    };
+    decoder.finish().map(|()| (borrowed, vouched))
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   clock    = unlogged ∪ the dots of the dotlog         what the rows reflect
-//!   unlogged = dots every owner holds durably (trimmed), or that came by a full sync
+//!   unlogged = dots every owner holds durably (trimmed), or that came by a full sync, or that this
+//!              vnode took in order to vouch for lost events (`borrowed`)
 //!   durable  = the part of the clock that survives power loss; peers learn only this one
 //! ```
 //!
@@ -144,6 +145,8 @@ pub struct Vnode {
     held_back: DotSet,
     /// Events that rows here may show the effects of before they are here; some are here by now.
     borrowed: DotSet,
+    /// Own dots that vouch for lost events, and that some owner may not have yet.
+    vouched: DotSet,
     /// How far the pass over all rows after a full sync has come; `None` when there is none.
     settling: Option<Vec<u8>>,
 }

@@ -53,6 +53,7 @@ impl Vnode {
         let unlogged = checkpoint.unwrap_or_default();
         let (clock, own) = recover_log(id, beginning.node, unlogged.clone(), source)?;
         let (records, doubled) = recover_records(id, source)?;
+        let (borrowed, vouched) = recover_borrowed(id, source)?;
         let is_marked = source.get(Family::Meta, &behind_key(id))?.is_some();
         let nonce = if mutants::is_active(Mutant::ActorReused) {
             // The bug: every life of this vnode has the same name.
@@ -86,7 +87,8 @@ impl Vnode {
             doubled_before: BTreeSet::new(),
             syncing: None,
             held_back: DotSet::default(),
-            borrowed: recover_borrowed(id, source)?,
+            borrowed,
+            vouched,
             settling: None,
         };
         vnode.recover_rights(&own, source)?;
@@ -97,8 +99,9 @@ impl Vnode {
 /// What the store of a damaged vnode still tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Remains {
-    /// What has no entry in the dotlog: every owner held it durably, or it came by a full sync.
-    /// `None` if that is damaged, or gone.
+    /// What has no entry in the dotlog: every owner held it durably, or it came by a full sync from
+    /// one for which that is true. Without the own dots that only vouch for lost events: no other
+    /// owner may ever have had them. `None` if that is damaged, or gone.
     pub(crate) settled: Option<Clock>,
     /// All that it had seen; `None` if that cannot be told any more.
     pub(crate) seen: Option<Clock>,
@@ -111,9 +114,11 @@ impl Remains {
             return Self::default();
         };
         let seen = recover_log(id, node, settled.clone(), source);
+        // Where that cannot be told, every one of them counts.
+        let (_, vouched) = recover_borrowed(id, source).unwrap_or_default();
         Self {
             seen: seen.ok().map(|(clock, _)| clock),
-            settled: Some(settled),
+            settled: Some(Clock::of(settled.dots().difference(&vouched))),
         }
     }
 }
