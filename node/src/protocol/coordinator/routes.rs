@@ -30,6 +30,12 @@ pub(super) fn dots_of(sending: &Sending) -> DotSet {
     }
 }
 
+/// Does anything in the write depend on what its coordinator sees of a key?
+pub(super) fn is_conditional(order: &WriteOrder) -> bool {
+    let mut targets = order.command.targets.iter();
+    targets.any(|target| target.only_if_current)
+}
+
 /// Does it change a bounded counter? Stand-ins keep nothing of those.
 pub(super) fn is_about_rights(order: &WriteOrder) -> bool {
     let targets = order.command.targets.iter();

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::joined::Joined;
-use super::routes::{Routes, count, dots_of, is_about_rights, too_few};
+use super::routes::{Routes, count, dots_of, is_about_rights, is_conditional, too_few};
 use super::session::{Cover, Demand};
 use super::stand_ins::StandIns;
 use super::{OrderFailed, Tally, WriteDone, WriteOrder};
@@ -91,10 +91,6 @@ impl Write {
             stand_ins.clear();
         }
         order.w = order.w.max(order.pw);
-        let is_conditional = |order: &WriteOrder| {
-            let mut targets = order.command.targets.iter();
-            targets.any(|target| target.only_if_current)
-        };
         // A condition is about what the coordinator sees, and a stand-in sees next to nothing.
         if !order.sloppy || (stands_in && is_conditional(&order)) {
             order.pw = order.w;
