@@ -72,6 +72,7 @@ impl Shared {
             }
             Err(failed) => {
                 account.add(&failed);
+                retry.handle_outcome(&failed.attempt);
                 (loser, rest.await)
             }
         }

@@ -158,6 +158,16 @@ impl Retry {
         Some(next)
     }
 
+    /// Learns that one of two attempts under way has failed, while the other one decides what is to
+    /// be done next. What it may have applied may be there whatever becomes of that.
+    pub(crate) fn handle_outcome(&mut self, attempt: &Attempt) {
+        let outcome = match self.work {
+            Work::Read => Outcome::NotApplied,
+            Work::Write => attempt.outcome,
+        };
+        self.outcome = worse(self.outcome, outcome);
+    }
+
     /// Learns how an attempt failed; `owners` is how many nodes could be asked, `fraction` a random
     /// number in `0.0..1.0`.
     pub(crate) fn handle_failure(
@@ -168,11 +178,7 @@ impl Retry {
         budget: &mut Budget,
         fraction: f64,
     ) -> Verdict {
-        let outcome = match self.work {
-            Work::Read => Outcome::NotApplied,
-            Work::Write => attempt.outcome,
-        };
-        self.outcome = worse(self.outcome, outcome);
+        self.handle_outcome(attempt);
         let advice = advice(attempt.cause, self.work);
         if attempt.is_hopeless() {
             return Verdict::Stop(Why::Final);

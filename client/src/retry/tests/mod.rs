@@ -310,6 +310,21 @@ fn an_earlier_doubt_outlives_a_later_certainty() {
 }
 
 #[test]
+fn of_two_attempts_at_once_the_doubt_about_either_stays() {
+    let mut call = Call::new(Work::Write);
+    let first = call.choose();
+    call.retry.handle_outcome(&Attempt {
+        node: first,
+        cause: Cause::Lost,
+        outcome: Outcome::MaybeApplied,
+        retry_after: Duration::ZERO,
+    });
+    let refused = Cause::Failed(FailureKind::Unavailable);
+    call.fail(B, refused, Outcome::NotApplied);
+    assert_eq!(call.retry.outcome(), Outcome::MaybeApplied);
+}
+
+#[test]
 fn what_a_node_says_weighs_more_than_that_there_was_no_connection() {
     let most = CAUSES.iter().map(|cause| cause.weight()).max();
     let answer = Cause::Failed(FailureKind::QuorumNotReached).weight();
