@@ -50,8 +50,9 @@ impl Desk {
             let (context, scope) = open(&place, &key, item)?;
             targets.push(Target {
                 prefix: place.prefix_of(&key.partition, &key.sort),
-                edits: edits(&place, item, &context, operation)?,
+                edits: edits(&place, item, operation)?,
                 context,
+                has_context: !item.context.is_empty(),
                 only_if_current: item.only_if_current,
                 siblings: place.record.siblings,
             });
@@ -117,18 +118,13 @@ fn open(place: &Place<'_>, key: &Key, item: &WriteItem) -> Result<(Context, Scop
     opened.map_err(|bad| failure::bad_context(&bad))
 }
 
-fn edits(
-    place: &Place<'_>,
-    item: &WriteItem,
-    context: &Context,
-    operation: OpId,
-) -> Result<Vec<FieldEdit>, Failure> {
+fn edits(place: &Place<'_>, item: &WriteItem, operation: OpId) -> Result<Vec<FieldEdit>, Failure> {
     let mut edits: Vec<FieldEdit> = Vec::with_capacity(item.edits.len());
     for (index, edit) in item.edits.iter().enumerate() {
         place.check_kind(&edit.path, edit.kind)?;
         let path = path(&edit.path)?;
         let is_reset = edit.kind == Kind::Counter && edit.mutation == Mutation::Delete;
-        if is_reset && !context.is_empty() {
+        if is_reset && !item.context.is_empty() {
             return Err(failure::bad_request(
                 &"a counter is reset by what its coordinator sees; nothing was written: reset it \
                   without a context",

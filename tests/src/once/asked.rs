@@ -26,6 +26,7 @@ impl Asked {
         let target = Target {
             prefix: prefix(key),
             context,
+            has_context: false,
             only_if_current: false,
             siblings: Siblings::default(),
             edits,

@@ -58,6 +58,7 @@ impl World {
         let targets = asked.changes.iter().map(|wanted| Target {
             prefix: self.ledger.subjects[wanted.subject].prefix.clone(),
             context: wanted.context.clone(),
+            has_context: false,
             only_if_current: false,
             siblings: Siblings::default(),
             edits: wanted.edits.clone(),

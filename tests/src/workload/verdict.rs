@@ -1,7 +1,7 @@
 //! What became of it all: the replicas are equal, or will never be, and the history is kept, or
 //! broken.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use starling::{Client, Kind};
 pub struct Verdict {
     /// What is wrong.
     pub violations: Vec<Violation>,
+    /// What clients did.
+    pub history: History,
     /// What was done.
     pub tally: Tally,
     /// How long after the last fault all owners of all keys held the same.
@@ -26,7 +28,8 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Fails if anything is wrong; the error shows the first of it.
+    /// Fails if anything is wrong; the error shows the first of it, and what was done first with
+    /// those keys.
     ///
     /// # Errors
     /// If there are violations.
@@ -34,6 +37,15 @@ impl Verdict {
         let mut shown = String::new();
         for violation in self.violations.iter().take(SHOWN) {
             write!(shown, "\n{violation}")?;
+        }
+        let first = self.violations.iter().take(SHOWN);
+        let broken: BTreeSet<&Subject> = first.map(Violation::subject).collect();
+        for subject in broken {
+            let events = self.history.events.iter().enumerate();
+            let story = events.filter(|(_, event)| event.subject == *subject);
+            for (at, event) in story.take(SHOWN) {
+                write!(shown, "\n{at}: {event:?}")?;
+            }
         }
         let count = self.violations.len();
         ensure!(
@@ -68,6 +80,7 @@ pub async fn judge(cluster: &Cluster, client: &Client, shared: &Shared) -> anyho
     Ok(Verdict {
         violations,
         tally: Tally::of(&history),
+        history,
         equal_after,
         settled_after: healed.elapsed(),
     })
@@ -103,5 +116,5 @@ fn subjects(history: &History) -> BTreeMap<Subject, Kind> {
 
 /// By then every increment counts once: some rounds of comparing and syncing, each of a second.
 const SETTLED: Duration = Duration::from_secs(30);
-/// How many violations an error shows.
+/// How many violations an error shows, and events of each of their keys.
 const SHOWN: usize = 20;

@@ -41,8 +41,11 @@ impl Command {
 pub struct Target {
     /// The key.
     pub prefix: KeyPrefix,
-    /// What the client has seen of it; empty for none.
+    /// What the client has seen of it.
     pub context: Context,
+    /// The client gave a context, if only to say that it has seen nothing. Without one a removal is
+    /// *blind* where the context is empty, and takes what is seen here.
+    pub has_context: bool,
     /// Write only if the key shows nothing here that the context does not cover.
     pub only_if_current: bool,
     /// What becomes of values that were written at the same time.
@@ -169,6 +172,7 @@ impl Command {
         let target = Target {
             prefix,
             context,
+            has_context: false,
             only_if_current: false,
             siblings: Siblings::default(),
             edits: vec![edit],
@@ -231,9 +235,14 @@ impl Target {
         self.prefix.as_bytes().len() + payloads.sum::<usize>()
     }
 
+    /// Is nothing known of what the client has seen?
+    pub(super) fn is_blind(&self) -> bool {
+        self.context.is_empty() && !self.has_context
+    }
+
     /// What a removal covers: the client's context, or without one what is seen here.
     pub(super) fn covering(&self, seen: Context) -> Context {
-        if self.context.is_empty() {
+        if self.is_blind() {
             seen
         } else {
             self.context.clone()

@@ -6,7 +6,7 @@ use serde_bytes::ByteBuf;
 
 use super::{cluster, context_of, desk, desk_of, dot, ordered, over, put, read, refused, write};
 use crate::protocol::cluster::{ClusterState, Secret};
-use crate::protocol::coordinator::{Outcome, ReadDone, WriteDone};
+use crate::protocol::coordinator::{Order, Outcome, ReadDone, WriteDone};
 use crate::server::Desk;
 use crdt::Context;
 use crdt::dots::DotSet;
@@ -22,6 +22,10 @@ fn seen() -> Context {
 
 /// The token that a read is answered with.
 pub(super) fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
+    token_with(desk, read, seen())
+}
+
+fn token_with(desk: &Desk, read: ReadRequest, context: Context) -> ByteBuf {
     let (_, shape) = ordered(desk, &Request::Read(read));
     let done = ReadDone {
         seen: DotSet::default(),
@@ -29,7 +33,7 @@ pub(super) fn token_of(desk: &Desk, read: ReadRequest) -> ByteBuf {
         until: None,
         sampled: None,
         bases: Context::default(),
-        context: seen(),
+        context,
         answered: 2,
     };
     match desk.respond(&shape, Outcome::Read(Ok(done))) {
@@ -44,6 +48,21 @@ fn removal(elements: &[&[u8]], context: &ByteBuf) -> WriteRequest {
         .map(|&element| ByteBuf::from(element))
         .collect();
     over(context, write("sets", Mutation::Remove(elements)))
+}
+
+#[test]
+fn to_have_seen_nothing_is_another_thing_than_not_to_say_what_was_seen() {
+    let token = token_with(&desk(), read("values", Kind::Value), Context::default());
+    for (token, has_context) in [(token, true), (ByteBuf::new(), false)] {
+        let request = over(&token, write("values", Mutation::Delete));
+        let (order, _) = ordered(&desk(), &Request::Write(request));
+        let Order::Write(order) = order else {
+            panic!("{order:?}")
+        };
+        let target = &order.command.targets[0];
+        assert!(target.context.is_empty());
+        assert_eq!(target.has_context, has_context);
+    }
 }
 
 #[test]

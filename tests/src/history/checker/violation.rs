@@ -85,6 +85,23 @@ pub enum Violation {
     },
 }
 
+impl Violation {
+    /// The key that it is about.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        match self {
+            Self::Lost { subject, .. }
+            | Self::Phantom { subject, .. }
+            | Self::Returned { subject, .. }
+            | Self::Doubled { subject, .. }
+            | Self::Stale { subject, .. }
+            | Self::Miscounted { subject, .. }
+            | Self::Diverged { subject, .. }
+            | Self::Unread { subject } => subject,
+        }
+    }
+}
+
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -32,7 +32,7 @@ impl Planner<'_> {
             None => target.prefix.field_range(path),
         };
         // A context names what its reader saw, which a clear by this vnode's clock would exceed.
-        let at_once = target.context.is_empty()
+        let at_once = target.is_blind()
             && leaf != Some(Leaf::Share)
             && self.vnode.clears.len() < self.limits.clears;
         let limit = if at_once {

@@ -306,6 +306,7 @@ fn batch(op: u64, changed: Vec<(KeyPrefix, Vec<FieldEdit>)>) -> Command {
     let targets = changed.into_iter().map(|(prefix, edits)| Target {
         prefix,
         context: Context::default(),
+        has_context: false,
         only_if_current: false,
         siblings: Siblings::default(),
         edits,

@@ -24,6 +24,20 @@ fn a_write_over_its_context_replaces_and_one_without_is_a_sibling() {
 }
 
 #[test]
+fn who_has_seen_nothing_removes_nothing_and_who_does_not_say_removes_what_is_here() {
+    for clear in [Action::Clear(None), Action::Clear(Some(Leaf::Value))] {
+        let mut owner = Owner::new(NodeId(1));
+        owner.write(1, &Context::default(), put("a")).unwrap();
+        let mut delete = command(2, vec![edit(&[], clear.clone())]);
+        delete.targets[0].has_context = true;
+        owner.run(&delete).unwrap();
+        assert_eq!(owner.values(), ["a"]);
+        owner.write(3, &Context::default(), clear).unwrap();
+        assert!(owner.values().is_empty());
+    }
+}
+
+#[test]
 fn two_interleaved_writers_never_see_more_than_two_siblings() {
     let mut owner = Owner::new(NodeId(1));
     let (mut left, mut right) = (Context::default(), Context::default());
