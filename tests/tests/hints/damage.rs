@@ -55,14 +55,8 @@ fn a_write_that_meets_damage_on_a_shelf_is_refused_and_fails_no_batch() {
 
 #[test]
 fn a_shelf_that_cannot_be_read_for_a_moment_is_handed_over_afterwards() {
-    let (mut flock, dot) = kept();
-    let [first, second, third, stand_in, _] = flock.nodes();
-    flock.heal();
-    flock.cut_link(first, third);
-    flock.cut_link(second, third);
-    let at = rows(flock.engine(stand_in)).remove(0).0;
-    let end = [&at[..], &[0]].concat();
-    flock.engine(stand_in).spoil(Table::Hints, &at, &end);
+    let (mut flock, dot) = spoiled();
+    let [_, _, third, stand_in, _] = flock.nodes();
     flock.pass(5);
     assert!(!flock.holds(third, dot));
     assert!(flock.replica(stand_in).hints().damaged().is_empty());
@@ -74,6 +68,19 @@ fn a_shelf_that_cannot_be_read_for_a_moment_is_handed_over_afterwards() {
 
 #[test]
 fn a_shelf_that_stays_unreadable_is_set_aside_and_taken_up_again_by_the_next_process() {
+    let (mut flock, dot) = spoiled();
+    let [_, _, third, stand_in, _] = flock.nodes();
+    flock.pass(60);
+    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
+    flock.engine(stand_in).heal();
+    flock.restart(stand_in);
+    flock.pass(5);
+    assert!(flock.holds(third, dot));
+    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+}
+
+/// A write that an owner lacks and only a stand-in can hand it, whose disk does not read it.
+fn spoiled() -> (Flock, Dot) {
     let (mut flock, dot) = kept();
     let [first, second, third, stand_in, _] = flock.nodes();
     flock.heal();
@@ -82,13 +89,7 @@ fn a_shelf_that_stays_unreadable_is_set_aside_and_taken_up_again_by_the_next_pro
     let at = rows(flock.engine(stand_in)).remove(0).0;
     let end = [&at[..], &[0]].concat();
     flock.engine(stand_in).spoil(Table::Hints, &at, &end);
-    flock.pass(60);
-    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
-    flock.engine(stand_in).heal();
-    flock.restart(stand_in);
-    flock.pass(5);
-    assert!(flock.holds(third, dot));
-    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+    (flock, dot)
 }
 
 /// A write that an owner lacks and a stand-in keeps.
