@@ -102,6 +102,11 @@ impl RocksConfig {
             Table::Meta => DBCompressionType::None,
         });
         options.set_block_based_table_factory(&blocks(table, cache));
+        if is_read_by_key(table) {
+            // What is not among the newest rows costs a filter's bits, no walk down a skip list.
+            options.set_memtable_whole_key_filtering(true);
+            options.set_memtable_prefix_bloom_ratio(0.02);
+        }
         options
     }
 
@@ -149,16 +154,20 @@ fn blocks(table: Table, cache: &Cache) -> BlockBasedOptions {
     blocks.set_partition_filters(true);
     blocks.set_metadata_block_size(8 << 10);
     blocks.set_pin_top_level_index_and_filter(true);
-    match table {
-        // Read by exact key, often for a key that is not there: a first write, a new op-id.
-        Table::Data | Table::Records => {
-            blocks.set_bloom_filter(10.0, false);
-            blocks.set_whole_key_filtering(true);
-        }
-        // Scanned, or so small that a filter saves nothing.
-        Table::Dotlog | Table::Hints | Table::Meta => {}
+    if is_read_by_key(table) {
+        blocks.set_bloom_filter(10.0, false);
+        blocks.set_whole_key_filtering(true);
     }
     blocks
+}
+
+/// Filters pay where rows are read by exact key, often by one that is not there: a first write, a
+/// new op-id. The other tables are scanned, or so small that a filter saves nothing.
+fn is_read_by_key(table: Table) -> bool {
+    match table {
+        Table::Data | Table::Records => true,
+        Table::Dotlog | Table::Hints | Table::Meta => false,
+    }
 }
 
 /// Sizes in memory always fit the 64 bits that sizes on disk have.
