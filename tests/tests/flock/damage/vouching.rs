@@ -1,13 +1,14 @@
 //! What a vnode owes to events that are lost everywhere: housekeeping vouches for it, and a vnode
 //! that is damaged takes the note along.
 
-use crate::flock::{Flock, NODES};
+use super::NODES;
 use crdt::codec::Encoder;
 use crdt::dots::DotSet;
 use crdt::{Actor, Dot};
 use starling_node::protocol::keys::borrowed_key;
 use starling_node::protocol::messages::Refusal;
 use starling_node::store::{Table, View};
+use starling_tests::flock::Flock;
 
 #[test]
 fn housekeeping_vouches_for_what_no_owner_has_and_all_owners_take_it_over() {
@@ -19,7 +20,7 @@ fn housekeeping_vouches_for_what_no_owner_has_and_all_owners_take_it_over() {
         assert_eq!(flock.clock(node), flock.clock(NODES[0]));
     }
     assert_eq!(noted(&flock), None, "nothing is owed, and all have the dot");
-    assert_eq!(flock.failures, 0);
+    assert_eq!(flock.failures(), 0);
 }
 
 #[test]
@@ -56,12 +57,12 @@ fn what_a_damaged_vnode_had_borrowed_goes_with_its_rows() {
 
 /// Three owners of the same rows; those of the first owe something to an event that nobody has.
 fn owing() -> Flock {
-    let mut flock = crate::filled();
+    let mut flock = super::filled();
     let mut lost = DotSet::default();
     lost.insert(Dot::new(Actor { node: 9, nonce: 9 }, 1));
     let mut encoder = Encoder::with_capacity(64);
     lost.encode(&mut encoder);
-    let key = borrowed_key(flock.id());
+    let key = borrowed_key(flock.vnode());
     flock.store(NODES[0], Table::Meta, &key, Some(&encoder.finish()));
     flock.restart(NODES[0]);
     flock
@@ -71,6 +72,6 @@ fn owing() -> Flock {
 fn noted(flock: &Flock) -> Option<Vec<u8>> {
     let noted = flock
         .engine(NODES[0])
-        .get(Table::Meta, &borrowed_key(flock.id()));
+        .get(Table::Meta, &borrowed_key(flock.vnode()));
     noted.expect("no fault is injected")
 }

@@ -4,14 +4,15 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use crate::flock::{Flock, NODES, Stored};
+use super::NODES;
 use starling_node::store::{Direction, KeyRange, Table, View};
+use starling_tests::flock::{Flock, Stored};
 
 #[test]
 fn the_walk_finds_a_damaged_event() {
-    let mut flock = crate::filled();
+    let mut flock = super::filled();
     // What an owner has not seen stays logged.
-    flock.away.insert(NODES[2]);
+    flock.cut(NODES[2]);
     assert_eq!(flock.put(NODES[0], "logged"), Ok(()));
     flock.pass(5);
     let (key, mut event) = first(&flock, Table::Dotlog);
@@ -21,7 +22,7 @@ fn the_walk_finds_a_damaged_event() {
 
 #[test]
 fn the_walk_finds_a_damaged_record_of_an_operation() {
-    let mut flock = crate::filled();
+    let mut flock = super::filled();
     let (key, mut record) = first(&flock, Table::Records);
     record[0] ^= 0x40;
     finds(&mut flock, Table::Records, &key, &record);
@@ -29,15 +30,15 @@ fn the_walk_finds_a_damaged_record_of_an_operation() {
 
 #[test]
 fn two_damaged_owners_wait_for_each_other_until_one_is_given_up() {
-    let mut flock = crate::filled();
-    flock.away.insert(NODES[2]);
+    let mut flock = super::filled();
+    flock.cut(NODES[2]);
     assert_eq!(flock.put(NODES[0], "late"), Ok(()));
     flock.pass(5);
     flock.damage(NODES[0], "k3");
     flock.damage(NODES[1], "k4");
     let damaged = [flock.rows(NODES[0]), flock.rows(NODES[1])];
     flock.pass(5);
-    flock.away.clear();
+    flock.heal();
     flock.pass(60);
     // The third does not have all that they had, and they do not speak.
     for (node, other) in [(NODES[0], NODES[1]), (NODES[1], NODES[0])] {
@@ -73,10 +74,10 @@ fn finds(flock: &mut Flock, table: Table, key: &[u8], damaged: &[u8]) {
     flock.store(NODES[0], table, key, Some(damaged));
     flock.pass(5);
     assert_eq!(
-        (flock.failures, flock.replica(NODES[0]).quarantines()),
+        (flock.failures(), flock.replica(NODES[0]).quarantines()),
         (1, 1)
     );
-    flock.away.clear();
+    flock.heal();
     flock.pass(20);
     for node in NODES {
         assert_eq!(flock.replica(node).quarantined().count(), 0);

@@ -1,17 +1,21 @@
 //! What a node makes of damage to its disk: one vnode goes out of use and comes back whole, or
 //! stays as it is where nobody else has what it held.
 
-mod flock;
 mod scrub;
+mod shelves;
 mod unread;
 mod vouching;
 mod walk;
 
-use flock::{Flock, NODES};
+use ring::NodeId;
 use starling_node::protocol::keys::checkpoint_key;
 use starling_node::protocol::messages::Refusal;
-use starling_node::protocol::replica::{Quarantine, WriteError};
+use starling_node::protocol::replica::{Quarantine, ReplicaConfig, WriteError};
 use starling_node::store::Table;
+use starling_tests::flock::Flock;
+
+/// The owners of everything.
+const NODES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 
 #[test]
 fn a_damaged_row_is_never_served_and_comes_back_from_the_other_owners() {
@@ -47,11 +51,11 @@ fn damage_is_found_without_a_read() {
 #[test]
 fn a_damaged_vnode_is_not_pulled_from() {
     let mut flock = filled();
-    flock.away.insert(NODES[0]);
+    flock.cut(NODES[0]);
     assert_eq!(flock.put(NODES[0], "mine"), Ok(()));
     flock.damage(NODES[0], "k3");
     assert_eq!(flock.read(NODES[0], "k3"), Err(Refusal::Storage));
-    flock.away.clear();
+    flock.heal();
     flock.pass(10);
     // Nobody but the damaged vnode had it, and that one speaks no more.
     let rows = flock.read(NODES[1], "mine").expect("the others serve");
@@ -62,13 +66,13 @@ fn a_damaged_vnode_is_not_pulled_from() {
 #[test]
 fn the_bytes_stay_while_no_other_owner_has_answered() {
     let mut flock = filled();
-    flock.away.insert(NODES[0]);
+    flock.cut(NODES[0]);
     flock.damage(NODES[0], "k3");
     let damaged = flock.rows(NODES[0]);
     flock.pass(60);
     assert!(matches!(&quarantined(&flock)[0], Some(kept) if !kept.is_emptying()));
     assert_eq!(flock.rows(NODES[0]), damaged);
-    flock.away.clear();
+    flock.heal();
     flock.pass(10);
     assert_eq!(quarantined(&flock), [None, None, None]);
     assert_eq!(flock.rows(NODES[0]), flock.rows(NODES[1]));
@@ -77,23 +81,24 @@ fn the_bytes_stay_while_no_other_owner_has_answered() {
 #[test]
 fn what_may_be_here_alone_stays_until_every_owner_has_answered() {
     let mut flock = filled();
-    flock.away.insert(NODES[0]);
+    flock.cut(NODES[0]);
     assert_eq!(flock.put(NODES[0], "mine"), Ok(()));
     flock.damage(NODES[0], "k3");
     assert_eq!(flock.read(NODES[0], "k3"), Err(Refusal::Storage));
     // One owner answers, and has less; the other one, which is away, may have the rest.
-    flock.away = [NODES[2]].into();
+    flock.heal();
+    flock.cut(NODES[2]);
     flock.pass(20);
     assert!(matches!(&quarantined(&flock)[0], Some(kept) if !kept.is_emptying()));
-    flock.away.clear();
+    flock.heal();
     flock.pass(10);
     assert_eq!(quarantined(&flock), [None, None, None]);
 }
 
 #[test]
 fn the_only_copy_stays_as_it_is() {
-    let mut flock = Flock::new(1);
-    let owner = flock.owners()[0];
+    let mut flock = Flock::new(1, 1, ReplicaConfig::default());
+    let owner = flock.nodes::<1>()[0];
     assert_eq!(flock.put(owner, "k"), Ok(()));
     flock.damage(owner, "k");
     let damaged = flock.rows(owner);
@@ -108,12 +113,12 @@ fn the_only_copy_stays_as_it_is() {
 #[test]
 fn a_restart_forgets_no_quarantine() {
     let mut flock = filled();
-    flock.away.insert(NODES[0]);
+    flock.cut(NODES[0]);
     flock.damage(NODES[0], "k3");
     flock.pass(5);
     flock.restart(NODES[0]);
     assert_eq!(flock.read(NODES[0], "k4"), Err(Refusal::Quarantined));
-    flock.away.clear();
+    flock.heal();
     flock.pass(10);
     assert_eq!(quarantined(&flock), [None, None, None]);
     assert_eq!(flock.rows(NODES[0]), flock.rows(NODES[1]));
@@ -122,7 +127,7 @@ fn a_restart_forgets_no_quarantine() {
 #[test]
 fn a_damaged_checkpoint_costs_one_vnode_and_not_the_node() {
     let mut flock = filled();
-    let key = checkpoint_key(flock.id());
+    let key = checkpoint_key(flock.vnode());
     flock.store(NODES[0], Table::Meta, &key, Some(b"\xffdamaged"));
     flock.restart(NODES[0]);
     assert_eq!(flock.read(NODES[0], "k1"), Err(Refusal::Quarantined));
@@ -133,7 +138,7 @@ fn a_damaged_checkpoint_costs_one_vnode_and_not_the_node() {
 
 /// Three owners of the same ten keys, with nothing left to trim.
 fn filled() -> Flock {
-    let mut flock = Flock::new(3);
+    let mut flock = Flock::new(3, 3, ReplicaConfig::default());
     for key in 0..10 {
         assert_eq!(flock.put(NODES[key % 3], &format!("k{key}")), Ok(()));
     }

@@ -1,23 +1,24 @@
 //! What cannot be read: for a moment, and for good.
 
-use crate::flock::{Flock, NODES};
+use super::NODES;
 use starling_node::store::Table;
+use starling_tests::flock::Flock;
 
 #[test]
 fn what_cannot_be_read_for_a_moment_costs_no_batch_and_no_vnode() {
     let mut flock = unreadable();
     flock.pass(5);
     assert_eq!(
-        (flock.failures, flock.replica(NODES[1]).quarantines()),
+        (flock.failures(), flock.replica(NODES[1]).quarantines()),
         (0, 0)
     );
     flock.engine(NODES[1]).heal();
     flock.pass(30);
     assert_eq!(
-        (flock.failures, flock.replica(NODES[1]).quarantines()),
+        (flock.failures(), flock.replica(NODES[1]).quarantines()),
         (0, 0)
     );
-    let agreed = NODES.map(|node| flock.replica(node).agreed(flock.id()));
+    let agreed = NODES.map(|node| flock.replica(node).agreed(flock.vnode()));
     assert!(agreed.iter().all(Option::is_some));
 }
 
@@ -27,7 +28,7 @@ fn what_stays_unreadable_costs_one_batch_and_its_vnode() {
     let mut flock = unreadable();
     flock.pass(120);
     assert_eq!(
-        (flock.failures, flock.replica(NODES[1]).quarantines()),
+        (flock.failures(), flock.replica(NODES[1]).quarantines()),
         (1, 1)
     );
     let [others @ .., damaged] = [NODES[0], NODES[2], NODES[1]];
@@ -46,12 +47,12 @@ fn what_stays_unreadable_costs_one_batch_and_its_vnode() {
     flock.pass(10);
     assert_eq!(flock.replica(NODES[1]).quarantined().count(), 0);
     assert_eq!(flock.rows(NODES[1]), flock.rows(NODES[0]));
-    assert_eq!(flock.failures, 1);
+    assert_eq!(flock.failures(), 1);
 }
 
 /// Three owners of the same rows, of which one has a row that it cannot read.
 fn unreadable() -> Flock {
-    let flock = crate::filled();
+    let flock = super::filled();
     let (key, _) = flock.row(NODES[1], "k5");
     let end = [&key[..], &[0]].concat();
     flock.engine(NODES[1]).spoil(Table::Data, &key, &end);

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::flock::{Flock, NODES};
+use super::NODES;
 use starling_node::protocol::replica::{ReplicaConfig, ScrubCounts};
 use starling_node::store::Table;
+use starling_tests::flock::Flock;
 
 #[test]
 fn a_row_that_one_owner_lost_is_given_back_to_it() {
-    let mut flock = crate::filled();
+    let mut flock = super::filled();
     let whole = flock.rows(NODES[0]);
     flock.store(NODES[0], Table::Data, &whole[4].0, None);
     flock.pass(10);
@@ -16,7 +17,7 @@ fn a_row_that_one_owner_lost_is_given_back_to_it() {
     assert_eq!(restored(&flock), [1, 0, 0]);
     assert_eq!(alarms(&flock), [0, 0, 0]);
     flock.pass(10);
-    let agreed = NODES.map(|node| flock.replica(node).agreed(flock.id()));
+    let agreed = NODES.map(|node| flock.replica(node).agreed(flock.vnode()));
     assert!(agreed.iter().all(Option::is_some));
 }
 
@@ -25,7 +26,7 @@ fn a_row_that_one_owner_lost_is_given_back_to_it() {
 fn a_lost_row_comes_back_although_no_two_rows_fit_into_a_message() {
     let mut config = ReplicaConfig::default();
     config.limits.message_bytes = 1;
-    let mut flock = Flock::with(3, config, 100);
+    let mut flock = Flock::with_rows(3, 3, config, 100);
     flock.pass(2);
     let whole = flock.rows(NODES[0]);
     flock.store(NODES[0], Table::Data, &whole[50].0, None);
@@ -37,24 +38,24 @@ fn a_lost_row_comes_back_although_no_two_rows_fit_into_a_message() {
 
 #[test]
 fn what_two_owners_lost_is_an_alarm_and_stays_as_it_is() {
-    let mut flock = crate::filled();
+    let mut flock = super::filled();
     let whole = flock.rows(NODES[0]);
     for node in [NODES[0], NODES[1]] {
         flock.store(node, Table::Data, &whole[4].0, None);
     }
-    let agreed = flock.replica(NODES[0]).agreed(flock.id());
+    let agreed = flock.replica(NODES[0]).agreed(flock.vnode());
     flock.pass(20);
     assert_eq!(restored(&flock), [0, 0, 0]);
     assert!(alarms(&flock).iter().all(|&alarms| alarms > 0));
     assert_eq!(flock.rows(NODES[0]).len() + 1, whole.len());
     assert_eq!(flock.rows(NODES[2]), whole);
-    assert_eq!(flock.replica(NODES[0]).agreed(flock.id()), agreed);
+    assert_eq!(flock.replica(NODES[0]).agreed(flock.vnode()), agreed);
 }
 
 #[test]
 fn two_owners_alone_change_nothing() {
-    let mut flock = Flock::new(2);
-    let owners = flock.owners();
+    let mut flock = Flock::new(2, 2, ReplicaConfig::default());
+    let owners: [_; 2] = flock.nodes();
     for key in 0..10 {
         assert_eq!(flock.put(owners[0], &format!("k{key}")), Ok(()));
     }
@@ -74,18 +75,19 @@ fn one_row_of_a_hundred_thousand_costs_a_few_kilobytes() {
         scrub_rows: 32_768,
         ..ReplicaConfig::default()
     };
-    let mut flock = Flock::with(3, config, 100_000);
+    let mut flock = Flock::with_rows(3, 3, config, 100_000);
     flock.pass(2);
     let whole = flock.rows(NODES[0]);
     flock.store(NODES[0], Table::Data, &whole[54_321].0, None);
-    flock.bytes = 0;
+    flock.take_bytes();
     let walked = flock.replica(NODES[0]).scrub_counts().walked;
     while restored(&flock) != [1, 0, 0] {
         flock.pass_at(NODES[0], 1);
         assert!(flock.replica(NODES[0]).scrub_counts().walked < walked + 3);
     }
     assert_eq!(flock.rows(NODES[0]), whole);
-    assert!(flock.bytes < 16 << 10, "{} bytes", flock.bytes);
+    let bytes = flock.take_bytes();
+    assert!(bytes < 16 << 10, "{bytes} bytes");
 }
 
 #[test]
@@ -96,7 +98,7 @@ fn a_scrub_that_is_asked_for_does_not_wait_for_its_turn() {
         scrub_rows: 4,
         ..ReplicaConfig::default()
     };
-    let mut flock = Flock::with(3, config, 100);
+    let mut flock = Flock::with_rows(3, 3, config, 100);
     flock.pass(2);
     let whole = flock.rows(NODES[0]);
     flock.store(NODES[0], Table::Data, &whole[50].0, None);
@@ -109,7 +111,7 @@ fn a_scrub_that_is_asked_for_does_not_wait_for_its_turn() {
     assert_eq!(restored(&flock), [1, 0, 0]);
     assert_eq!(counts(&flock).map(|counts| counts.walked), [1, 0, 0]);
     // What was found to differ is no agreement; the next walk is one, and the last.
-    let agreed = |flock: &Flock| flock.replica(NODES[0]).agreed(flock.id());
+    let agreed = |flock: &Flock| flock.replica(NODES[0]).agreed(flock.vnode());
     assert_eq!(agreed(&flock), None);
     flock.scrub(NODES[0]);
     flock.pass(100);

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use super::flock::{Flock, command};
+use crate::five;
 use crdt::Hlc;
 use ring::NodeId;
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::vnode::Action;
 use starling_node::store::{Engine, Table};
+use starling_tests::flock::{Flock, command};
 
 const DAY: i64 = 24 * 3_600 * 1_000;
 
@@ -21,8 +22,8 @@ fn stamped_off(flock: &mut Flock, node: NodeId, sequence: u64) -> i64 {
 
 #[test]
 fn a_node_that_starts_a_day_ahead_stamps_as_the_others_do_once_it_has_heard_them() {
-    let mut flock = Flock::new(HintConfig::default());
-    let [wrong, right, ..] = flock.nodes();
+    let mut flock = five(HintConfig::default());
+    let [wrong, right, ..] = flock.nodes::<5>();
     flock.set_clock(wrong, DAY);
     flock.restart(wrong);
     assert!(
@@ -41,8 +42,8 @@ fn a_node_that_starts_a_day_ahead_stamps_as_the_others_do_once_it_has_heard_them
 
 #[test]
 fn a_node_that_starts_a_day_behind_goes_on_from_its_last_stamp() {
-    let mut flock = Flock::new(HintConfig::default());
-    let [wrong, ..] = flock.nodes();
+    let mut flock = five(HintConfig::default());
+    let [wrong, ..] = flock.nodes::<5>();
     assert_eq!(stamped_off(&mut flock, wrong, 1), 0);
     flock.set_clock(wrong, -DAY);
     flock.restart(wrong);
@@ -54,8 +55,8 @@ fn a_node_that_starts_a_day_behind_goes_on_from_its_last_stamp() {
 
 #[test]
 fn what_is_over_only_by_a_wrong_clock_stays() {
-    let mut flock = Flock::new(HintConfig::default());
-    let [wrong, ..] = flock.nodes();
+    let mut flock = five(HintConfig::default());
+    let [wrong, ..] = flock.nodes::<5>();
     let mut command = command(1, Action::Put(Bytes::from_static(b"for an hour")));
     command.ttl_ms = Some(3_600_000);
     let written = flock.order(wrong, command, (1, 1), false);
@@ -80,8 +81,8 @@ fn what_is_over_only_by_a_wrong_clock_stays() {
 
 #[test]
 fn a_clock_that_jumps_while_nobody_is_reached_moves_no_stamp() {
-    let mut flock = Flock::new(HintConfig::default());
-    let [node, ..] = flock.nodes();
+    let mut flock = five(HintConfig::default());
+    let [node, ..] = flock.nodes::<5>();
     flock.pass(3);
     flock.cut(node);
     for (sequence, ahead) in (1..).zip([DAY, -DAY, 0]) {

@@ -1,22 +1,19 @@
-//! Five nodes, step by step: what a stand-in keeps, when it drops it, and what a sloppy write
-//! counts; and what damage and a wrong wall clock do.
-
-mod clocks;
-mod damage;
-mod flock;
+//! Three owners and two others: what a stand-in keeps, when it drops it, and what a sloppy write
+//! counts.
 
 use bytes::Bytes;
 
-use flock::{Flock, dots_of, increment, put};
+use crate::five;
 use starling_node::protocol::coordinator::OrderFailed;
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::messages::{Kept, PeerReply, PeerRequest, Refusal};
 use starling_node::protocol::replica::WriteError;
 use starling_node::protocol::vnode::Action;
+use starling_tests::flock::{Flock, command, dots_of, increment, put};
 
 #[test]
 fn a_stand_in_hands_over_under_the_same_dot_and_drops_it_when_all_owners_are_sure() {
-    let mut flock = Flock::new(HintConfig::default());
+    let mut flock = five(HintConfig::default());
     let [first, second, third, stand_in, _] = flock.nodes();
     flock.cut(third);
     let changes = flock.write(first, 1, Action::Put(Bytes::from_static(b"v")));
@@ -42,7 +39,7 @@ fn a_stand_in_hands_over_under_the_same_dot_and_drops_it_when_all_owners_are_sur
 
 #[test]
 fn what_a_stand_in_keeps_outlives_its_process() {
-    let mut flock = Flock::new(HintConfig::default());
+    let mut flock = five(HintConfig::default());
     let [first, second, third, stand_in, _] = flock.nodes();
     flock.cut(third);
     let changes = flock.write(first, 1, Action::Put(Bytes::from_static(b"v")));
@@ -64,19 +61,19 @@ fn what_a_stand_in_keeps_outlives_its_process() {
 
 #[test]
 fn a_write_that_no_owner_can_be_reached_for_is_entered_by_a_stand_in_and_reaches_all() {
-    let mut flock = Flock::new(HintConfig::default());
+    let mut flock = five(HintConfig::default());
     let [first, second, third, stand_in, _] = flock.nodes();
     for owner in [first, second, third] {
         flock.cut(owner);
     }
     let mut dots = Vec::new();
     for sequence in 1..=3 {
-        let written = flock.enter(stand_in, sequence, Action::Increment(2), true);
+        let written = flock.enter(stand_in, command(sequence, Action::Increment(2)), true);
         let written = written.expect("nothing is over a limit");
         assert!(!written.repeated);
         dots.extend(dots_of(&written));
     }
-    let again = flock.enter(stand_in, 2, Action::Increment(2), true);
+    let again = flock.enter(stand_in, command(2, Action::Increment(2)), true);
     assert!(
         again.expect("it is known").repeated,
         "a retry is known again"
@@ -92,7 +89,7 @@ fn a_write_that_no_owner_can_be_reached_for_is_entered_by_a_stand_in_and_reaches
 
 #[test]
 fn a_stand_in_takes_an_increment_with_all_that_it_builds_on() {
-    let mut flock = Flock::new(HintConfig::default());
+    let mut flock = five(HintConfig::default());
     let [first, second, third, stand_in, _] = flock.nodes();
     flock.cut(third);
     let mut dots = Vec::new();
@@ -127,7 +124,7 @@ fn a_stand_in_refuses_more_than_its_limits_and_goes_on_when_it_has_handed_over()
         },
     ] {
         let most = if limits.bytes == 1 { 1 } else { 2 };
-        let mut flock = Flock::new(limits);
+        let mut flock = five(limits);
         let [first, second, third, stand_in, _] = flock.nodes();
         flock.cut(third);
         for sequence in 1..=3 {
@@ -146,14 +143,14 @@ fn a_stand_in_refuses_more_than_its_limits_and_goes_on_when_it_has_handed_over()
         flock.heal();
         flock.pass(10);
         assert!(flock.replica(stand_in).hints().is_empty());
-        let written = flock.enter(stand_in, 9, Action::Put(Bytes::new()), true);
+        let written = flock.enter(stand_in, command(9, Action::Put(Bytes::new())), true);
         assert!(written.is_ok());
     }
 }
 
 #[test]
 fn while_something_is_kept_for_too_long_no_more_is_taken_and_nothing_is_thrown_away() {
-    let mut flock = Flock::new(HintConfig {
+    let mut flock = five(HintConfig {
         age_ms: 5_000,
         ..HintConfig::default()
     });
@@ -175,22 +172,22 @@ fn while_something_is_kept_for_too_long_no_more_is_taken_and_nothing_is_thrown_a
 
 #[test]
 fn a_node_that_keeps_no_hints_says_so() {
-    let mut flock = Flock::new(HintConfig {
+    let mut flock = five(HintConfig {
         events: 0,
         ..HintConfig::default()
     });
-    let [first, .., stand_in] = flock.nodes();
+    let [first, .., stand_in] = flock.nodes::<5>();
     let changes = flock.write(first, 1, Action::Put(Bytes::new()));
     let reply = flock.ask(first, stand_in, PeerRequest::Keep(Kept::Changes(changes)));
     assert_eq!(reply, Some(PeerReply::Refused(Refusal::HintsFull)));
-    let refused = flock.enter(stand_in, 2, Action::Put(Bytes::new()), true);
+    let refused = flock.enter(stand_in, command(2, Action::Put(Bytes::new())), true);
     assert_eq!(refused, Err(WriteError::Refused(Refusal::HintsFull)));
 }
 
 #[test]
 fn a_sloppy_write_counts_stand_ins_for_w_and_not_for_pw() {
-    let mut flock = Flock::new(HintConfig::default());
-    let [first, second, third, ..] = flock.nodes();
+    let mut flock = five(HintConfig::default());
+    let [first, second, third, ..] = flock.nodes::<5>();
     flock.cut(second);
     flock.cut(third);
     let unavailable = |reachable, required| {
@@ -215,7 +212,7 @@ fn a_sloppy_write_counts_stand_ins_for_w_and_not_for_pw() {
 
 #[test]
 fn a_node_that_owns_nothing_of_a_key_coordinates_only_while_it_reaches_no_owner() {
-    let mut flock = Flock::new(HintConfig::default());
+    let mut flock = five(HintConfig::default());
     let [first, second, third, fourth, _] = flock.nodes();
     assert_eq!(
         flock.order(fourth, put(1), (1, 0), true),
