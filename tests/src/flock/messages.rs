@@ -25,7 +25,7 @@ impl Flock {
                         tag,
                         request,
                         until,
-                    } if self.reaches(at, to) => {
+                    } if self.reaches(at, to) && !self.hanging.contains(&to) => {
                         self.bytes += encoded(&request);
                         // The call's name says who waits for its answer.
                         let request = Input::Request {
@@ -36,6 +36,7 @@ impl Flock {
                         };
                         waiting.push_back((to, request));
                     }
+                    Output::Call { to, .. } if self.hanging.contains(&to) => {}
                     Output::Call { to, tag, .. } => {
                         let (from, reply) = (to, None);
                         waiting.push_back((at, Input::Reply { from, tag, reply }));

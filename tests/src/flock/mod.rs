@@ -41,6 +41,8 @@ pub struct Flock {
     nodes: BTreeMap<NodeId, Bird>,
     away: BTreeSet<NodeId>,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Who answers nothing, while all are connected to it.
+    hanging: BTreeSet<NodeId>,
     /// Half seconds since the beginning.
     halves: u64,
     /// How far wall clocks are ahead, in milliseconds.
@@ -87,6 +89,7 @@ impl Flock {
             nodes: BTreeMap::new(),
             away: BTreeSet::new(),
             cuts: BTreeSet::new(),
+            hanging: BTreeSet::new(),
             halves: 0,
             ahead: BTreeMap::new(),
             sequence: 0,
@@ -174,8 +177,14 @@ impl Flock {
         self.tell();
     }
 
-    /// All reach each other.
+    /// This node stands still, and nobody knows: it answers nothing.
+    pub fn hang(&mut self, node: NodeId) {
+        self.hanging.insert(node);
+    }
+
+    /// All reach each other, and answer.
     pub fn heal(&mut self) {
+        self.hanging.clear();
         self.away.clear();
         self.cuts.clear();
         self.tell();

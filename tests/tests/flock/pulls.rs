@@ -2,6 +2,7 @@
 
 use ring::NodeId;
 use starling_node::protocol::replica::ReplicaConfig;
+use starling_node::protocol::vnode::Vnode;
 use starling_tests::flock::Flock;
 
 #[test]
@@ -16,6 +17,53 @@ fn a_thousand_missing_rows_cost_a_thousand_rows() {
     let (mut flock, [writer, late, _]) = apart(1_000);
     let bytes = caught_up(&mut flock, writer, late);
     assert!(bytes < 1_000 * 512, "{bytes} bytes");
+}
+
+/// What only a busy node holds would be missing from reads, if others did without it.
+#[test]
+fn a_new_disk_counts_for_no_read_while_an_owner_that_may_hold_more_is_only_slow() {
+    let (mut flock, [new, busy, other]) = bare();
+    flock.hang(busy);
+    flock.replace_disk(new);
+    flock.pass(30);
+    assert!(is_catching_up(&flock, new));
+    assert_eq!(flock.clock(new), flock.clock(other));
+    flock.heal();
+    flock.pass(5);
+    assert!(!is_catching_up(&flock, new));
+    assert_eq!(flock.clock(new), flock.clock(busy));
+}
+
+#[test]
+fn a_new_disk_goes_on_without_an_owner_that_is_away_and_at_last_without_a_silent_one() {
+    let (mut flock, [new, away, _]) = bare();
+    flock.cut(away);
+    flock.replace_disk(new);
+    flock.pass(15);
+    assert!(!is_catching_up(&flock, new));
+
+    let (mut flock, [new, silent, _]) = bare();
+    flock.hang(silent);
+    flock.replace_disk(new);
+    flock.pass(90);
+    assert!(!is_catching_up(&flock, new));
+}
+
+/// Three owners, of which the second has a write that the third lacks.
+fn bare() -> (Flock, [NodeId; 3]) {
+    let mut flock = Flock::new(3, 3, ReplicaConfig::default());
+    flock.pass(5);
+    let [new, busy, other] = flock.nodes();
+    flock.cut_link(busy, other);
+    flock.cut_link(busy, new);
+    assert_eq!(flock.put(busy, "k"), Ok(()));
+    flock.heal();
+    (flock, [new, busy, other])
+}
+
+fn is_catching_up(flock: &Flock, node: NodeId) -> bool {
+    let vnode = flock.replica(node).vnode(flock.vnode());
+    vnode.is_none_or(Vnode::is_catching_up)
 }
 
 /// Three owners of the same hundred thousand rows, of which one lacks so many more.

@@ -13,9 +13,9 @@
 
 use std::time::Duration;
 
-use super::calls::{Call, Purpose};
+use super::calls::{Call, Purpose, Unanswered};
 use super::tending::TEND_AGAIN;
-use super::{Batch, Replica};
+use super::{Batch, Replica, ReplicaConfig};
 use crate::protocol::messages::{
     Differences, Fingerprint, Page, PeerReply, PeerRequest, Pulled, Refusal,
 };
@@ -54,7 +54,7 @@ impl Replica {
         for tag in late {
             if let Some(call) = self.calls.remove(&tag) {
                 self.has_asked(tag);
-                self.handle_failed_call(&call, now);
+                self.handle_failed_call(&call, Unanswered::Late, now);
             }
         }
         self.compare(batch);
@@ -162,14 +162,18 @@ impl Replica {
         }
         let now = batch.now.time;
         if !self.takes_growth() && call.purpose.brings_rows() {
-            self.handle_failed_call(&call, now);
+            self.handle_failed_call(&call, Unanswered::Refused, now);
             return Ok(());
         }
+        let unanswered = match reply {
+            Some(_) => Unanswered::Refused,
+            None => Unanswered::Cut,
+        };
         match (&call.purpose, reply) {
             (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
                 self.handle_differences(from, differences, batch);
             }
-            (Purpose::Pull(_) | Purpose::PullKey(_), Some(PeerReply::Pulled(pulled))) => {
+            (Purpose::Pull(_) | Purpose::PullKey(..), Some(PeerReply::Pulled(pulled))) => {
                 self.handle_pulled(from, &call.purpose, &pulled, batch)?;
             }
             (Purpose::Page(_), Some(PeerReply::Page(page))) => {
@@ -178,7 +182,7 @@ impl Replica {
             (Purpose::Spread, Some(_)) => {}
             (Purpose::Grant, _) => self.has_asked(tag),
             (
-                Purpose::Compare | Purpose::Pull(_) | Purpose::PullKey(_) | Purpose::Page(_),
+                Purpose::Compare | Purpose::Pull(_) | Purpose::PullKey(..) | Purpose::Page(_),
                 Some(
                     PeerReply::Acked
                     | PeerReply::Rows(_)
@@ -203,7 +207,7 @@ impl Replica {
             )
             | (Purpose::Spread, None)
             | (Purpose::Again(_) | Purpose::Hint(_) | Purpose::Scrub(..), _) => {
-                self.handle_failed_call(&call, now);
+                self.handle_failed_call(&call, unanswered, now);
             }
         }
         self.pull(batch);
@@ -224,7 +228,8 @@ impl Replica {
             return;
         };
         peer.compares_since = None;
-        peer.unreachable_since = None;
+        peer.silent_since = None;
+        peer.cut_since = None;
         let mut equal = std::mem::take(&mut peer.compared);
         // A vnode that has begun anew meanwhile has not asked.
         let vnodes = &self.vnodes;
@@ -313,9 +318,9 @@ impl Replica {
         Ok(())
     }
 
-    fn handle_failed_call(&mut self, call: &Call, now: Time) {
+    fn handle_failed_call(&mut self, call: &Call, unanswered: Unanswered, now: Time) {
         match &call.purpose {
-            Purpose::Compare => self.handle_no_comparison(call.peer, now),
+            Purpose::Compare => self.handle_no_comparison(call.peer, unanswered, now),
             Purpose::Pull(id) => self.fail_pull(call.peer, *id),
             Purpose::Page(id) => {
                 if let Some(vnode) = self.vnodes.get_mut(id) {
@@ -325,7 +330,7 @@ impl Replica {
             Purpose::Hint(hinting) => self.handle_failed_hint(call.peer, hinting),
             Purpose::Scrub(id, nonce) => self.handle_not_compared((*id, *nonce), call.peer),
             // Who asked waits no longer either.
-            Purpose::PullKey(_) | Purpose::Spread | Purpose::Again(_) | Purpose::Grant => {}
+            Purpose::PullKey(..) | Purpose::Spread | Purpose::Again(_) | Purpose::Grant => {}
         }
     }
 
@@ -338,16 +343,36 @@ impl Replica {
     /// Do the calls to a peer succeed, as far as the last comparison told?
     pub(super) fn is_reachable(&self, peer: NodeId) -> bool {
         let state = self.peers.get(&peer);
-        state.is_some_and(|state| state.unreachable_since.is_none())
+        state.is_some_and(|state| state.silent_since.is_none())
     }
 
-    fn handle_no_comparison(&mut self, peer: NodeId, now: Time) {
+    /// A peer did not answer a comparison. When it has been away for long, vnodes that are catching
+    /// up go on without what it may hold (`rules.md` 3). That it is slow is no reason: it may be the
+    /// only one that holds something, and most so while it has much to do.
+    fn handle_no_comparison(&mut self, peer: NodeId, unanswered: Unanswered, now: Time) {
+        let ReplicaConfig {
+            patience,
+            long_patience,
+            ..
+        } = self.config;
         let Some(state) = self.peers.get_mut(&peer) else {
             return;
         };
         state.compares_since = None;
-        let since = *state.unreachable_since.get_or_insert(now);
-        if now.since(since) >= self.config.patience {
+        let silent_since = *state.silent_since.get_or_insert(now);
+        let is_away = match unanswered {
+            Unanswered::Refused => {
+                state.silent_since = Some(now);
+                state.cut_since = None;
+                false
+            }
+            Unanswered::Cut => now.since(*state.cut_since.get_or_insert(now)) >= patience,
+            Unanswered::Late => {
+                state.cut_since = None;
+                now.since(silent_since) >= long_patience
+            }
+        };
+        if is_away {
             self.vnodes
                 .values_mut()
                 .for_each(|vnode| vnode.handle_unreachable(peer));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::again::Asked;
 use super::hinting::Hinting;
 use super::{Batch, Output, Replica};
+use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::PeerRequest;
 use crate::protocol::time::Time;
 use ring::{NodeId, VnodeId};
@@ -17,7 +18,10 @@ pub(super) struct PeerState {
     pub(super) compares_since: Option<Time>,
     /// What was compared, each under which actor of this node.
     pub(super) compared: BTreeMap<VnodeId, u64>,
-    pub(super) unreachable_since: Option<Time>,
+    /// Since when it has answered no comparison; `None` if it answered the last one.
+    pub(super) silent_since: Option<Time>,
+    /// Since when there is no way to it; `None` if there was one for the last comparison.
+    pub(super) cut_since: Option<Time>,
     /// Of which vnodes it is far behind this node, as last heard.
     pub(super) behind: BTreeSet<VnodeId>,
 }
@@ -29,7 +33,8 @@ impl PeerState {
             next_compare: now,
             compares_since: None,
             compared,
-            unreachable_since: Some(now),
+            silent_since: Some(now),
+            cut_since: None,
             behind: BTreeSet::new(),
         }
     }
@@ -43,12 +48,23 @@ pub(super) struct Call {
     pub(super) deadline: Time,
 }
 
+/// How a call ends that brings nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// The peer has refused it: it lives.
+    Refused,
+    /// There is no way to the peer.
+    Cut,
+    /// The peer has not answered in time: it may be slow, or stand still.
+    Late,
+}
+
 /// What a call is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
     Compare,
     Pull(VnodeId),
-    PullKey(VnodeId),
+    PullKey(VnodeId, KeyPrefix),
     Page(VnodeId),
     Spread,
     /// What is missing of a repeated operation.
@@ -63,7 +79,7 @@ pub(super) enum Purpose {
 impl Purpose {
     pub(super) fn brings_rows(&self) -> bool {
         match self {
-            Self::Pull(_) | Self::PullKey(_) | Self::Page(_) => true,
+            Self::Pull(_) | Self::PullKey(..) | Self::Page(_) => true,
             Self::Compare
             | Self::Spread
             | Self::Grant
@@ -80,7 +96,7 @@ impl Call {
         match self.purpose {
             Purpose::Pull(id) | Purpose::Page(id) => Some(id),
             Purpose::Compare
-            | Purpose::PullKey(_)
+            | Purpose::PullKey(..)
             | Purpose::Spread
             | Purpose::Grant
             | Purpose::Again(_)
@@ -91,6 +107,21 @@ impl Call {
 }
 
 impl Replica {
+    /// May a key that a read found stale be pulled from a peer? Not while that is under way, or
+    /// much else of this sort: comparisons find what is missing in any case.
+    pub(super) fn may_pull_key(&self, peer: NodeId, purpose: &Purpose) -> bool {
+        let mut under_way = 0;
+        for call in self.calls.values() {
+            if let Purpose::PullKey(..) = call.purpose {
+                if call.peer == peer && call.purpose == *purpose {
+                    return false;
+                }
+                under_way += 1;
+            }
+        }
+        under_way < MOST_KEY_PULLS
+    }
+
     pub(super) fn call(
         &mut self,
         to: NodeId,
@@ -118,3 +149,6 @@ impl Replica {
         });
     }
 }
+
+/// Keys that are pulled because reads found them stale, at one time.
+const MOST_KEY_PULLS: usize = 256;

@@ -22,9 +22,12 @@ pub struct ReplicaConfig {
     pub sync_every: Duration,
     /// How long a call to a peer may take before it counts as failed. Default 5 s.
     pub call_timeout: Duration,
-    /// How long a peer must be unreachable before a vnode that is catching up goes on without it.
-    /// Default 5 s.
+    /// How long there must be no way to a peer before a vnode that is catching up goes on without
+    /// it. Default 5 s.
     pub patience: Duration,
+    /// The same for a peer that is connected and answers nothing: it may be busy, and hold what
+    /// nobody else does. Default 60 s.
+    pub long_patience: Duration,
     /// A peer that lacks so many dots of a vnode lacks more than what is on its way: it is far
     /// behind. Default 256.
     pub far_behind: u64,
@@ -57,6 +60,7 @@ impl Default for ReplicaConfig {
             sync_every: Duration::from_secs(1),
             call_timeout: Duration::from_secs(5),
             patience: Duration::from_secs(5),
+            long_patience: Duration::from_secs(60),
             far_behind: 256,
             pulls: 8,
             verify_rows: 1_024,

@@ -50,6 +50,12 @@ impl Input {
         until <= now && !mutants::is_active(Mutant::DeadlineIgnored)
     }
 
+    /// Can it be dropped without a word, when there is too much to do?
+    #[must_use]
+    pub fn is_dispensable(&self) -> bool {
+        matches!(self, Self::Repair { .. })
+    }
+
     /// The answer to an input that is not taken up, because there is too much to do; none to what
     /// nobody waits for.
     #[must_use]

@@ -210,18 +210,17 @@ impl Replica {
         let Some(vnode) = self.vnodes.get(&id) else {
             return;
         };
+        let purpose = Purpose::PullKey(id, prefix.clone());
+        if !self.may_pull_key(from, &purpose) {
+            return;
+        }
         let pull = PullKey {
             vnode: id,
             incarnation: vnode.actor().nonce,
             prefix,
             have: vnode.clock().clone(),
         };
-        self.call(
-            from,
-            Purpose::PullKey(id),
-            PeerRequest::PullKey(pull),
-            batch,
-        );
+        self.call(from, purpose, PeerRequest::PullKey(pull), batch);
     }
 
     pub(super) fn entered(

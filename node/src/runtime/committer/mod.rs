@@ -89,8 +89,8 @@ impl Committer {
     }
 
     /// Hands inputs over. At most [`MOST_WAITING`] wait; beyond it reads, writes and requests are
-    /// refused as overload, and the answers to them returned here. Comparisons of clocks begin
-    /// anew by themselves, so the rest is taken always: there is little of it.
+    /// refused as overload, and the answers to them returned here, and repairs are dropped. The
+    /// rest is taken always: it is bounded by the calls of this node that are under way.
     pub(crate) fn submit(&self, mut queued: Vec<Queued>) -> Vec<Output> {
         let mut refused = Vec::new();
         if self.waiting.load(Ordering::Relaxed) > MOST_WAITING {
@@ -99,7 +99,7 @@ impl Committer {
                     refused.push(output);
                     false
                 }
-                None => true,
+                None => !queued.input.is_dispensable(),
             });
         }
         if !queued.is_empty() {

@@ -1,9 +1,13 @@
-//! What waits for the committer, in two lanes: what users wait for, and the background.
+//! What waits for the committer, in two lanes: what takes a moment, and what takes long.
 //!
-//! A pull or a page of a full sync can take as long as a thousand small inputs. So a batch takes up
-//! all that users wait for, within its caps, and of the background no more than one input with it:
-//! replicas that catch up cost users one such input a batch at the most, and are never forgotten.
-//! Where no user waits, the background has whole batches.
+//! A pull of much, a page of a full sync or a stretch of scrub can take as long as a thousand small
+//! inputs. So a batch takes up all that is small, within its caps, and of the large no more than
+//! one input with it: replicas that catch up cost users one such input a batch at the most, and are
+//! never forgotten. Where nothing small waits, the large have whole batches.
+//!
+//! It is the work that counts, not whose it is. What replicas say to each other in few words stays
+//! beside what users ask: a write may wait for a pull of a few dots, and a comparison that comes
+//! too late makes a busy replica look like one that is gone.
 
 use std::collections::VecDeque;
 
@@ -14,25 +18,25 @@ use crate::runtime::committer::Queued;
 /// Inputs that wait, each lane in the order of their arrival.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    users: VecDeque<Queued>,
-    background: VecDeque<Queued>,
+    small: VecDeque<Queued>,
+    large: VecDeque<Queued>,
 }
 
 impl Lanes {
     pub(super) fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.background.is_empty()
+        self.small.is_empty() && self.large.is_empty()
     }
 
     /// The next batch, within the caps.
     pub(super) fn take(&mut self) -> Vec<Input> {
         let mut batch = Vec::new();
-        fill(&mut batch, &mut self.users, MOST_INPUTS);
-        let background = if batch.is_empty() {
+        fill(&mut batch, &mut self.small, MOST_INPUTS);
+        let large = if batch.is_empty() {
             MOST_INPUTS
         } else {
-            BESIDE_USERS
+            BESIDE_SMALL
         };
-        fill(&mut batch, &mut self.background, background);
+        fill(&mut batch, &mut self.large, large);
         batch
     }
 }
@@ -55,36 +59,38 @@ fn fill(batch: &mut Vec<Input>, lane: &mut VecDeque<Queued>, most: usize) {
 impl Extend<Queued> for Lanes {
     fn extend<T: IntoIterator<Item = Queued>>(&mut self, inputs: T) {
         for queued in inputs {
-            if is_background(&queued.input) {
-                self.background.push_back(queued);
+            if is_large(&queued) {
+                self.large.push_back(queued);
             } else {
-                self.users.push_back(queued);
+                self.small.push_back(queued);
             }
         }
     }
 }
 
-/// Is it between replicas alone, with no user's request behind it?
-fn is_background(input: &Input) -> bool {
+/// Can it take long, and is it between replicas? What a user asks is never large: the limits of
+/// operations see to that.
+fn is_large(Queued { input, bytes }: &Queued) -> bool {
     match input {
         Input::Request { request, .. } => match request {
-            PeerRequest::Absorb(_)
-            | PeerRequest::Repair { .. }
-            | PeerRequest::Compare(_)
-            | PeerRequest::Pull(_)
+            PeerRequest::Sync(_) | PeerRequest::Examine(_) => true,
+            PeerRequest::Pull(pull) => pull.want.len() > FEW_DOTS,
+            PeerRequest::Absorb(_) => *bytes > FEW_BYTES,
+            PeerRequest::Compare(_)
             | PeerRequest::PullKey(_)
-            | PeerRequest::Sync(_)
-            | PeerRequest::Examine(_) => true,
-            PeerRequest::Replicate(_)
+            | PeerRequest::Repair { .. }
+            | PeerRequest::Replicate(_)
             | PeerRequest::Again(_)
             | PeerRequest::Keep(_)
             | PeerRequest::Read(_)
             | PeerRequest::Grant(_) => false,
         },
-        Input::Reply { .. } | Input::Repair { .. } | Input::Scrub => true,
+        Input::Reply { .. } => *bytes > FEW_BYTES,
         Input::Write { .. }
         | Input::Read { .. }
         | Input::Hold { .. }
+        | Input::Repair { .. }
+        | Input::Scrub
         | Input::Tick
         | Input::Topology { .. } => false,
     }
@@ -92,21 +98,26 @@ fn is_background(input: &Input) -> bool {
 
 /// Inputs of one lane in one batch. More would make the first of them wait too long.
 const MOST_INPUTS: usize = 512;
-/// Inputs of the background in a batch for users.
-const BESIDE_USERS: usize = 1;
+/// Large inputs in a batch with small ones.
+const BESIDE_SMALL: usize = 1;
 /// Bytes of inputs of one lane in one batch, exceeded by the last one at most.
 const MOST_BYTES: usize = 4 << 20;
+/// Dots that a pull brings in a moment.
+const FEW_DOTS: u64 = 64;
+/// Bytes that are entered in a moment.
+const FEW_BYTES: usize = 64 << 10;
 
 #[cfg(test)]
 mod tests {
     use super::{
-        BESIDE_USERS, Input, Lanes, MOST_BYTES, MOST_INPUTS, PeerRequest, Queued, is_background,
+        BESIDE_SMALL, FEW_BYTES, FEW_DOTS, Input, Lanes, MOST_BYTES, MOST_INPUTS, PeerRequest,
+        Queued, is_large,
     };
-    use crate::protocol::messages::Replicate;
+    use crate::protocol::messages::Pull;
     use crate::protocol::time::Time;
     use crdt::dots::DotSet;
+    use crdt::{Actor, Clock, Dot};
     use ring::{NodeId, PartitionId, ReplicaCount, VnodeId};
-    use starling::wire::Durability;
 
     const VNODE: VnodeId = VnodeId {
         n: ReplicaCount::DEFAULT,
@@ -114,7 +125,7 @@ mod tests {
     };
 
     /// A session's write waits for it.
-    fn of_user(ticket: u64) -> Queued {
+    fn small(ticket: u64) -> Queued {
         let input = Input::Hold {
             ticket,
             vnode: VNODE,
@@ -124,13 +135,17 @@ mod tests {
         Queued { input, bytes: 1 }
     }
 
-    fn of_background(tag: u64) -> Queued {
+    fn reply(tag: u64, bytes: usize) -> Queued {
         let input = Input::Reply {
             from: NodeId(1),
             tag,
             reply: None,
         };
-        Queued { input, bytes: 1 }
+        Queued { input, bytes }
+    }
+
+    fn large(tag: u64) -> Queued {
+        reply(tag, FEW_BYTES + 1)
     }
 
     /// The tickets and the tags in a batch.
@@ -147,52 +162,63 @@ mod tests {
     }
 
     #[test]
-    fn users_do_not_wait_for_the_background_and_it_has_its_turn_in_every_batch() {
+    fn what_takes_a_moment_does_not_wait_for_what_takes_long_which_has_its_turn_in_every_batch() {
         let mut lanes = Lanes::default();
-        lanes.extend((0..10).map(of_background));
-        lanes.extend((0..1_000).map(of_user));
-        let (users, background) = parts(&lanes.take());
-        assert_eq!(users, Vec::from_iter(0..512));
-        assert_eq!(background, [0]);
-        let (users, background) = parts(&lanes.take());
-        assert_eq!(users, Vec::from_iter(512..1_000));
-        assert_eq!(background.len(), BESIDE_USERS);
-        let (users, background) = parts(&lanes.take());
-        assert_eq!((users.len(), background), (0, Vec::from_iter(2..10)));
+        lanes.extend((0..10).map(large));
+        lanes.extend((0..1_000).map(small));
+        let (tickets, tags) = parts(&lanes.take());
+        assert_eq!(tickets, Vec::from_iter(0..512));
+        assert_eq!(tags, [0]);
+        let (tickets, tags) = parts(&lanes.take());
+        assert_eq!(tickets, Vec::from_iter(512..1_000));
+        assert_eq!(tags.len(), BESIDE_SMALL);
+        let (tickets, tags) = parts(&lanes.take());
+        assert_eq!((tickets.len(), tags), (0, Vec::from_iter(2..10)));
         assert!(lanes.is_empty() && lanes.take().is_empty());
     }
 
     #[test]
     fn a_batch_is_full_at_so_many_inputs_or_bytes() {
         let mut lanes = Lanes::default();
-        let large = |ticket| Queued {
+        let heavy = |ticket| Queued {
             bytes: MOST_BYTES / 2,
-            ..of_user(ticket)
+            ..small(ticket)
         };
-        lanes.extend((0..3).map(large));
-        lanes.extend([of_background(7), of_background(8)]);
+        lanes.extend((0..3).map(heavy));
+        lanes.extend([large(7), large(8)]);
         assert_eq!(parts(&lanes.take()), (vec![0, 1], vec![7]));
         assert_eq!(parts(&lanes.take()), (vec![2], vec![8]));
-        lanes.extend((0..1_000).map(of_background));
+        lanes.extend((0..1_000).map(small));
         assert_eq!(lanes.take().len(), MOST_INPUTS);
     }
 
     #[test]
-    fn what_a_peer_asks_for_its_users_is_for_users() {
-        let request = |request| Input::Request {
-            from: NodeId(1),
-            call: 1,
-            request,
-            until: Time::NEVER,
+    fn a_write_that_waits_for_few_dots_and_a_comparison_wait_behind_nothing_large() {
+        let request = |request| Queued {
+            input: Input::Request {
+                from: NodeId(1),
+                call: 1,
+                request,
+                until: Time::NEVER,
+            },
+            bytes: 1,
         };
-        let compare = PeerRequest::Compare(Vec::new());
-        assert!(is_background(&request(compare)));
-        let replicate = Replicate {
-            vnode: VNODE,
-            durability: Durability::Wal,
-            changes: Vec::new(),
+        let pull = |dots: u64| {
+            let actor = Actor { node: 1, nonce: 1 };
+            let mut want = DotSet::default();
+            for counter in 1..=dots {
+                want.insert(Dot::new(actor, counter));
+            }
+            PeerRequest::Pull(Pull {
+                vnode: VNODE,
+                incarnation: 1,
+                want,
+                have: Clock::default(),
+            })
         };
-        let replicate = PeerRequest::Replicate(replicate);
-        assert!(!is_background(&request(replicate)));
+        assert!(!is_large(&request(pull(FEW_DOTS))));
+        assert!(is_large(&request(pull(FEW_DOTS + 1))));
+        assert!(!is_large(&request(PeerRequest::Compare(Vec::new()))));
+        assert!(!is_large(&reply(1, FEW_BYTES)));
     }
 }
