@@ -26,8 +26,9 @@ impl Shared {
         match &result {
             Ok(_) => {
                 self.health().handle_success(node);
-                if let Some(question) = &mut question {
-                    question.handle_answer();
+                match &mut question {
+                    Some(question) => question.handle_answer(),
+                    None => self.paces().handle_heard(self.clock.now(), node),
                 }
             }
             Err(failed) => {

@@ -26,7 +26,9 @@ use super::state::{Amount, Shown, state};
 use crate::protocol::coordinator::{OrderFailed, ReadDone};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Range;
+use crate::protocol::shares;
 use crdt::Row;
+use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
 use starling::wire::{Failure, Page, ReadResponse, Response, State};
 
@@ -119,8 +121,11 @@ impl Fields {
     /// hold it.
     fn within(&self, done: &ReadDone) -> Option<ByteBuf> {
         let now_ms = self.shown.now_ms;
-        let shows = |row: &Row| row.versions().values().any(|v| !v.is_expired(now_ms));
-        let mut showing = done.rows.iter().filter(|(_, row)| shows(row));
+        let shows = |(key, row): &(&RowKey, &Row)| {
+            let is_reset = key.leaf() == Leaf::Share && !shares::is_marked(row);
+            !is_reset && row.versions().values().any(|v| !v.is_expired(now_ms))
+        };
+        let mut showing = done.rows.iter().filter(shows);
         let (first, is_ahead) = if self.range.reverse {
             let first = showing.next_back().map(|(key, _)| behind(key.as_bytes()));
             let first = first.or_else(|| done.until.as_ref().map(|until| until.to_vec()))?;

@@ -20,6 +20,7 @@ use std::time::Duration;
 use super::read::Unconfirmed;
 use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::messages::{Again, ReadRows, RowsRead};
+use crate::protocol::replica::Held;
 use crate::protocol::time::{Moment, Time};
 use crdt::Dot;
 use crdt::dots::DotSet;
@@ -38,9 +39,14 @@ pub(super) struct Confirm {
     /// Of that, what the answer shows.
     shown: BTreeSet<Dot>,
     /// Peers that answered: from one of them this node pulls what it lacks.
-    sources: VecDeque<NodeId>,
-    owners: Vec<NodeId>,
+    sources: BTreeSet<NodeId>,
+    /// The other owners; who is told to pull next stands first.
+    others: VecDeque<NodeId>,
     holding: BTreeSet<NodeId>,
+    /// Pulls under way, from a source or by an owner, and since when.
+    pulling: BTreeMap<NodeId, Time>,
+    /// Did this node answer the read?
+    serves: bool,
     steps: VecDeque<Step>,
     /// When to ask again whoever does not hold it by then.
     again_at: Time,
@@ -77,8 +83,10 @@ impl Confirm {
             shown: shown.copied().collect(),
             done: Some(done),
             sources: replies.keys().copied().filter(|n| *n != here).collect(),
-            owners,
+            others: owners.into_iter().filter(|&n| n != here).collect(),
             holding: BTreeSet::new(),
+            pulling: BTreeMap::new(),
+            serves: replies.contains_key(&here),
             steps: VecDeque::new(),
             again_at: now.time,
             pause: FIRST_PAUSE,
@@ -116,10 +124,25 @@ impl Confirm {
             })
     }
 
-    /// An owner says that it has pulled what it lacked: its rows will tell.
-    pub(super) fn handle_pulled(&mut self, owner: NodeId) {
-        if !self.holding.contains(&owner) {
+    /// An owner has pulled what it lacked, or could not. If it has, its rows will tell.
+    pub(super) fn handle_ack(&mut self, owner: NodeId, acked: bool) {
+        self.pulling.remove(&owner);
+        if acked && !self.holding.contains(&owner) {
             self.steps.push_back(Step::Read(owner));
+        }
+    }
+
+    /// This node has pulled from a peer, or could not.
+    pub(super) fn handle_held(&mut self, held: Held) {
+        if let Some(from) = held.from {
+            self.pulling.remove(&from);
+        }
+        if held.is_held {
+            self.steps.push_back(Step::Read(self.here));
+        } else if !self.serves && !held.has_answered {
+            // A vnode that serves no read takes nothing in either, and all others pull from it:
+            // another coordinator can do better at once.
+            self.late = true;
         }
     }
 
@@ -132,6 +155,7 @@ impl Confirm {
         let is_held = rows.is_ok_and(|rows| self.is_held(now.wall_ms, &rows));
         if is_held && self.holding.insert(from) && from == self.here && !self.is_confirmed() {
             // From now on others can pull from here.
+            self.pulling.clear();
             self.go_round(now.time);
         }
     }
@@ -143,15 +167,26 @@ impl Confirm {
         }
     }
 
-    /// This node first: the others pull from it.
+    /// This node first: the others pull from it, as many as are needed, others each time. A pull may
+    /// bring thousands of events: none is asked for twice while it may still come.
     fn go_round(&mut self, now: Time) {
-        if self.holding.contains(&self.here) {
-            let lacking = self.owners.iter().filter(|n| !self.holding.contains(n));
-            self.steps
-                .extend(lacking.map(|&node| Step::PullThere(node)));
-        } else if let Some(source) = self.sources.pop_front() {
-            self.sources.push_back(source);
-            self.steps.push_back(Step::PullHere(source));
+        let may_come = |since: &Time| now.since(*since) < LONGEST_PULL;
+        let idle = self.others.iter().copied();
+        let idle = idle.filter(|node| !self.pulling.get(node).is_some_and(may_come));
+        let steps: Vec<Step> = if self.holding.contains(&self.here) {
+            let needed = usize::from(self.order.r.saturating_sub(self.holding()));
+            let lacking = idle.filter(|node| !self.holding.contains(node));
+            lacking.take(needed).map(Step::PullThere).collect()
+        } else {
+            let sources = idle.filter(|node| self.sources.contains(node));
+            sources.take(1).map(Step::PullHere).collect()
+        };
+        for step in steps {
+            let (Step::Read(node) | Step::PullHere(node) | Step::PullThere(node)) = step;
+            self.pulling.insert(node, now);
+            self.others.retain(|&other| other != node);
+            self.others.push_back(node);
+            self.steps.push_back(step);
         }
         self.again_at = now.after(self.pause);
         self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -206,3 +241,6 @@ impl Confirm {
 /// may be lost; each next time it is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A pull that has not ended after so long may be lost.
+const LONGEST_PULL: Duration = Duration::from_secs(1);

@@ -94,18 +94,17 @@ impl Coordinator {
     pub(super) fn handle_ack(&mut self, now: Moment, ticket: u64, from: NodeId, acked: bool) {
         match self.orders.get_mut(&ticket) {
             Some(Running::Write(write)) => write.handle_ack(from, acked),
-            Some(Running::Confirm(confirm)) if acked => confirm.handle_pulled(from),
-            Some(Running::Read(_) | Running::Confirm(_) | Running::Inspect(_)) | None => return,
+            Some(Running::Confirm(confirm)) => confirm.handle_ack(from, acked),
+            Some(Running::Read(_) | Running::Inspect(_)) | None => return,
         }
         self.drain(now, ticket);
     }
 
     pub(super) fn handle_held(&mut self, now: Moment, ticket: u64, held: Held) {
-        let here = self.node;
         match self.orders.get_mut(&ticket) {
             Some(Running::Write(write)) => write.handle_held(now.time, held),
-            Some(Running::Confirm(confirm)) if held.is_held => confirm.handle_pulled(here),
-            Some(Running::Read(_) | Running::Confirm(_) | Running::Inspect(_)) | None => return,
+            Some(Running::Confirm(confirm)) => confirm.handle_held(held),
+            Some(Running::Read(_) | Running::Inspect(_)) | None => return,
         }
         self.drain(now, ticket);
     }

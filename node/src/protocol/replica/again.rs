@@ -126,6 +126,11 @@ impl Replica {
         if !self.takes_growth() {
             return Some(PeerReply::Refused(Refusal::DiskFull));
         }
+        let page = u64::try_from(self.config.limits.events_per_pull).unwrap_or(u64::MAX);
+        if want.len() > page {
+            // One pull would not bring it all, and those under way for its own sake will.
+            return Some(PeerReply::Refused(Refusal::Behind));
+        }
         let pull = Pull {
             vnode: *id,
             incarnation: vnode.actor().nonce,

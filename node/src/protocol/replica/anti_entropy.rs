@@ -160,15 +160,11 @@ impl Replica {
         if let Purpose::Scrub(id, nonce) = call.purpose {
             return self.handle_compared((id, nonce), from, reply, batch);
         }
-        let now = batch.now.time;
+        let unanswered = Unanswered::of(reply.as_ref());
         if !self.takes_growth() && call.purpose.brings_rows() {
-            self.handle_failed_call(&call, Unanswered::Refused, now);
+            self.handle_failed_call(&call, unanswered, batch.now.time);
             return Ok(());
         }
-        let unanswered = match reply {
-            Some(_) => Unanswered::Refused,
-            None => Unanswered::Cut,
-        };
         match (&call.purpose, reply) {
             (Purpose::Compare, Some(PeerReply::Differences(differences))) => {
                 self.handle_differences(from, differences, batch);
@@ -207,7 +203,7 @@ impl Replica {
             )
             | (Purpose::Spread, None)
             | (Purpose::Again(_) | Purpose::Hint(_) | Purpose::Scrub(..), _) => {
-                self.handle_failed_call(&call, unanswered, now);
+                self.handle_failed_call(&call, unanswered, batch.now.time);
             }
         }
         self.pull(batch);

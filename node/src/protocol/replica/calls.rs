@@ -6,7 +6,7 @@ use super::again::Asked;
 use super::hinting::Hinting;
 use super::{Batch, Output, Replica};
 use crate::protocol::keys::KeyPrefix;
-use crate::protocol::messages::PeerRequest;
+use crate::protocol::messages::{PeerReply, PeerRequest};
 use crate::protocol::time::Time;
 use ring::{NodeId, VnodeId};
 
@@ -57,6 +57,16 @@ pub(super) enum Unanswered {
     Cut,
     /// The peer has not answered in time: it may be slow, or stand still.
     Late,
+}
+
+impl Unanswered {
+    /// What a reply is, if it brings nothing, or that there is none.
+    pub(super) fn of(reply: Option<&PeerReply>) -> Self {
+        match reply {
+            Some(_) => Self::Refused,
+            None => Self::Cut,
+        }
+    }
 }
 
 /// What a call is for.

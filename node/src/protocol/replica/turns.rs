@@ -4,7 +4,7 @@
 //! stretch of rows every second, and a pause after each vnode. Who does not want to wait for that
 //! has every vnode compared at once, each stretch as soon as the one before it is done with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ pub(super) struct Scrubbing {
     pub(super) turn: Option<(VnodeId, Turn)>,
     /// The vnode whose turn was last.
     last: Option<VnodeId>,
-    /// Vnodes that somebody wants to have compared without pauses.
-    hurried: BTreeSet<VnodeId>,
+    /// Vnodes that somebody wants to have compared without pauses, and since when.
+    hurried: BTreeMap<VnodeId, Time>,
     pub(super) next: Time,
     pub(super) counts: ScrubCounts,
     /// When the last walk over each vnode began that found it equal to all other owners, from its
@@ -58,10 +58,13 @@ impl Replica {
         self.scrubbing.agreed.get(&id).copied()
     }
 
-    /// Has every vnode compared from its first row on, as soon as can be.
+    /// Has every vnode compared from its first row on, as soon as can be. A turn whose questions are
+    /// on their way goes on, so that no answer to them is taken for one to others; what it compares
+    /// is compared once more.
     pub(super) fn hurry_scrub(&mut self, now: Time) {
-        self.scrubbing.hurried = self.vnodes.keys().copied().collect();
-        self.scrubbing.turn = None;
+        self.scrubbing.hurried = self.vnodes.keys().map(|&id| (id, now)).collect();
+        let turn = self.scrubbing.turn.take();
+        self.scrubbing.turn = turn.filter(|(_, turn)| turn.asked.is_some());
         self.scrubbing.next = self.scrubbing.next.min(now);
     }
 
@@ -75,8 +78,9 @@ impl Replica {
     /// How soon after this step another one may be made. What came to nothing is left in peace for
     /// a while in any case: clocks that differ do not become equal by haste.
     pub(super) fn scrub_pace(&self, turn: Option<&(VnodeId, Turn)>) -> Duration {
-        let may_hurry =
-            |(id, turn): &(VnodeId, Turn)| turn.tries == 0 && self.scrubbing.hurried.contains(id);
+        let may_hurry = |(id, turn): &(VnodeId, Turn)| {
+            turn.tries == 0 && self.scrubbing.hurried.contains_key(id)
+        };
         if turn.is_some_and(may_hurry) {
             self.config.scrub_hurry
         } else {
@@ -84,15 +88,16 @@ impl Replica {
         }
     }
 
-    /// A vnode that is hurried, or else the one after the one whose turn was last; of those that
-    /// can be compared.
+    /// The vnode after the one whose turn was last, and before all others one that is hurried; of
+    /// those that can be compared.
     pub(super) fn next_turn(&mut self, now: Time) -> Option<(VnodeId, Turn)> {
         let last = self.scrubbing.last;
         let last = last.map_or(Bound::Unbounded, Bound::Excluded);
         let after = self.vnodes.range((last, Bound::Unbounded));
         let in_turn = after.chain(&self.vnodes).take(self.vnodes.len());
-        let hurried = self.scrubbing.hurried.iter();
-        let mut ids = hurried.chain(in_turn.map(|(id, _)| id)).copied();
+        let in_turn = in_turn.map(|(&id, _)| id);
+        let is_hurried = |id: &VnodeId| self.scrubbing.hurried.contains_key(id);
+        let mut ids = in_turn.clone().filter(is_hurried).chain(in_turn);
         let id = ids.find(|&id| self.can_be_compared(id))?;
         let nonce = self.vnodes.get(&id)?.actor().nonce;
         self.scrubbing.last = Some(id);
@@ -119,7 +124,10 @@ impl Replica {
         if turn.agrees {
             self.scrubbing.agreed.insert(id, turn.began);
         }
-        if !self.scrubbing.hurried.remove(&id) {
+        let hurried = self.scrubbing.hurried.get(&id);
+        if hurried.is_some_and(|&since| since <= turn.began) {
+            self.scrubbing.hurried.remove(&id);
+        } else if hurried.is_none() {
             let rested = now.after(self.config.scrub_pause);
             self.scrubbing.next = self.scrubbing.next.max(rested);
         }

@@ -69,8 +69,8 @@ pub(crate) struct VnodeStatistics {
     pub(crate) others: u8,
     /// It does not count for reads.
     pub(crate) is_catching_up: bool,
-    /// When its content was last found equal to that of all other owners; `None` if never since
-    /// the start.
+    /// When the last walk began that found its content equal to that of all other owners; `None` if
+    /// none did since the start.
     pub(crate) agreed: Option<Time>,
 }
 

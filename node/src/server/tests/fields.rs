@@ -231,6 +231,14 @@ fn what_a_field_does_not_show_any_more_hides_nothing_behind_it() {
         };
         rows.insert(key.row_at(&path, Leaf::Element, &[element]), row);
     }
+    // A counter that was removed, whose nodes have begun anew since they counted.
+    for node in 20..40 {
+        let mut share = Share::default();
+        share.add(1, 10);
+        share.reset();
+        let dot = dot(node, 1);
+        rows.insert(key.share(&path, dot.actor), row(dot, share.encode()));
+    }
     let all = whole(&rows);
     assert_eq!(all.len(), 8);
     let page = page(9, false);

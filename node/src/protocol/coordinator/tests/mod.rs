@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Coordinator, CoordinatorConfig, Effect, Order, OrderFailed, Outcome, ReadOrder};
 use crate::protocol::keys::KeyPrefix;
-use crate::protocol::messages::{KeyedRow, PeerReply, PeerRequest, RowsRead, Selection};
+use crate::protocol::messages::{KeyedRow, PeerReply, PeerRequest, Refusal, RowsRead, Selection};
 use crate::protocol::replica::{Input, Output};
 use crate::protocol::time::{Moment, Time};
 use crdt::Clock;
@@ -63,6 +63,8 @@ struct Desk {
     clocks: BTreeMap<NodeId, Clock>,
     /// The rows of those that have any.
     rows: BTreeMap<NodeId, Vec<KeyedRow>>,
+    /// This node's vnode is in use.
+    serves: bool,
     /// Reads are monotonic.
     monotonic: Option<Durability>,
     /// Who is to pull what from whom, and what its answer goes to.
@@ -93,6 +95,7 @@ impl Desk {
             failed: Vec::new(),
             clocks: BTreeMap::new(),
             rows: BTreeMap::new(),
+            serves: true,
             monotonic: None,
             pulls: VecDeque::new(),
         }
@@ -156,7 +159,11 @@ impl Desk {
         while let Some(effect) = self.coordinator.poll_effect() {
             match effect {
                 Effect::Submit(Input::Read { ticket, .. }) => {
-                    let result = Ok(self.held(HERE));
+                    let result = if self.serves {
+                        Ok(self.held(HERE))
+                    } else {
+                        Err(Refusal::Quarantined)
+                    };
                     let output = Output::RowsRead { ticket, result };
                     self.coordinator.handle_output(moment(ms), output);
                 }

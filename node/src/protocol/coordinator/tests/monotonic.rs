@@ -103,10 +103,16 @@ fn an_answer_waits_until_another_owner_has_pulled_what_it_shows() {
     OTHERS.iter().for_each(|&peer| desk.knows(peer, 4));
     desk.begin(0, 2, None);
     desk.answer(1, &OTHERS);
-    assert_eq!((desk.answered, desk.told()), (0, OTHERS.into()));
+    assert_eq!(desk.answered, 0);
+    assert_eq!(
+        desk.pulls.len(),
+        1,
+        "one more is needed, and two are not asked"
+    );
+    let told = desk.pulls[0].node;
     desk.pull(2);
     assert_eq!(desk.answered, 0, "that it has pulled is shown by its rows");
-    desk.answer(3, &OTHERS[..1]);
+    desk.answer(3, &[told]);
     assert_eq!((desk.answered, desk.pulls.len()), (1, 0));
 }
 
@@ -125,6 +131,42 @@ fn this_node_pulls_first_and_then_the_others_pull_from_it() {
     desk.pull(3);
     desk.answer(4, &OTHERS);
     assert_eq!((desk.answered, desk.pulls.len()), (1, 0));
+}
+
+#[test]
+fn a_pull_that_may_still_come_is_not_asked_for_again_and_others_are() {
+    let mut desk = Desk::monotonic();
+    desk.knows(HERE, 5);
+    OTHERS.iter().for_each(|&peer| desk.knows(peer, 4));
+    desk.begin(0, 2, None);
+    desk.answer(1, &OTHERS);
+    (2..900).for_each(|ms| desk.pass(ms));
+    assert_eq!((desk.pulls.len(), desk.told()), (2, OTHERS.into()));
+}
+
+#[test]
+fn a_node_that_serves_no_read_gives_up_as_soon_as_it_cannot_pull() {
+    let mut desk = Desk::monotonic();
+    desk.serves = false;
+    desk.knows(OTHERS[0], 5);
+    desk.knows(OTHERS[1], 4);
+    desk.begin(0, 2, None);
+    desk.answer(1, &OTHERS);
+    assert_eq!((desk.answered, desk.told()), (0, [HERE].into()));
+    let held = Held {
+        from: Some(desk.pulls[0].from),
+        is_held: false,
+        has_answered: false,
+    };
+    let ticket = desk.orders;
+    let output = Output::Held { ticket, held };
+    desk.coordinator.handle_output(moment(2), output);
+    desk.drain(2);
+    let (holding, required) = (1, 2);
+    assert_eq!(
+        desk.failed,
+        [OrderFailed::Unconfirmed { holding, required }]
+    );
 }
 
 #[test]
