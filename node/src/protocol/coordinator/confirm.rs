@@ -167,8 +167,8 @@ impl Confirm {
         }
     }
 
-    /// This node first: the others pull from it, as many as are needed, others each time. A pull may
-    /// bring thousands of events: none is asked for twice while it may still come.
+    /// This node first: the others pull from it, as many as are needed, others each time. A pull
+    /// may bring thousands of events: none is asked for twice while it may still come.
     fn go_round(&mut self, now: Time) {
         let may_come = |since: &Time| now.since(*since) < LONGEST_PULL;
         let idle = self.others.iter().copied();

@@ -343,8 +343,8 @@ impl Replica {
     }
 
     /// A peer did not answer a comparison. When it has been away for long, vnodes that are catching
-    /// up go on without what it may hold (`rules.md` 3). That it is slow is no reason: it may be the
-    /// only one that holds something, and most so while it has much to do.
+    /// up go on without what it may hold (`rules.md` 3). That it is slow is no reason: it may be
+    /// the only one that holds something, and most so while it has much to do.
     fn handle_no_comparison(&mut self, peer: NodeId, unanswered: Unanswered, now: Time) {
         let ReplicaConfig {
             patience,

@@ -58,9 +58,9 @@ impl Replica {
         self.scrubbing.agreed.get(&id).copied()
     }
 
-    /// Has every vnode compared from its first row on, as soon as can be. A turn whose questions are
-    /// on their way goes on, so that no answer to them is taken for one to others; what it compares
-    /// is compared once more.
+    /// Has every vnode compared from its first row on, as soon as can be. A turn whose questions
+    /// are on their way goes on, so that no answer to them is taken for one to others; what it
+    /// compares is compared once more.
     pub(super) fn hurry_scrub(&mut self, now: Time) {
         self.scrubbing.hurried = self.vnodes.keys().map(|&id| (id, now)).collect();
         let turn = self.scrubbing.turn.take();
