@@ -26,14 +26,22 @@ pub(crate) fn of_order(failed: OrderFailed, work: Work) -> Failure {
         OrderFailed::Unavailable {
             reachable,
             required,
-        } => out_of_reach(&format_args!("{reachable} owners of the key"), required),
+        } => out_of_reach(
+            &format_args!("{reachable} of the key's owners"),
+            required,
+            match work {
+                Work::Read => "or ask for fewer replicas",
+                Work::Write => "ask for fewer replicas, or let others stand in with a sloppy write",
+            },
+        ),
         OrderFailed::TooFewStandIns {
             owners,
             stand_ins,
             required,
         } => out_of_reach(
-            &format_args!("{owners} owners of the key and {stand_ins} stand-ins"),
+            &format_args!("{owners} of the key's owners and {stand_ins} that stand in"),
             required,
+            "or ask for fewer replicas",
         ),
         OrderFailed::Rejected(rejected) => of_rejected(rejected),
         OrderFailed::Refused(refusal) => of_refusal(refusal, work),
@@ -101,12 +109,12 @@ fn unconfirmed(holding: u8, required: u8) -> Failure {
     )
 }
 
-fn out_of_reach(reached: &dyn fmt::Display, required: u8) -> Failure {
+fn out_of_reach(reached: &dyn fmt::Display, required: u8, else_do: &str) -> Failure {
     refused(
         FailureKind::Unavailable,
         format!(
             "{reached} can be reached and {required} are needed; nothing was done: try again \
-             later, or ask for fewer replicas"
+             later, {else_do}"
         ),
     )
 }
