@@ -11,6 +11,7 @@ use std::ops::{Bound, ControlFlow};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::keys::RowKey;
+use super::messages::KeyedRow;
 use super::samples;
 use super::shares;
 pub(crate) use super::source_error::MOST_TRIES;
@@ -364,6 +365,16 @@ pub fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row, SourceError> {
         return Err(SourceError::corrupt(key, "the checksum does not match"));
     }
     Row::decode(bytes).map_err(|error| SourceError::corrupt(key, error))
+}
+
+/// Reads a row with its key.
+///
+/// # Errors
+/// As [`decode_row`], and when the key is none of a row.
+pub fn decode_keyed(key: &[u8], stored: &[u8]) -> Result<KeyedRow, SourceError> {
+    let row = decode_row(key, stored)?;
+    let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+    Ok(KeyedRow { key, row })
 }
 
 fn checksum(key: &[u8], bytes: &[u8]) -> u64 {

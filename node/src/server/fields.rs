@@ -24,7 +24,7 @@ use super::desk::Desk;
 use super::failure::{self, Work};
 use super::state::{Amount, Shown, state};
 use crate::protocol::coordinator::{OrderFailed, ReadDone};
-use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::keys::{KeyPrefix, RowKey, successor};
 use crate::protocol::messages::Range;
 use crate::protocol::shares;
 use crdt::Row;
@@ -86,7 +86,7 @@ impl Fields {
     /// Is a field the first that these rows can be of, from its beginning or from within?
     fn begins_in(&self, name: &[u8]) -> bool {
         if self.range.reverse {
-            self.range.to[..] <= self.key.fields_from(&self.path, &behind(name))[..]
+            self.range.to[..] <= self.key.fields_from(&self.path, &successor(name))[..]
         } else {
             self.range.from[..] >= self.key.fields_from(&self.path, name)[..]
         }
@@ -97,7 +97,7 @@ impl Fields {
         cursor(
             NAME,
             &if self.range.reverse {
-                behind(name)
+                successor(name)
             } else {
                 name.to_vec()
             },
@@ -111,7 +111,7 @@ impl Fields {
             &if self.range.reverse {
                 name.to_vec()
             } else {
-                behind(name)
+                successor(name)
             },
         )
     }
@@ -127,13 +127,15 @@ impl Fields {
         };
         let mut showing = done.rows.iter().filter(shows);
         let (first, is_ahead) = if self.range.reverse {
-            let first = showing.next_back().map(|(key, _)| behind(key.as_bytes()));
+            let first = showing
+                .next_back()
+                .map(|(key, _)| successor(key.as_bytes()));
             let first = first.or_else(|| done.until.as_ref().map(|until| until.to_vec()))?;
             let is_ahead = first[..] < self.range.to[..];
             (first, is_ahead)
         } else {
             let first = showing.next().map(|(key, _)| key.as_bytes().to_vec());
-            let first = first.or_else(|| done.until.as_ref().map(|until| behind(until)))?;
+            let first = first.or_else(|| done.until.as_ref().map(|until| successor(until)))?;
             let is_ahead = first[..] > self.range.from[..];
             (first, is_ahead)
         };
@@ -230,11 +232,6 @@ pub(super) fn range(key: &KeyPrefix, path: &Path, page: &Page) -> Result<Range, 
 
 fn cursor(mark: u8, place: &[u8]) -> ByteBuf {
     ByteBuf::from([&[mark], place].concat())
-}
-
-/// The first name, or key, after this one.
-fn behind(name: &[u8]) -> Vec<u8> {
-    [name, &[0]].concat()
 }
 
 /// Rows that a page of few fields looks at: a field of more is not shown in a page.

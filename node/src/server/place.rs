@@ -10,7 +10,7 @@ use super::failure;
 use super::fields;
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
-use crate::protocol::keys::KeyPrefix;
+use crate::protocol::keys::{KeyPrefix, successor};
 use crate::protocol::messages::{Range, Selection};
 use crate::protocol::samples;
 use crdt::kinds::Leaf;
@@ -257,7 +257,7 @@ impl Field<'_> {
         // A cursor is the part of the last row that was shown.
         let (from, to) = match (&page.cursor, page.reverse) {
             (None, _) => (from, to),
-            (Some(part), false) => (from.max([&row(part)[..], &[0]].concat()), to),
+            (Some(part), false) => (from.max(successor(&row(part))), to),
             (Some(part), true) => {
                 let before = to.min(row(part));
                 (from, before)

@@ -13,7 +13,7 @@ use super::state::{Shown, is_something, state};
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::coordinator::{OrderFailed, Outcome, ReadDone, WriteDone};
-use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::keys::{KeyPrefix, RowKey, successor};
 use crate::protocol::samples;
 use crdt::kinds::Leaf;
 use crdt::{Context, Row};
@@ -288,9 +288,7 @@ fn keys(now_ms: u64, done: Result<ReadDone, OrderFailed>) -> Result<Response, Fa
     });
     Ok(Response::Keys(KeysResponse {
         keys: keys.collect(),
-        next: done
-            .until
-            .map(|until| ByteBuf::from([&until[..], &[0]].concat())),
+        next: done.until.map(|until| ByteBuf::from(successor(&until))),
     }))
 }
 

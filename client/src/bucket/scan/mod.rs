@@ -113,14 +113,13 @@ impl<T> Scan<T> {
 
     /// Only what lies in this range of byte strings.
     pub fn range<B: AsRef<[u8]>>(mut self, range: impl RangeBounds<B>) -> Self {
-        let next = |bytes: &[u8]| ByteBuf::from([bytes, &[0]].concat());
         self.page.from = match range.start_bound() {
             Bound::Included(from) => Some(ByteBuf::from(from.as_ref())),
-            Bound::Excluded(from) => Some(next(from.as_ref())),
+            Bound::Excluded(from) => Some(successor(from.as_ref())),
             Bound::Unbounded => None,
         };
         self.page.to = match range.end_bound() {
-            Bound::Included(to) => Some(next(to.as_ref())),
+            Bound::Included(to) => Some(successor(to.as_ref())),
             Bound::Excluded(to) => Some(ByteBuf::from(to.as_ref())),
             Bound::Unbounded => None,
         };
@@ -228,7 +227,7 @@ impl<T> Scan<T> {
         match &self.here {
             Place::At(cursor) => page.cursor = Some(cursor.clone()),
             Place::Behind(last) if page.reverse => page.to = Some(ByteBuf::from(&last[..])),
-            Place::Behind(last) => page.from = Some(ByteBuf::from([&last[..], &[0]].concat())),
+            Place::Behind(last) => page.from = Some(successor(last)),
             Place::Beginning | Place::End => {}
         }
         page.check()?;
@@ -294,6 +293,11 @@ impl<T> fmt::Debug for Scan<T> {
             .field("buffered", &self.buffer.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The first byte string after this one.
+fn successor(bytes: &[u8]) -> ByteBuf {
+    ByteBuf::from([bytes, &[0]].concat())
 }
 
 /// The first byte string behind all that begin with `prefix`; `None` if nothing is.

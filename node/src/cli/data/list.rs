@@ -4,6 +4,8 @@
 //! position only for as long as nobody else changes the list: it is looked up when the command
 //! runs.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -140,8 +142,8 @@ impl Spot {
         let scan = list.scan();
         let neighbour = match (&after, &before) {
             (Some(after), _) => {
-                let behind = [after.as_bytes(), &[0]].concat();
-                first(setting, scan.range(behind..)).await?
+                let behind = (Bound::Excluded(after.as_bytes()), Bound::Unbounded);
+                first(setting, scan.range::<&[u8]>(behind)).await?
             }
             (None, Some(before)) => {
                 first(setting, scan.range(..before.as_bytes()).reverse()).await?

@@ -32,7 +32,7 @@ use ring::{BucketId, PartitionId, QBits, Token, VnodeId};
 pub use tables::{
     Bounds, behind_key, behind_key_beside, borrowed_key, checkpoint_key, checkpoint_range,
     cleared_key, cleared_range, damaged_key, dot_of_event_key, event_key, record_key,
-    row_of_cleared_key, vnode_end, vnode_prefix,
+    row_of_cleared_key, successor, vnode_end, vnode_prefix,
 };
 
 /// Where a key lives: what the keys of all its rows begin with.

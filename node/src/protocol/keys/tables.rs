@@ -8,6 +8,12 @@ use ring::VnodeId;
 /// A range of keys: from, and up to but without.
 pub type Bounds = (Vec<u8>, Vec<u8>);
 
+/// The first key after this one.
+#[must_use]
+pub fn successor(key: &[u8]) -> Vec<u8> {
+    [key, &[0]].concat()
+}
+
 /// What the `dotlog`, `records` and `meta` keys of a vnode begin with, after the table.
 #[must_use]
 pub fn vnode_prefix(vnode: VnodeId) -> [u8; 5] {

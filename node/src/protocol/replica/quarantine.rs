@@ -22,8 +22,8 @@ use std::ops::ControlFlow;
 
 use super::{Batch, Replica};
 use crate::protocol::keys::{
-    behind_key, borrowed_key, checkpoint_key, cleared_range, damaged_key, data_range, vnode_end,
-    vnode_prefix,
+    behind_key, borrowed_key, checkpoint_key, cleared_range, damaged_key, data_range, successor,
+    vnode_end, vnode_prefix,
 };
 use crate::protocol::messages::{Fingerprint, Refusal};
 use crate::protocol::samples;
@@ -332,7 +332,7 @@ impl Replica {
 fn empty(id: VnodeId, bits: QBits, stage: &mut Stage<'_>) -> Result<bool, SourceError> {
     let table = (vnode_prefix(id).to_vec(), vnode_end(id));
     let only = |key: Vec<u8>| {
-        let end = [&key[..], &[0]].concat();
+        let end = successor(&key);
         (key, end)
     };
     let ranges = [

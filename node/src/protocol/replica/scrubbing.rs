@@ -6,6 +6,7 @@ use serde_bytes::ByteBuf;
 use super::calls::Purpose;
 use super::{Batch, Replica};
 use crate::mutants::{self, Mutant};
+use crate::protocol::keys::successor;
 use crate::protocol::messages::{
     Examine, MAX_BOUNDS, PeerReply, PeerRequest, Range, ReadRows, Refusal, RowsRead, Selection,
 };
@@ -215,7 +216,7 @@ impl Replica {
         }
         // What an owner could not send at once comes next.
         let told = asked.rows.iter().filter_map(|shown| shown.until.as_ref());
-        let rest = told.min().map(|until| [&until[..], &[0]].concat());
+        let rest = told.min().map(|until| successor(until));
         let end = rest.as_deref().unwrap_or(to);
         let mine = vnode.compared((from, end), ROWS_READ, &batch.stage);
         let Some(mine) = SourceError::unless_unreadable(mine)? else {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use super::Vnode;
 use crate::mutants::{self, Mutant};
 use crate::protocol::clears::Clears;
-use crate::protocol::keys::{RowKey, cleared_key, cleared_range, row_of_cleared_key};
-use crate::protocol::messages::Change;
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crate::protocol::keys::{RowKey, cleared_key, cleared_range, row_of_cleared_key, successor};
+use crate::protocol::messages::{Change, KeyedRow};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::codec::{Decoder, Encoder};
 use crdt::dots::DotSet;
 use crdt::{Hlc, Row};
@@ -73,8 +73,7 @@ impl Vnode {
         let found = stage.range(Family::Data, &from, &to, ROWS_PER_STEP)?;
         let mut answers = Vec::new();
         for (key, stored) in &found {
-            let mut row = decode_row(key, stored)?;
-            let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+            let KeyedRow { key, mut row } = decode_keyed(key, stored)?;
             let before = row.clone();
             if self.clears.hide(&key, &mut row) {
                 row.strip(&self.clock);
@@ -83,7 +82,7 @@ impl Vnode {
             }
         }
         let last = found.last().filter(|_| found.len() == ROWS_PER_STEP);
-        let next = last.map(|(key, _)| [&key[..], &[0]].concat());
+        let next = last.map(|(key, _)| successor(key));
         Arc::make_mut(&mut self.clears).purged(&clear, next);
         Ok(Purged {
             is_changed: true,

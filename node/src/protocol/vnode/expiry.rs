@@ -12,7 +12,7 @@
 
 use super::Vnode;
 use crate::mutants::{self, Mutant};
-use crate::protocol::keys::{RowKey, data_range};
+use crate::protocol::keys::{RowKey, data_range, successor};
 use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
 use crdt::{Context, Row};
 
@@ -86,7 +86,7 @@ impl Vnode {
             }
         }
         if let Some((last, _)) = found.last().filter(|_| found.len() == STRETCH) {
-            self.expiring.at = [&last[..], &[0]].concat();
+            self.expiring.at = successor(last);
         } else {
             self.expiring.is_worth_it = std::mem::take(&mut self.expiring.is_met);
         }

@@ -7,7 +7,7 @@ use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode, decode_entry};
 use crate::protocol::event::Event;
-use crate::protocol::keys::{RowKey, event_key, record_key, vnode_end, vnode_prefix};
+use crate::protocol::keys::{RowKey, event_key, record_key, successor, vnode_end, vnode_prefix};
 use crate::protocol::messages::{Bundle, KeyedRecord, KeyedRow, Pull, PullKey, Pulled};
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::dots::DotSet;
@@ -133,7 +133,7 @@ impl Vnode {
         let mut trimmed = DotSet::default();
         for (actor, first, last) in want.ranges() {
             let from = event_key(self.id, Dot::new(actor, first));
-            let to = [&event_key(self.id, Dot::new(actor, last))[..], &[0]].concat();
+            let to = successor(&event_key(self.id, Dot::new(actor, last)));
             let room = limits.events_per_pull.saturating_sub(events.len());
             if room == 0 {
                 return Ok(Logged {

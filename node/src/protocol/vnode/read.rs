@@ -8,10 +8,10 @@ use serde_bytes::ByteBuf;
 use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
 use crate::protocol::clears::Clears;
-use crate::protocol::keys::{KeyPrefix, RowKey};
+use crate::protocol::keys::{KeyPrefix, successor};
 use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Selection};
 use crate::protocol::samples;
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::Clock;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
@@ -79,7 +79,7 @@ pub fn read_rows(
     };
     match selection {
         Selection::Row(key) => {
-            let row = range(key.as_bytes(), [key.as_bytes(), &[0]].concat());
+            let row = range(key.as_bytes(), successor(key.as_bytes()));
             read_range(source, &row, clears, limits)
         }
         Selection::Key(prefix) => {
@@ -124,7 +124,7 @@ fn read_sample(
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
         if let Some(stored) = source.get(Family::Data, &key)? {
-            let mut keyed = decode(&key, &stored)?;
+            let mut keyed = decode_keyed(&key, &stored)?;
             clears.hide(&keyed.key, &mut keyed.row);
             let is_item = keyed.key.leaf() == Leaf::Item;
             rows.push(if is_item {
@@ -162,7 +162,7 @@ fn read_range(
             is_cut = true;
             return ControlFlow::Break(());
         }
-        match decode(key, stored) {
+        match decode_keyed(key, stored) {
             Ok(mut keyed) => {
                 if clears.hide(&keyed.key, &mut keyed.row) && keyed.row.is_empty() {
                     hidden += 1;
@@ -212,7 +212,7 @@ fn add_clears(
     let mut is_sorted = true;
     for key in clears.meeting(&range.from, &range.to) {
         if let Some(stored) = source.get(Family::Data, key.as_bytes())? {
-            rows.push(decode(key.as_bytes(), &stored)?);
+            rows.push(decode_keyed(key.as_bytes(), &stored)?);
             is_sorted = false;
         }
     }
@@ -239,7 +239,7 @@ fn read_keys(
     let mut failed = None;
     source.scan(Family::Data, &range.from, &range.to, &mut |key, stored| {
         looked_at += 1;
-        let mut row = match decode(key, stored) {
+        let mut row = match decode_keyed(key, stored) {
             Ok(row) => row,
             Err(error) => {
                 failed = Some(error);
@@ -279,7 +279,7 @@ fn end_of(KeyedRow { key, row }: &KeyedRow) -> Result<Option<u64>, SourceError> 
     if key.leaf() == Leaf::Share {
         let share =
             Share::of(row).map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
-        if share.added() == share.reset_part() {
+        if share.is_reset() {
             return Ok(None);
         }
     }
@@ -294,12 +294,6 @@ fn without_bodies(keyed: &KeyedRow) -> KeyedRow {
         key: keyed.key.clone(),
         row: keyed.row.map_bodies(|_| Bytes::new()),
     }
-}
-
-fn decode(key: &[u8], stored: &[u8]) -> Result<KeyedRow, SourceError> {
-    let row = decode_row(key, stored)?;
-    let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
-    Ok(KeyedRow { key, row })
 }
 
 /// Rows that one step of a listing looks at.

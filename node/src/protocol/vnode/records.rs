@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Application, Effect, Event, Operation};
-use crate::protocol::keys::{RowKey, record_key, vnode_end, vnode_prefix};
+use crate::protocol::keys::{RowKey, record_key, successor, vnode_end, vnode_prefix};
 use crate::protocol::messages::KeyedRecord;
 use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::codec::{DecodeError, Decoder, Encoder};
@@ -329,7 +329,7 @@ impl Vnode {
             .max(vnode_prefix(self.id).to_vec());
         let found = stage.range(Family::Records, &from, &vnode_end(self.id), SWEEP)?;
         self.records_swept_to = match found.last() {
-            Some((key, _)) if found.len() == SWEEP => [&key[..], &[0]].concat(),
+            Some((key, _)) if found.len() == SWEEP => successor(key),
             _ => Vec::new(),
         };
         let mut gone = 0;

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 use super::{Vnode, catch_up};
 use crate::protocol::keys::{Bounds, RowKey, data_range};
 use crate::protocol::messages::{Examined, KeyedRow};
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::Row;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -172,9 +172,7 @@ impl Vnode {
     }
 
     fn shown(&self, key: &[u8], stored: &[u8]) -> Result<Option<KeyedRow>, SourceError> {
-        let row = decode_row(key, stored)?;
-        let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
-        let mut keyed = KeyedRow { key, row };
+        let mut keyed = decode_keyed(key, stored)?;
         self.clears.hide(&keyed.key, &mut keyed.row);
         Ok(comparable(&keyed, |dot| self.clock.contains(dot)))
     }

@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 use serde_bytes::ByteBuf;
 
 use super::{Limits, Vnode};
-use crate::protocol::keys::{RowKey, data_range, vnode_end, vnode_prefix};
-use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, Page, Sync};
-use crate::protocol::stage::{Family, SourceError, Stage, decode_row};
+use crate::protocol::keys::{RowKey, data_range, successor, vnode_end, vnode_prefix};
+use crate::protocol::messages::{Bundle, Change, Cursor, KeyedRecord, KeyedRow, Page, Sync};
+use crate::protocol::stage::{Family, SourceError, Stage, decode_keyed};
 use crdt::dots::DotSet;
 use crdt::{Clock, Dot, Hlc, Row};
 use ring::NodeId;
@@ -303,8 +303,7 @@ impl Vnode {
         let absent = Row::default();
         let found = stage.range(Family::Data, &from, &to, ROWS_MERGED)?;
         for (key, stored) in &found {
-            let here = decode_row(key, stored)?;
-            let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+            let KeyedRow { key, row: here } = decode_keyed(key, stored)?;
             if !there.contains(&key) {
                 let mut joined = self.joined(&key, &absent, &page.bundle, stage)?;
                 joined.strip(&self.clock);
@@ -320,11 +319,6 @@ impl Vnode {
 
 /// What a page holds, and where the next one begins.
 type Content = (Bundle, Vec<KeyedRecord>, Option<Cursor>);
-
-/// The first key after this one.
-fn successor(key: &[u8]) -> Vec<u8> {
-    [key, &[0]].concat()
-}
 
 /// Rows of one page at the most.
 const ROWS_PER_PAGE: usize = 4_096;

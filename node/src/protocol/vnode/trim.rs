@@ -6,7 +6,7 @@ use super::collected::{self, Collecting};
 use super::{Limits, Vnode, decode_entry};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
-use crate::protocol::keys::{RowKey, data_range, event_key};
+use crate::protocol::keys::{RowKey, data_range, event_key, successor};
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
 use crdt::dots::DotSet;
@@ -80,7 +80,7 @@ impl Vnode {
         let mut entries: Vec<Entry> = Vec::new();
         for (actor, first, last) in of.ranges() {
             let from = event_key(self.id, Dot::new(actor, first));
-            let to = [&event_key(self.id, Dot::new(actor, last))[..], &[0]].concat();
+            let to = successor(&event_key(self.id, Dot::new(actor, last)));
             let mut failed = None;
             stage.scan(Family::Dotlog, &from, &to, &mut |key, entry| {
                 match decode_entry(key, entry) {
@@ -149,7 +149,7 @@ impl Vnode {
             }
         }
         if found.len() == ROWS_PER_PASS {
-            self.settling = found.last().map(|(key, _)| [&key[..], &[0]].concat());
+            self.settling = found.last().map(|(key, _)| successor(key));
         }
         Ok(settled)
     }

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use super::records::{Record, op_of_record_key};
 use super::{Vnode, decode_entry};
-use crate::protocol::keys::{Bounds, RowKey, data_range, vnode_end, vnode_prefix};
-use crate::protocol::stage::{Family, Source, SourceError, decode_row};
+use crate::protocol::keys::{Bounds, data_range, successor, vnode_end, vnode_prefix};
+use crate::protocol::stage::{Family, Source, SourceError, decode_keyed};
 
 /// Where the next stretch begins: after this key of this family.
 pub type Place = (Family, Vec<u8>);
@@ -34,7 +34,7 @@ impl Vnode {
             if failed.is_none() && count < limit && bytes < STRETCH_BYTES {
                 return ControlFlow::Continue(());
             }
-            last = Some([key, &[0]].concat());
+            last = Some(successor(key));
             ControlFlow::Break(())
         })?;
         if let Some(error) = failed {
@@ -67,10 +67,7 @@ fn following(family: Family) -> Option<Family> {
 fn is_sound(family: Family, key: &[u8], value: &[u8]) -> Result<(), SourceError> {
     let corrupt = |error| SourceError::corrupt(key, error);
     match family {
-        Family::Data => {
-            RowKey::decode(key).map_err(corrupt)?;
-            decode_row(key, value).map(|_| ())
-        }
+        Family::Data => decode_keyed(key, value).map(|_| ()),
         Family::Dotlog => decode_entry(key, value).map(|_| ()),
         Family::Records => {
             op_of_record_key(key).map_err(corrupt)?;

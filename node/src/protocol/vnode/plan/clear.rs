@@ -6,8 +6,9 @@
 
 use super::{Body, Checked, Planner};
 use crate::protocol::keys::{Bounds, RowKey};
+use crate::protocol::messages::KeyedRow;
 use crate::protocol::shares;
-use crate::protocol::stage::{Family, SourceError, decode_row};
+use crate::protocol::stage::{Family, SourceError, decode_keyed};
 use crate::protocol::vnode::command::Target;
 use crdt::Row;
 use crdt::kinds::cleared::{self, Scope};
@@ -45,7 +46,7 @@ impl Planner<'_> {
             .range(Family::Data, &range.0, &range.1, limit + 1)?;
         if found.len() <= limit {
             for (key, stored) in found {
-                let (key, row) = decoded(&key, &stored)?;
+                let KeyedRow { key, row } = decode_keyed(&key, &stored)?;
                 if key.leaf() != Leaf::Cleared {
                     self.erase(target, key, row)?;
                 }
@@ -106,10 +107,4 @@ impl Planner<'_> {
         }
         Ok(Ok(()))
     }
-}
-
-fn decoded(key: &[u8], stored: &[u8]) -> Result<(RowKey, Row), SourceError> {
-    let row = decode_row(key, stored)?;
-    let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
-    Ok((key, row))
 }

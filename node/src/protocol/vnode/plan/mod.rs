@@ -21,7 +21,8 @@ use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Effect;
 use crate::protocol::keys::RowKey;
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crate::protocol::messages::KeyedRow;
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::codec::DecodeError;
 use crdt::dots::DotSet;
 use crdt::kinds::counter::Share;
@@ -316,8 +317,7 @@ impl<'a> Planner<'a> {
 
     /// What readers see of a stored row: nothing of what is cleared, nor of the clears.
     fn visible(&self, key: &[u8], stored: &[u8]) -> Result<Row, SourceError> {
-        let mut row = decode_row(key, stored)?;
-        let key = RowKey::decode(key).map_err(|error| SourceError::corrupt(key, error))?;
+        let KeyedRow { key, mut row } = decode_keyed(key, stored)?;
         if key.leaf() == Leaf::Cleared {
             return Ok(Row::default());
         }

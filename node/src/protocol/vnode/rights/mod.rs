@@ -51,7 +51,7 @@ use super::records::{Increment, Record};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::{KeyPrefix, RowKey};
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_row};
+use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::kinds::Leaf;
 use crdt::kinds::bounded::{self, Ledger};
 use crdt::kinds::map::Path;
@@ -73,9 +73,10 @@ impl Vnode {
         let (from, to) = prefix.leaf_range(&Path::root(), Leaf::Rights);
         let mut rows = Vec::new();
         for (key, stored) in stage.range(Family::Data, &from, &to, usize::MAX)? {
-            let corrupt = |error| SourceError::corrupt(&key, error);
-            let node = bounded::node_of(RowKey::decode(&key).map_err(corrupt)?.part());
-            rows.push((node.map_err(corrupt)?, decode_row(&key, &stored)?));
+            let keyed = decode_keyed(&key, &stored)?;
+            let node = bounded::node_of(keyed.key.part());
+            let node = node.map_err(|error| SourceError::corrupt(&key, error))?;
+            rows.push((node, keyed.row));
         }
         let ledger = bounded::ledger(rows.iter().map(|(node, row)| (*node, row)));
         ledger.map_err(|error| SourceError::senseless(&from, error))
