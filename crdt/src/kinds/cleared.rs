@@ -25,8 +25,21 @@ use bytes::Bytes;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::dots::DotSet;
+use crate::kinds::rules::{Rows, Rules, Said, Twice};
 use crate::kinds::{Edit, Leaf};
 use crate::row::Row;
+
+/// A clear is no update of its row alone: it names what the writer's clock holds.
+pub const RULES: Rules = Rules {
+    part: Some(part_said),
+    body: Some(|row| {
+        Ok(format!(
+            "whatever {} events have written",
+            removed(row)?.len()
+        ))
+    }),
+    ..Rules::new("cleared", Rows::Parts, Twice::Folds)
+};
 
 /// Which rows of a field a clear removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +102,14 @@ pub fn removed(row: &Row) -> Result<DotSet, DecodeError> {
 #[must_use]
 pub fn spares(leaf: Leaf) -> bool {
     matches!(leaf, Leaf::Share | Leaf::Rights | Leaf::Cleared)
+}
+
+fn part_said(part: &[u8]) -> Said {
+    Ok(match Scope::of(part) {
+        Some(Scope::Leaf(leaf)) => format!("every {}", leaf.name()),
+        Some(Scope::Below) => "everything".to_owned(),
+        None => "unknown".to_owned(),
+    })
 }
 
 #[cfg(test)]

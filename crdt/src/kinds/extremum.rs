@@ -18,7 +18,28 @@ use bytes::Bytes;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::kinds::Edit;
+use crate::kinds::rules::{Rows, Rules, Said, Twice, Unmade, Update};
 use crate::row::Row;
+
+/// The greatest number that was offered.
+pub const MAX: Rules = Rules {
+    make: |row, update| match update {
+        Update::Offer(to) => Ok(raise(row, *to)?),
+        _ => Err(Unmade::NotOfKind),
+    },
+    body: Some(|row| said(max(row)?)),
+    ..Rules::new("max", Rows::One, Twice::Folds)
+};
+
+/// The smallest number that was offered.
+pub const MIN: Rules = Rules {
+    make: |row, update| match update {
+        Update::Offer(to) => Ok(lower(row, *to)?),
+        _ => Err(Unmade::NotOfKind),
+    },
+    body: Some(|row| said(min(row)?)),
+    ..Rules::new("min", Rows::One, Twice::Folds)
+};
 
 /// Raises a maximum to at least `to`. `None` if it is there already.
 ///
@@ -71,6 +92,10 @@ fn joined(row: &Row, choose: Choice) -> Result<Option<i64>, DecodeError> {
         let number = decode(&version.body)?;
         Ok(Some(held.map_or(number, |held| choose(held, number))))
     })
+}
+
+fn said(number: Option<i64>) -> Said {
+    Ok(number.unwrap_or_default().to_string())
 }
 
 fn encode(number: i64) -> Bytes {

@@ -23,6 +23,7 @@
 use bytes::Bytes;
 
 use crate::kinds::Edit;
+use crate::kinds::rules::{Made, Rows, Rules, Said, Twice, Unmade, Update};
 use crate::row::Row;
 
 /// Which of two concurrent operations on a flag counts. A property of the bucket or field.
@@ -33,6 +34,20 @@ pub enum Wins {
     /// A disabling beats the enablings that did not see it.
     Disable,
 }
+
+/// A flag whose enabling wins.
+pub const ENABLE_WINS: Rules = Rules {
+    make: |row, update| switch(row, update, Wins::Enable),
+    body: Some(|row| said(row, Wins::Enable)),
+    ..Rules::new("flag", Rows::One, Twice::Aliases)
+};
+
+/// A flag whose disabling wins.
+pub const DISABLE_WINS: Rules = Rules {
+    make: |row, update| switch(row, update, Wins::Disable),
+    body: Some(|row| said(row, Wins::Disable)),
+    ..Rules::new("disable-flag", Rows::One, Twice::Aliases)
+};
 
 /// Turns the flag on, over everything that is seen here.
 #[must_use]
@@ -62,6 +77,18 @@ pub fn is_enabled(row: &Row, wins: Wins) -> bool {
         Wins::Enable => some,
         Wins::Disable => some && versions.all(|version| version.body[..] == ON),
     }
+}
+
+fn switch(row: &Row, update: &Update, wins: Wins) -> Made {
+    match update {
+        Update::Switch(true) => Ok(Some(enable(row, wins))),
+        Update::Switch(false) => Ok(Some(disable(row, wins))),
+        _ => Err(Unmade::NotOfKind),
+    }
+}
+
+fn said(row: &Row, wins: Wins) -> Said {
+    Ok(if is_enabled(row, wins) { "on" } else { "off" }.to_owned())
 }
 
 const ON: [u8; 1] = [1];

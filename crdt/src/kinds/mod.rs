@@ -3,6 +3,7 @@
 //! Storage, replication and repair know rows, dots and contexts alone. A kind says which rows an
 //! operation touches, what goes into a version's body and what the write covers ([`Edit`]), and
 //! what a reader makes of joined rows. Whoever reads has left out the versions that are expired.
+//! What others need to know of its rows stands in its [`rules`].
 //!
 //! | kind | leaf | rows of a key | body of a version |
 //! |---|---|---|---|
@@ -29,6 +30,7 @@ pub mod list;
 pub mod map;
 pub mod register;
 pub mod remove_wins;
+pub mod rules;
 pub mod set;
 pub mod value;
 
@@ -36,6 +38,7 @@ use bytes::Bytes;
 
 use crate::context::Context;
 use crate::row::Row;
+use rules::Rules;
 
 /// What a row of a key is: the byte before its part in the row's key.
 ///
@@ -104,25 +107,31 @@ impl Leaf {
         Self::ALL.get(usize::from(code)).copied()
     }
 
+    /// What its kind says of its rows: the table.
+    #[must_use]
+    pub fn rules(self) -> &'static Rules {
+        match self {
+            Self::Value => &value::RULES,
+            Self::Share => &counter::RULES,
+            Self::Element => &set::ADD_WINS,
+            Self::Register => &register::RULES,
+            Self::Max => &extremum::MAX,
+            Self::Min => &extremum::MIN,
+            Self::Flag => &flag::ENABLE_WINS,
+            Self::DisableFlag => &flag::DISABLE_WINS,
+            Self::GrowElement => &set::GROW_ONLY,
+            Self::RemoveWinsElement => &remove_wins::RULES,
+            Self::Sketch => &hll::RULES,
+            Self::Item => &list::RULES,
+            Self::Rights => &bounded::RULES,
+            Self::Cleared => &cleared::RULES,
+        }
+    }
+
     /// Its name for people, in lower case.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-            Self::Share => "share",
-            Self::Element => "element",
-            Self::Register => "register",
-            Self::Max => "max",
-            Self::Min => "min",
-            Self::Flag => "flag",
-            Self::DisableFlag => "disable-flag",
-            Self::GrowElement => "grow-element",
-            Self::RemoveWinsElement => "remove-wins-element",
-            Self::Sketch => "sketch",
-            Self::Item => "item",
-            Self::Rights => "rights",
-            Self::Cleared => "cleared",
-        }
+        self.rules().name
     }
 }
 

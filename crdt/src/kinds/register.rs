@@ -17,8 +17,18 @@
 use bytes::Bytes;
 
 use crate::kinds::Edit;
+use crate::kinds::rules::{Rows, Rules, Twice, Unmade, Update};
 use crate::kinds::value::{Sibling, siblings};
 use crate::row::Row;
+
+/// Its row is assigned to.
+pub const RULES: Rules = Rules {
+    make: |row, update| match update {
+        Update::Assign(value) => Ok(Some(assign(row, value.clone()))),
+        _ => Err(Unmade::NotOfKind),
+    },
+    ..Rules::new("register", Rows::One, Twice::Aliases)
+};
 
 /// Assigns `value` over everything that is seen here.
 #[must_use]

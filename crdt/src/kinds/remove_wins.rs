@@ -21,7 +21,23 @@
 use bytes::Bytes;
 
 use crate::kinds::Edit;
+use crate::kinds::rules::{Rows, Rules, Twice, Unmade, Update};
 use crate::row::Row;
+
+/// Elements are added and removed; either leaves a version.
+pub const RULES: Rules = Rules {
+    make: |row, update| match update {
+        Update::Add => Ok(Some(add(row))),
+        Update::Remove => Ok(Some(remove(row))),
+        _ => Err(Unmade::NotOfKind),
+    },
+    body: Some(|row| Ok(if contains(row) { "in" } else { "out" }.to_owned())),
+    ..Rules::new(
+        "remove-wins-element",
+        Rows::Elements(contains),
+        Twice::Aliases,
+    )
+};
 
 /// Puts the element in, over everything that is seen of it here.
 #[must_use]

@@ -19,7 +19,29 @@
 use bytes::Bytes;
 
 use crate::kinds::Edit;
+use crate::kinds::rules::{Rows, Rules, Twice, Unmade, Update};
 use crate::row::Row;
+
+/// Elements are added and removed.
+pub const ADD_WINS: Rules = Rules {
+    make: |row, update| match update {
+        Update::Add => Ok(Some(add(row))),
+        Update::Remove => Ok(Some(remove(row))),
+        _ => Err(Unmade::NotOfKind),
+    },
+    body: Some(|_| Ok("in".to_owned())),
+    ..Rules::new("element", Rows::Elements(contains), Twice::Aliases)
+};
+
+/// Elements are added alone.
+pub const GROW_ONLY: Rules = Rules {
+    name: "grow-element",
+    make: |row, update| match update {
+        Update::Add => Ok(Some(add(row))),
+        _ => Err(Unmade::NotOfKind),
+    },
+    ..ADD_WINS
+};
 
 /// Puts the element in, over the adds that are seen of it here.
 #[must_use]

@@ -10,7 +10,11 @@ use bytes::Bytes;
 
 use crate::dot::Dot;
 use crate::hlc::Hlc;
+use crate::kinds::rules::{Rows, Rules, Twice};
 use crate::row::Row;
+
+/// A put is no update of its row alone: what it covers depends on the bucket's policy, too.
+pub const RULES: Rules = Rules::new("value", Rows::One, Twice::Aliases);
 
 /// One of the concurrent values of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use super::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::kinds::Leaf;
+use crdt::kinds::rules::Twice;
 use crdt::{Dot, Hlc, OpId};
 
 /// An event: one dot names one row and one operation, for ever.
@@ -65,7 +66,7 @@ impl Event {
     #[must_use]
     pub fn has_version(&self) -> bool {
         let is_put = |operation: Operation| operation.effect == Effect::Carried;
-        let is_total = matches!(self.row.leaf(), Leaf::Share | Leaf::Rights);
+        let is_total = self.row.leaf().rules().twice == Twice::Sums;
         is_total || self.operation.is_some_and(is_put)
     }
 

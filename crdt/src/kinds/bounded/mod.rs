@@ -35,7 +35,15 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::kinds::rules::{Rows, Rules, Said, Twice};
 use crate::row::Row;
+
+/// A change is no update of its row alone: what may be spent depends on the rows of all nodes.
+pub const RULES: Rules = Rules {
+    part: Some(|part| Ok(format!("{:016x}", node_of(part)?))),
+    body: Some(said),
+    ..Rules::new("rights", Rows::Parts, Twice::Sums)
+};
 
 /// What one node has done with a bounded counter. All numbers are running totals.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -293,6 +301,15 @@ pub fn node_of(part: &[u8]) -> Result<u64, DecodeError> {
     let node = decoder.u64("node of rights")?;
     decoder.finish()?;
     Ok(node)
+}
+
+fn said(row: &Row) -> Said {
+    let rights = Rights::of(row)?;
+    let grants = rights.granted.iter();
+    let grants = grants.map(|(node, amount)| format!(", granted {amount} to {node:016x}"));
+    let grants: String = grants.collect();
+    let Rights { added, used, .. } = rights;
+    Ok(format!("added {added}, used {used}{grants}"))
 }
 
 const FORMAT: u8 = 1;

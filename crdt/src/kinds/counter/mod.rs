@@ -52,9 +52,18 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use crate::actor::Actor;
 use crate::codec::{DecodeError, Decoder, Encoder};
+use crate::kinds::rules::{Rows, Rules, Said, Twice};
 use crate::operation::OpId;
 use crate::row::{Row, Version};
+
+/// An increment is no update of its row alone: the share names the event.
+pub const RULES: Rules = Rules {
+    part: Some(|part| Ok(Actor::decode(&mut Decoder::new(part))?.to_string())),
+    body: Some(said),
+    ..Rules::new("share", Rows::Parts, Twice::Sums)
+};
 
 /// A total that is right up to some event of the share's actor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -283,6 +292,20 @@ pub fn version(share: &Share, hlc: crate::Hlc, op: Option<OpId>) -> Version {
         expires_ms: None,
         body: share.encode(),
     }
+}
+
+fn said(row: &Row) -> Said {
+    let share = Share::of(row)?;
+    let (added, reset) = (share.added, share.reset);
+    Ok(format!(
+        "{} (added {} up to {}, reset {} up to {}, {} void)",
+        share.value(),
+        added.total,
+        added.upto,
+        reset.total,
+        reset.upto,
+        share.voids()
+    ))
 }
 
 const FORMAT: u8 = 1;

@@ -24,13 +24,27 @@
 
 mod estimate;
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::codec::{DecodeError, Decoder, Encoder};
 use crate::kinds::Edit;
+use crate::kinds::rules::{Rows, Rules, Said, Twice, Unmade, Update};
 use crate::row::Row;
 
 pub use estimate::estimate;
+
+/// Ranks are offered to the registers of a block.
+pub const RULES: Rules = Rules {
+    make: |row, update| match update {
+        Update::Observe(offers) => Ok(observe(row, offers.iter().copied())?),
+        _ => Err(Unmade::NotOfKind),
+    },
+    part: Some(part_said),
+    body: Some(said),
+    ..Rules::new("sketch", Rows::Parts, Twice::Folds)
+};
 
 /// How many registers a block holds.
 pub const REGISTERS: usize = 256;
@@ -157,13 +171,16 @@ impl Block {
     }
 }
 
+/// A register of a block, and the rank that is offered to it.
+pub type Offer = (u8, u8);
+
 /// Offers ranks to the registers of a row. `None` if they change nothing here.
 ///
 /// # Errors
 /// When a body is not an encoded block.
 pub fn observe(
     row: &Row,
-    offers: impl IntoIterator<Item = (u8, u8)>,
+    offers: impl IntoIterator<Item = Offer>,
 ) -> Result<Option<Edit>, DecodeError> {
     let mut block = Block::of(row)?;
     let mut changed = false;
@@ -173,10 +190,36 @@ pub fn observe(
     Ok(changed.then(|| Edit::put(row, block.encode())))
 }
 
+/// What becomes of the rows of a sketch that is shown things with these hashes, by their parts.
+#[must_use]
+pub fn updates(hashes: impl IntoIterator<Item = u64>) -> Vec<(Bytes, Update)> {
+    let mut blocks: BTreeMap<u8, Vec<Offer>> = BTreeMap::new();
+    for place in hashes.into_iter().map(place) {
+        let offers = blocks.entry(place.block).or_default();
+        offers.push((place.index, place.rank));
+    }
+    let blocks = blocks.into_iter();
+    let update = |(block, offers)| (Bytes::from(vec![block]), Update::Observe(offers));
+    blocks.map(update).collect()
+}
+
 /// Removes what is seen here of a block.
 #[must_use]
 pub fn remove(row: &Row) -> Edit {
     Edit::remove(row)
+}
+
+fn part_said(part: &[u8]) -> Said {
+    let mut decoder = Decoder::new(part);
+    let block = decoder.u8("block of a sketch")?;
+    decoder.finish()?;
+    Ok(block.to_string())
+}
+
+fn said(row: &Row) -> Said {
+    let block = Block::of(row)?;
+    let set = block.ranks().iter().filter(|&&rank| rank > 0).count();
+    Ok(format!("{set} of {REGISTERS} registers set"))
 }
 
 fn decode_sparse(mut decoder: Decoder<'_>) -> Result<Block, DecodeError> {

@@ -19,11 +19,26 @@ pub mod position;
 
 use bytes::Bytes;
 
+use crate::kinds::rules::{Rows, Rules, Twice, Unmade, Update};
 use crate::kinds::value::Sibling;
 use crate::kinds::{Edit, register};
 use crate::row::Row;
 
 pub use position::{MAX_POSITION, Maker, Position, PositionError};
+
+/// Items are put in and taken out.
+pub const RULES: Rules = Rules {
+    make: |row, update| match update {
+        Update::Insert(item) => Ok(Some(put(row, item.clone()))),
+        Update::Remove => Ok(Some(remove(row))),
+        _ => Err(Unmade::NotOfKind),
+    },
+    ..Rules::new(
+        "item",
+        Rows::Items(|row| item(row).is_some()),
+        Twice::Aliases,
+    )
+};
 
 /// Writes an item: a new one into the empty row of its position, or another over what is seen.
 #[must_use]

@@ -26,6 +26,7 @@ use crate::protocol::messages::Change;
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::{self, Share};
+use crdt::kinds::rules::Twice;
 use crdt::{Context, Dot, Hlc, OpId, Row};
 
 impl Vnode {
@@ -118,7 +119,7 @@ impl Vnode {
         events: &[&Event],
         stage: &mut Stage<'_>,
     ) -> Result<Option<Change>, SourceError> {
-        if self.doubled.is_empty() || !has_aliases(row.leaf()) {
+        if self.doubled.is_empty() || row.leaf().rules().twice != Twice::Aliases {
             return Ok(None);
         }
         if mutants::is_active(Mutant::AliasForgotten) {
@@ -167,22 +168,6 @@ fn voids_in(key: &RowKey, row: &Row) -> Result<(Share, Context), SourceError> {
         }
     }
     Ok((voids, over))
-}
-
-/// Do the spans of one operation put the same versions into the rows of this leaf? A fold may find
-/// nothing to do at one coordinator, and is repeated without harm.
-fn has_aliases(leaf: Leaf) -> bool {
-    match leaf {
-        Leaf::Value
-        | Leaf::Element
-        | Leaf::Register
-        | Leaf::Flag
-        | Leaf::DisableFlag
-        | Leaf::GrowElement
-        | Leaf::RemoveWinsElement
-        | Leaf::Item => true,
-        Leaf::Share | Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Rights | Leaf::Cleared => false,
-    }
 }
 
 /// Operations that one pass looks at.

@@ -15,6 +15,7 @@ use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::Clock;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
+use crdt::kinds::rules::Rows;
 use ring::BucketId;
 
 /// The rows of a selection, and how far they are all of it.
@@ -126,7 +127,7 @@ fn read_sample(
         if let Some(stored) = source.get(Family::Data, &key)? {
             let mut keyed = decode_keyed(&key, &stored)?;
             clears.hide(&keyed.key, &mut keyed.row);
-            let is_item = keyed.key.leaf() == Leaf::Item;
+            let is_item = matches!(keyed.key.leaf().rules().rows, Rows::Items(_));
             rows.push(if is_item {
                 without_bodies(&keyed)
             } else {

@@ -9,7 +9,7 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Bundle, Change, KeyedRow};
 use crate::protocol::stage::{SourceError, Stage};
 use crdt::dots::DotSet;
-use crdt::kinds::Leaf;
+use crdt::kinds::rules::Twice;
 use crdt::{Context, Hlc, Row};
 
 impl Vnode {
@@ -43,7 +43,7 @@ impl Vnode {
     /// retries would count again.
     #[must_use]
     pub fn lacks_increments(&self, changes: &[Change]) -> Option<KeyPrefix> {
-        let sums = |change: &&Change| matches!(change.event.row.leaf(), Leaf::Share | Leaf::Rights);
+        let sums = |change: &&Change| change.event.row.leaf().rules().twice == Twice::Sums;
         let mut sums = changes.iter().filter(sums);
         let lacking = sums.find(|Change { event, delta }| self.lacks(event, delta, changes));
         lacking.map(|change| change.event.row.prefix())

@@ -13,6 +13,7 @@ use crate::protocol::vnode::command::Target;
 use crdt::Row;
 use crdt::kinds::cleared::{self, Scope};
 use crdt::kinds::map::{self, Path};
+use crdt::kinds::rules::Rows;
 use crdt::kinds::{Edit, Leaf};
 
 impl Planner<'_> {
@@ -22,7 +23,7 @@ impl Planner<'_> {
         path: &Path,
         leaf: Option<Leaf>,
     ) -> Checked<()> {
-        if let Some(leaf @ (Leaf::Value | Leaf::Register | Leaf::Max | Leaf::Min)) = leaf {
+        if let Some(leaf) = leaf.filter(|leaf| matches!(leaf.rules().rows, Rows::One)) {
             // Of one row, a context may cover what is not here yet.
             let key = target.prefix.row_at(path, leaf, &[]);
             self.fold(key, |row| Ok(Some(super::removal(target, row))))?;

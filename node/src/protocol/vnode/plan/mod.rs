@@ -28,6 +28,7 @@ use crdt::dots::DotSet;
 use crdt::kinds::counter::Share;
 use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Twice;
 use crdt::kinds::{Edit, Leaf, extremum, flag, hll, list, register, remove_wins, set};
 use crdt::{Actor, Context, Dot, Hlc, Row, Version};
 use starling::wire::Siblings;
@@ -106,10 +107,10 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-        let depends_on_what_is_here = |plan: &Plan| match (&plan.body, plan.row.leaf()) {
-            (Body::None | Body::Reset(_), _)
-            | (_, Leaf::Max | Leaf::Min | Leaf::Sketch | Leaf::Cleared) => true,
-            (Body::Bytes(_) | Body::Added(..) | Body::Rights(..), _) => false,
+        let depends_on_what_is_here = |plan: &Plan| match &plan.body {
+            Body::None | Body::Reset(_) => true,
+            Body::Bytes(_) => plan.row.leaf().rules().twice == Twice::Folds,
+            Body::Added(..) | Body::Rights(..) => false,
         };
         self.plans.sort_by_key(depends_on_what_is_here);
         Ok(Ok(self.plans))
