@@ -6,16 +6,16 @@
 use bytes::Bytes;
 use fastrand::Rng;
 
-use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
-use crdt::kinds::{Leaf, value};
+use crdt::kinds::rules::Update;
+use crdt::kinds::{Leaf, hll, value};
 use crdt::{Context, Hlc, OpId};
 use ring::{BucketId, NodeId, Token};
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::messages::Change;
 use starling_node::protocol::stage::Family;
 use starling_node::protocol::vnode::{
-    Action, Command, FieldEdit, Limits, Rejected, Sending, SetLeaf, Written,
+    Action, Command, FieldEdit, Limits, Rejected, Sending, Written,
 };
 use starling_tests::once::Owner;
 
@@ -138,25 +138,24 @@ fn deletes_leave_nothing() {
 /// What makes a key of the kind whose turn it is, and what deletes it.
 fn of_some_kind(turn: usize) -> (Vec<FieldEdit>, FieldEdit) {
     let parts = || vec![Bytes::from("x"), Bytes::from("y")];
+    let one = |leaf, update| (Action::one(leaf, update), leaf);
+    let each = |leaf, update| (Action::each(leaf, parts(), &update), leaf);
     let (make, leaf) = match turn % 12 {
         0 => (Action::Put("x".into()), Leaf::Value),
         1 => (Action::Increment(5), Leaf::Share),
-        2 => (Action::Add(SetLeaf::AddWins, parts()), Leaf::Element),
-        3 => (Action::Add(SetLeaf::GrowOnly, parts()), Leaf::GrowElement),
-        4 => (
-            Action::Add(SetLeaf::RemoveWins, parts()),
-            Leaf::RemoveWinsElement,
-        ),
-        5 => (Action::Assign("x".into()), Leaf::Register),
-        6 => (Action::Raise(7), Leaf::Max),
-        7 => (Action::Lower(-7), Leaf::Min),
-        8 => (Action::Enable(Wins::Enable), Leaf::Flag),
-        9 => (Action::Enable(Wins::Disable), Leaf::DisableFlag),
-        10 => (Action::Observe(vec![1, 2 << 40, 3 << 60]), Leaf::Sketch),
-        _ => {
-            let items = parts().into_iter().map(|at| (at, Bytes::from("item")));
-            (Action::Insert(items.collect()), Leaf::Item)
+        2 => each(Leaf::Element, Update::Add),
+        3 => each(Leaf::GrowElement, Update::Add),
+        4 => each(Leaf::RemoveWinsElement, Update::Add),
+        5 => one(Leaf::Register, Update::Assign("x".into())),
+        6 => one(Leaf::Max, Update::Offer(7)),
+        7 => one(Leaf::Min, Update::Offer(-7)),
+        8 => one(Leaf::Flag, Update::Switch(true)),
+        9 => one(Leaf::DisableFlag, Update::Switch(true)),
+        10 => {
+            let seen = hll::updates([1, 2 << 40, 3 << 60]);
+            (Action::Update(Leaf::Sketch, seen), Leaf::Sketch)
         }
+        _ => each(Leaf::Item, Update::Insert("item".into())),
     };
     if turn.is_multiple_of(5) {
         // As a field of a map, beside a counter that is nested deeper.

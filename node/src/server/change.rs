@@ -13,10 +13,11 @@ use super::state::{Amount, Shown};
 use super::token::Scope;
 use crate::protocol::coordinator::{Order, WriteOrder};
 use crate::protocol::time::Moment;
-use crate::protocol::vnode::{Action, Command, FieldEdit, SetLeaf, Target};
-use crdt::kinds::flag::Wins;
+use crate::protocol::vnode::{Action, Command, FieldEdit, Target};
+use crdt::kinds::hll;
 use crdt::kinds::list::Position;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
 use crdt::{Actor, Context, Dot, OpId};
 use starling::wire::{
     Edit, Failure, Key, Kind, Mutation, OperationId, Part, WriteItem, WriteRequest,
@@ -149,10 +150,13 @@ fn edits(place: &Place<'_>, item: &WriteItem, operation: OpId) -> Result<Vec<Fie
 
 /// What a mutation is in a field of this kind.
 fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Action, Failure> {
+    let kind = edit.kind;
+    let wrong = || failure::wrong_mutation(bucket, kind, &edit.mutation);
     let bytes = |value: &ByteBuf| Bytes::copy_from_slice(value);
     let all = |values: &[ByteBuf]| values.iter().map(bytes).collect::<Vec<_>>();
-    Ok(match (&edit.mutation, edit.kind) {
-        (Mutation::Delete, Kind::Map) => Action::Clear(None),
+    let leaf = leaf(kind);
+    let action = match (&edit.mutation, kind) {
+        (Mutation::Delete, Kind::Map) => return Ok(Action::Clear(None)),
         (Mutation::Delete, Kind::GrowSet) => {
             return Err(failure::bad_request(
                 &"nothing is removed from a set that only grows; nothing was written",
@@ -164,33 +168,26 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
                   it holds",
             ));
         }
+        (Mutation::Delete, _) => return Ok(Action::Clear(Some(leaf))),
         (Mutation::Increment(0), Kind::BoundedCounter) => {
             return Err(failure::bad_request(
                 &"a bounded counter changes by 1 to 2^63 - 1 at a time; nothing was written",
             ));
         }
-        (Mutation::Increment(amount), Kind::BoundedCounter) => Action::Bounded(*amount),
-        (Mutation::Delete, kind) => Action::Clear(Some(leaf(kind))),
-        (Mutation::Put(value), Kind::Value) => Action::Put(bytes(value)),
-        (Mutation::Put(value), Kind::Register) => Action::Assign(bytes(value)),
-        (Mutation::Increment(amount), Kind::Counter) => Action::Increment(*amount),
-        (Mutation::Add(elements), Kind::Sketch) => {
-            Action::Observe(elements.iter().map(|element| xxh3_64(element)).collect())
+        (Mutation::Increment(amount), Kind::BoundedCounter) => {
+            return Ok(Action::Bounded(*amount));
         }
-        (Mutation::Add(elements), Kind::Set) => Action::Add(SetLeaf::AddWins, all(elements)),
-        (Mutation::Add(elements), Kind::GrowSet) => Action::Add(SetLeaf::GrowOnly, all(elements)),
-        (Mutation::Add(elements), Kind::RemoveSet) => {
-            Action::Add(SetLeaf::RemoveWins, all(elements))
+        (Mutation::Increment(amount), Kind::Counter) => return Ok(Action::Increment(*amount)),
+        (Mutation::Put(value), Kind::Value) => return Ok(Action::Put(bytes(value))),
+        (Mutation::Put(value), _) => Action::one(leaf, Update::Assign(bytes(value))),
+        (Mutation::Offer(number), _) => Action::one(leaf, Update::Offer(*number)),
+        (Mutation::Switch(on), _) => Action::one(leaf, Update::Switch(*on)),
+        (Mutation::Add(things), Kind::Sketch) => {
+            let hashes = things.iter().map(|thing| xxh3_64(thing));
+            Action::Update(leaf, hll::updates(hashes))
         }
-        (Mutation::Remove(elements), Kind::Set) => Action::Remove(SetLeaf::AddWins, all(elements)),
-        (Mutation::Remove(elements), Kind::RemoveSet) => {
-            Action::Remove(SetLeaf::RemoveWins, all(elements))
-        }
-        (Mutation::Remove(positions), Kind::List) => Action::Erase(all(positions)),
-        (Mutation::Offer(number), Kind::Max) => Action::Raise(*number),
-        (Mutation::Offer(number), Kind::Min) => Action::Lower(*number),
-        (Mutation::Switch(on), Kind::Flag) => switch(*on, Wins::Enable),
-        (Mutation::Switch(on), Kind::DisableFlag) => switch(*on, Wins::Disable),
+        (Mutation::Add(elements), _) => Action::each(leaf, all(elements), &Update::Add),
+        (Mutation::Remove(parts), _) => Action::each(leaf, all(parts), &Update::Remove),
         (
             Mutation::Insert {
                 after,
@@ -201,17 +198,15 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
         ) => {
             let maker = maker(operation, index);
             let positions = positions(after.as_ref(), before.as_ref(), items.len(), maker)?;
-            Action::Insert(positions.into_iter().zip(all(items)).collect())
+            let items = all(items).into_iter().map(Update::Insert);
+            Action::Update(leaf, positions.into_iter().zip(items).collect())
         }
-        (mutation, kind) => return Err(failure::wrong_mutation(bucket, kind, mutation)),
-    })
-}
-
-fn switch(on: bool, wins: Wins) -> Action {
-    if on {
-        Action::Enable(wins)
+        (Mutation::Increment(_) | Mutation::Insert { .. }, _) => return Err(wrong()),
+    };
+    if action.is_of_kind() {
+        Ok(action)
     } else {
-        Action::Disable(wins)
+        Err(wrong())
     }
 }
 

@@ -5,11 +5,11 @@ use fastrand::Rng;
 
 use super::owner::prefix;
 use crdt::kinds::Leaf;
-use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
 use crdt::{Context, OpId};
 use starling::wire::Siblings;
-use starling_node::protocol::vnode::{Action, Command, FieldEdit, SetLeaf, Target};
+use starling_node::protocol::vnode::{Action, Command, FieldEdit, Target};
 
 /// An operation of the run.
 #[derive(Debug, Clone)]
@@ -62,13 +62,15 @@ impl Asked {
 
     /// Does it write something wherever it is entered? Removals may find nothing to remove.
     pub(super) fn writes(&self) -> bool {
-        let removes = |action: &Action| {
-            matches!(
-                action,
-                Action::Clear(_) | Action::Remove(SetLeaf::AddWins, _) | Action::Erase(_)
-            )
-        };
-        self.edits().any(|edit| !removes(&edit.action))
+        self.edits().any(|edit| match &edit.action {
+            Action::Put(_) | Action::Increment(_) | Action::Bounded(_) => true,
+            Action::Update(leaf, updates) => {
+                let writes =
+                    |update: &Update| *update != Update::Remove || leaf.rules().writes(update);
+                updates.iter().any(|(_, update)| writes(update))
+            }
+            Action::Clear(_) => false,
+        })
     }
 
     /// The increments: key, field, amount.
@@ -104,18 +106,32 @@ pub(super) fn some_edits(random: &mut Rng, id: u64, earlier: &[Asked], key: u8) 
             "count" | "more" => increment(random, earlier, key, field),
             "value" if random.u32(..10) < 7 => Some(Action::Put(name(id))),
             "value" => Some(Action::Clear(Some(Leaf::Value))),
-            "set" if random.u32(..10) < 6 => Some(Action::Add(SetLeaf::AddWins, element(random))),
-            "set" => Some(Action::Remove(SetLeaf::AddWins, element(random))),
-            "out" if random.bool() => Some(Action::Add(SetLeaf::RemoveWins, element(random))),
-            "out" => Some(Action::Remove(SetLeaf::RemoveWins, element(random))),
-            "flag" if random.bool() => Some(Action::Enable(Wins::Enable)),
-            "flag" => Some(Action::Disable(Wins::Enable)),
-            "list" if random.u32(..10) < 7 => {
-                let places = element(random).into_iter();
-                Some(Action::Insert(places.map(|at| (at, name(id))).collect()))
+            "set" if random.u32(..10) < 6 => {
+                Some(Action::each(Leaf::Element, element(random), &Update::Add))
             }
-            "list" => Some(Action::Erase(element(random))),
-            _ => Some(Action::Assign(name(id))),
+            "set" => Some(Action::each(
+                Leaf::Element,
+                element(random),
+                &Update::Remove,
+            )),
+            "out" if random.bool() => Some(Action::each(
+                Leaf::RemoveWinsElement,
+                element(random),
+                &Update::Add,
+            )),
+            "out" => Some(Action::each(
+                Leaf::RemoveWinsElement,
+                element(random),
+                &Update::Remove,
+            )),
+            "flag" if random.bool() => Some(Action::one(Leaf::Flag, Update::Switch(true))),
+            "flag" => Some(Action::one(Leaf::Flag, Update::Switch(false))),
+            "list" if random.u32(..10) < 7 => {
+                let insert = Update::Insert(name(id));
+                Some(Action::each(Leaf::Item, element(random), &insert))
+            }
+            "list" => Some(Action::each(Leaf::Item, element(random), &Update::Remove)),
+            _ => Some(Action::one(Leaf::Register, Update::Assign(name(id)))),
         };
         edits.extend(action.map(|action| edit(&[field], action)));
     }
@@ -154,11 +170,13 @@ fn path(names: &[&'static str]) -> Path {
 
 /// May all that is asked for have an end?
 pub(super) fn can_end(edits: &[FieldEdit]) -> bool {
-    edits.iter().all(|edit| {
-        matches!(
-            edit.action,
-            Action::Put(_) | Action::Add(SetLeaf::AddWins, _) | Action::Assign(_)
-        )
+    edits.iter().all(|edit| match &edit.action {
+        Action::Put(_) | Action::Update(Leaf::Register, _) => true,
+        Action::Update(leaf, updates) => {
+            let adds = |update: &Update| *leaf == Leaf::Element && *update == Update::Add;
+            updates.iter().all(|(_, update)| adds(update))
+        }
+        Action::Increment(_) | Action::Bounded(_) | Action::Clear(_) => false,
     })
 }
 

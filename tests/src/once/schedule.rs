@@ -6,7 +6,9 @@ use super::asked::{Asked, edit};
 use super::owner::prefix;
 use super::world::{Setting, World};
 use crdt::Context;
-use starling_node::protocol::vnode::{Action, SetLeaf};
+use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
+use starling_node::protocol::vnode::Action;
 
 /// One step of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,8 +57,14 @@ fn run(steps: &[Scheduled]) -> Result<(), String> {
     let all = vec![
         edit(&["count"], Action::Increment(1)),
         edit(&["value"], Action::Put(Bytes::from_static(b"first"))),
-        edit(&["set"], Action::Add(SetLeaf::AddWins, vec!["x".into()])),
-        edit(&["register"], Action::Assign("first".into())),
+        edit(
+            &["set"],
+            Action::each(Leaf::Element, vec!["x".into()], &Update::Add),
+        ),
+        edit(
+            &["register"],
+            Action::one(Leaf::Register, Update::Assign("first".into())),
+        ),
     ];
     world
         .asked

@@ -5,12 +5,12 @@ use bytes::Bytes;
 use super::N;
 use super::ledger::{Operation, Wanted};
 use super::world::World;
-use crdt::kinds::Leaf;
-use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
+use crdt::kinds::{Leaf, hll};
 use crdt::{Context, OpId};
 use starling::wire::{Durability, Kind};
-use starling_node::protocol::vnode::{Action, FieldEdit, SetLeaf};
+use starling_node::protocol::vnode::{Action, FieldEdit};
 
 impl World {
     /// The next operation of a client.
@@ -136,38 +136,31 @@ impl World {
             Kind::Value => Action::Clear(Some(Leaf::Value)),
             Kind::Counter => return self.change_counter(subject, at),
             Kind::Set => match self.random.u32(..20) {
-                0..11 => Action::Add(SetLeaf::AddWins, elements(self)),
-                11..18 => Action::Remove(SetLeaf::AddWins, elements(self)),
+                0..11 => Action::each(Leaf::Element, elements(self), &Update::Add),
+                11..18 => Action::each(Leaf::Element, elements(self), &Update::Remove),
                 _ => Action::Clear(Some(Leaf::Element)),
             },
             Kind::RemoveSet => match self.random.u32(..20) {
-                0..11 => Action::Add(SetLeaf::RemoveWins, elements(self)),
-                11..19 => Action::Remove(SetLeaf::RemoveWins, elements(self)),
+                0..11 => Action::each(Leaf::RemoveWinsElement, elements(self), &Update::Add),
+                11..19 => Action::each(Leaf::RemoveWinsElement, elements(self), &Update::Remove),
                 _ => Action::Clear(Some(Leaf::RemoveWinsElement)),
             },
-            Kind::GrowSet => Action::Add(SetLeaf::GrowOnly, elements(self)),
-            Kind::Register if self.chance(0.85) => Action::Assign(name),
+            Kind::GrowSet => Action::each(Leaf::GrowElement, elements(self), &Update::Add),
+            Kind::Register if self.chance(0.85) => {
+                Action::one(Leaf::Register, Update::Assign(name))
+            }
             Kind::Register => Action::Clear(Some(Leaf::Register)),
-            Kind::Max => Action::Raise(self.random.i64(0..1_000)),
-            Kind::Min => Action::Lower(self.random.i64(0..1_000)),
-            Kind::Flag | Kind::DisableFlag => {
-                let wins = if kind == Kind::Flag {
-                    Wins::Enable
-                } else {
-                    Wins::Disable
-                };
-                if self.chance(0.5) {
-                    Action::Enable(wins)
-                } else {
-                    Action::Disable(wins)
-                }
-            }
-            Kind::Sketch => Action::Observe(vec![self.random.u64(..)]),
+            Kind::Max => Action::one(Leaf::Max, Update::Offer(self.random.i64(0..1_000))),
+            Kind::Min => Action::one(Leaf::Min, Update::Offer(self.random.i64(0..1_000))),
+            Kind::Flag => Action::one(Leaf::Flag, Update::Switch(self.chance(0.5))),
+            Kind::DisableFlag => Action::one(Leaf::DisableFlag, Update::Switch(self.chance(0.5))),
+            Kind::Sketch => Action::Update(Leaf::Sketch, hll::updates([self.random.u64(..)])),
             Kind::List if self.chance(0.6) => {
-                let places = elements(self).into_iter().take(2);
-                Action::Insert(places.map(|place| (place, name.clone())).collect())
+                let mut places = elements(self);
+                places.truncate(2);
+                Action::each(Leaf::Item, places, &Update::Insert(name))
             }
-            Kind::List => Action::Erase(elements(self)),
+            Kind::List => Action::each(Leaf::Item, elements(self), &Update::Remove),
             Kind::Map => removal(&[]).action,
             // It has a model of its own: `tests/bounded.rs`.
             Kind::BoundedCounter => return None,
@@ -202,11 +195,12 @@ impl World {
 /// Numbers have no end: what they sum up would go with the last of them.
 fn can_end(changes: &[Wanted]) -> bool {
     let mut edits = changes.iter().flat_map(|wanted| &wanted.edits);
-    edits.all(|edit| {
-        matches!(
-            edit.action,
-            Action::Put(_) | Action::Add(..) | Action::Assign(_) | Action::Insert(_)
-        )
+    edits.all(|edit| match &edit.action {
+        Action::Put(_) => true,
+        Action::Update(_, updates) => updates.iter().all(|(_, update)| {
+            matches!(update, Update::Assign(_) | Update::Add | Update::Insert(_))
+        }),
+        Action::Increment(_) | Action::Bounded(_) | Action::Clear(_) => false,
     })
 }
 

@@ -4,6 +4,8 @@ use bytes::Bytes;
 
 use crate::five;
 use crdt::Hlc;
+use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
 use ring::NodeId;
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::vnode::Action;
@@ -14,7 +16,7 @@ const DAY: i64 = 24 * 3_600 * 1_000;
 
 /// By how many milliseconds the stamp of an assignment is off.
 fn stamped_off(flock: &mut Flock, node: NodeId, sequence: u64) -> i64 {
-    let assign = Action::Assign(Bytes::from_static(b"v"));
+    let assign = Action::one(Leaf::Register, Update::Assign(Bytes::from_static(b"v")));
     let stamp: Hlc = flock.write(node, sequence, assign).changes[0].event.hlc;
     let off = i128::from(stamp.milliseconds()) - i128::from(flock.now().wall_ms);
     i64::try_from(off).expect("a few days")

@@ -6,8 +6,8 @@ use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Change;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
-use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::{Twice, Update};
 use crdt::{Context, OpId};
 use ring::NodeId;
 use starling::wire::Siblings;
@@ -72,91 +72,63 @@ pub enum Action {
     Increment(i64),
     /// Add to a bounded counter, or with a negative amount spend from it.
     Bounded(i64),
-    /// Put elements into a set.
-    Add(SetLeaf, Vec<Bytes>),
-    /// Take elements out: what the context covers of them, or without one what is seen here.
-    Remove(SetLeaf, Vec<Bytes>),
-    /// Assign to a register.
-    Assign(Bytes),
-    /// Raise a maximum to at least this.
-    Raise(i64),
-    /// Lower a minimum to at most this.
-    Lower(i64),
-    /// Turn a flag on.
-    Enable(Wins),
-    /// Turn a flag off.
-    Disable(Wins),
-    /// Count these in a sketch: hashes of what was seen.
-    Observe(Vec<u64>),
-    /// Put items into a list, at these positions.
-    Insert(Vec<(Bytes, Bytes)>),
-    /// Take the items at these positions out of a list.
-    Erase(Vec<Bytes>),
+    /// Update rows of one leaf of the field.
+    Update(Leaf, Vec<PartUpdate>),
     /// Remove what the context covers, or without one what is seen here, of one leaf of the field,
     /// or with `None` of all that is at the field and below it. Counters are reset.
     Clear(Option<Leaf>),
 }
 
-/// How a set's elements are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetLeaf {
-    /// An add wins over a removal at the same time.
-    AddWins,
-    /// A removal wins over an add at the same time.
-    RemoveWins,
-    /// Nothing is ever removed.
-    GrowOnly,
-}
+/// The part of a row, and what to do to the row.
+pub type PartUpdate = (Bytes, Update);
 
 impl Action {
+    /// Updates the one row of a leaf.
+    #[must_use]
+    pub fn one(leaf: Leaf, update: Update) -> Self {
+        Self::Update(leaf, vec![(Bytes::new(), update)])
+    }
+
+    /// Updates the rows of these parts alike.
+    #[must_use]
+    pub fn each(leaf: Leaf, parts: Vec<Bytes>, update: &Update) -> Self {
+        let updates = parts.into_iter().map(|part| (part, update.clone()));
+        Self::Update(leaf, updates.collect())
+    }
+
+    /// Has the kind of its leaf such an update? All updates of an action are of one sort.
+    #[must_use]
+    pub fn is_of_kind(&self) -> bool {
+        match self {
+            Self::Update(leaf, updates) => {
+                let first = updates.first();
+                first.is_none_or(|(_, update)| leaf.rules().takes(update))
+            }
+            Self::Put(_) | Self::Increment(_) | Self::Bounded(_) | Self::Clear(_) => true,
+        }
+    }
+
     fn size(&self) -> usize {
         match self {
-            Self::Put(value) | Self::Assign(value) => value.len(),
-            Self::Add(_, parts) | Self::Remove(_, parts) | Self::Erase(parts) => {
-                parts.iter().map(Bytes::len).sum()
+            Self::Put(value) => value.len(),
+            Self::Update(_, updates) => {
+                let sizes = updates
+                    .iter()
+                    .map(|(part, update)| part.len() + update.size());
+                sizes.sum()
             }
-            Self::Observe(hashes) => 8 * hashes.len(),
-            Self::Insert(items) => items.iter().map(|(at, item)| at.len() + item.len()).sum(),
-            Self::Increment(_)
-            | Self::Bounded(_)
-            | Self::Raise(_)
-            | Self::Lower(_)
-            | Self::Enable(_)
-            | Self::Disable(_)
-            | Self::Clear(_) => 0,
+            Self::Increment(_) | Self::Bounded(_) | Self::Clear(_) => 0,
         }
     }
 
     fn grows(&self) -> bool {
         match self {
-            Self::Put(_)
-            | Self::Increment(_)
-            | Self::Bounded(_)
-            | Self::Add(..)
-            | Self::Remove(SetLeaf::RemoveWins, _)
-            | Self::Assign(_)
-            | Self::Raise(_)
-            | Self::Lower(_)
-            | Self::Enable(_)
-            | Self::Disable(Wins::Disable)
-            | Self::Observe(_)
-            | Self::Insert(_) => true,
-            Self::Remove(SetLeaf::AddWins | SetLeaf::GrowOnly, _)
-            | Self::Disable(Wins::Enable)
-            | Self::Erase(_)
-            | Self::Clear(_) => false,
-        }
-    }
-}
-
-impl SetLeaf {
-    /// What its rows are.
-    #[must_use]
-    pub fn leaf(self) -> Leaf {
-        match self {
-            Self::AddWins => Leaf::Element,
-            Self::RemoveWins => Leaf::RemoveWinsElement,
-            Self::GrowOnly => Leaf::GrowElement,
+            Self::Put(_) | Self::Increment(_) | Self::Bounded(_) => true,
+            Self::Update(leaf, updates) => {
+                let rules = leaf.rules();
+                updates.iter().any(|(_, update)| rules.writes(update))
+            }
+            Self::Clear(_) => false,
         }
     }
 }
@@ -202,23 +174,14 @@ impl Command {
                 let row = |leaf, part: &[u8]| target.prefix.row_at(path, leaf, part);
                 match action {
                     Action::Put(_) => rows.push(row(Leaf::Value, &[])),
-                    Action::Assign(_) => rows.push(row(Leaf::Register, &[])),
-                    Action::Enable(Wins::Enable) => rows.push(row(Leaf::Flag, &[])),
-                    Action::Enable(Wins::Disable) => rows.push(row(Leaf::DisableFlag, &[])),
-                    Action::Add(set, elements) => {
-                        rows.extend(elements.iter().map(|element| row(set.leaf(), element)));
+                    Action::Update(leaf, updates) if leaf.rules().twice == Twice::Aliases => {
+                        let writing = updates.iter();
+                        let writing = writing.filter(|(_, update)| leaf.rules().writes(update));
+                        rows.extend(writing.map(|(part, _)| row(*leaf, part)));
                     }
-                    Action::Insert(items) => {
-                        rows.extend(items.iter().map(|(at, _)| row(Leaf::Item, at)));
-                    }
-                    Action::Increment(_)
+                    Action::Update(..)
+                    | Action::Increment(_)
                     | Action::Bounded(_)
-                    | Action::Remove(..)
-                    | Action::Raise(_)
-                    | Action::Lower(_)
-                    | Action::Disable(_)
-                    | Action::Observe(_)
-                    | Action::Erase(_)
                     | Action::Clear(_) => {}
                 }
             }
@@ -304,6 +267,8 @@ pub enum Rejected {
     },
     /// The key shows something here that the context does not cover.
     NotCurrent,
+    /// The kind has no such change.
+    NotOfKind,
     /// The disk has no room for it: see [`Room`](crate::protocol::room::Room).
     DiskFull,
     /// This node holds too few rights of a bounded counter to spend so much now.

@@ -78,6 +78,8 @@ const BEHIND: &str = "no owner that answered in time holds all that the session 
 const LOST: &str = "all owners answered, and none holds what the session has seen: it is lost with \
                     a disk or a machine; nothing was done: begin a new session";
 
+const FOREIGN: &str = "the kind has no such change; nothing was written: use what it offers";
+
 fn too_few_answers(answered: u8, required: u8, timed_out: bool) -> Failure {
     if timed_out {
         refused(
@@ -142,6 +144,7 @@ fn of_rejected(rejected: Rejected) -> Failure {
              operation an id of its own"
                 .to_owned(),
         ),
+        Rejected::NotOfKind => refused(FailureKind::WrongKind, FOREIGN.to_owned()),
         Rejected::CounterOverflow => refused(
             FailureKind::BadRequest,
             "the counter would leave the range of 64 bits; nothing was written: add less, or \

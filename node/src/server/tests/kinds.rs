@@ -234,7 +234,7 @@ fn the_items_of_one_insertion_have_the_same_positions_through_any_coordinator() 
             .edits
             .iter()
             .flat_map(|edit| match &edit.action {
-                Action::Insert(items) => items.clone(),
+                Action::Update(_, items) => items.clone(),
                 other => panic!("{other:?}"),
             })
             .map(|(position, _)| position)

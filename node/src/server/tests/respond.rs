@@ -183,6 +183,7 @@ fn rejected() -> Vec<(Rejected, FailureKind)> {
         ),
         (Rejected::TooManyRows { limit: 9 }, FailureKind::TooLarge),
         (Rejected::OperationReused, FailureKind::BadOperation),
+        (Rejected::NotOfKind, FailureKind::WrongKind),
         (Rejected::CounterOverflow, FailureKind::BadRequest),
         (Rejected::NotCurrent, FailureKind::NotCurrent),
         (Rejected::DiskFull, FailureKind::DiskFull),

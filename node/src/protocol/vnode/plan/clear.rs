@@ -10,6 +10,7 @@ use crate::protocol::messages::KeyedRow;
 use crate::protocol::shares;
 use crate::protocol::stage::{Family, SourceError, decode_keyed};
 use crate::protocol::vnode::command::Target;
+use crate::protocol::vnode::versions_of;
 use crdt::Row;
 use crdt::kinds::cleared::{self, Scope};
 use crdt::kinds::map::{self, Path};
@@ -26,7 +27,9 @@ impl Planner<'_> {
         if let Some(leaf) = leaf.filter(|leaf| matches!(leaf.rules().rows, Rows::One)) {
             // Of one row, a context may cover what is not here yet.
             let key = target.prefix.row_at(path, leaf, &[]);
-            self.fold(key, |row| Ok(Some(super::removal(target, row))))?;
+            let row = self.row(&key)?;
+            let context = target.covering(versions_of(&row));
+            self.push((key, row), Body::None, context);
             return Ok(Ok(()));
         }
         let range = match leaf {
@@ -59,9 +62,12 @@ impl Planner<'_> {
         }
         let scope = leaf.map_or(Scope::Below, Scope::Leaf);
         let seen = self.vnode.clock.dots();
-        self.fold(target.prefix.cleared(path, scope), |row| {
-            cleared::clear(row, seen).map(Some)
-        })?;
+        let key = target.prefix.cleared(path, scope);
+        let row = self.row(&key)?;
+        let clear = cleared::clear(&row, seen);
+        let Edit { body, context } =
+            clear.map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
+        self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
         match leaf {
             Some(_) => Ok(Ok(())),
             None => self.reset_shares(target, path, &range),

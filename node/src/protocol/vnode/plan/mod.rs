@@ -14,8 +14,7 @@ use std::ops::ControlFlow;
 
 use bytes::Bytes;
 
-use super::command::{Action, Command, FieldEdit, Rejected, SetLeaf, Target};
-use super::sketch::by_block;
+use super::command::{Action, Command, FieldEdit, Rejected, Target};
 use super::write::share_of;
 use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
@@ -23,13 +22,11 @@ use crate::protocol::event::Effect;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::KeyedRow;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
-use crdt::codec::DecodeError;
 use crdt::dots::DotSet;
 use crdt::kinds::counter::Share;
-use crdt::kinds::flag::Wins;
 use crdt::kinds::map::Path;
-use crdt::kinds::rules::Twice;
-use crdt::kinds::{Edit, Leaf, extremum, flag, hll, list, register, remove_wins, set};
+use crdt::kinds::rules::{Twice, Unmade, Update};
+use crdt::kinds::{Edit, Leaf};
 use crdt::{Actor, Context, Dot, Hlc, Row, Version};
 use starling::wire::Siblings;
 
@@ -120,63 +117,19 @@ impl<'a> Planner<'a> {
         let path = &edit.path;
         let row = |leaf, part: &[u8]| target.prefix.row_at(path, leaf, part);
         match &edit.action {
-            Action::Put(value) => return self.put(target, row(Leaf::Value, &[]), value),
-            Action::Increment(amount) => return self.increment(target, path, *amount),
-            Action::Bounded(amount) => return self.bounded(target, *amount),
-            Action::Add(set, elements) => {
-                for element in elements {
-                    let (key, set) = (row(set.leaf(), element), *set);
-                    self.fold(key, |row| Ok(Some(add(set, row))))?;
+            Action::Put(value) => self.put(target, row(Leaf::Value, &[]), value),
+            Action::Increment(amount) => self.increment(target, path, *amount),
+            Action::Bounded(amount) => self.bounded(target, *amount),
+            Action::Update(leaf, updates) => {
+                for (part, update) in updates {
+                    if let Err(rejected) = self.update(target, row(*leaf, part), update)? {
+                        return Ok(Err(rejected));
+                    }
                 }
+                Ok(Ok(()))
             }
-            Action::Remove(set, elements) => {
-                for element in elements {
-                    let (key, set) = (row(set.leaf(), element), *set);
-                    self.fold(key, |row| Ok(Some(remove(set, target, row))))?;
-                }
-            }
-            Action::Assign(value) => {
-                self.fold(row(Leaf::Register, &[]), |row| {
-                    Ok(Some(register::assign(row, value.clone())))
-                })?;
-            }
-            Action::Raise(to) => {
-                self.raise(row(Leaf::Max, &[]), |row| extremum::raise(row, *to))?;
-            }
-            Action::Lower(to) => {
-                self.raise(row(Leaf::Min, &[]), |row| extremum::lower(row, *to))?;
-            }
-            Action::Enable(wins) => {
-                self.fold(row(flag_leaf(*wins), &[]), |row| {
-                    Ok(Some(flag::enable(row, *wins)))
-                })?;
-            }
-            Action::Disable(wins) => {
-                self.fold(row(flag_leaf(*wins), &[]), |row| {
-                    Ok(Some(flag::disable(row, *wins)))
-                })?;
-            }
-            Action::Observe(hashes) => {
-                for (block, seen) in by_block(hashes) {
-                    let key = row(Leaf::Sketch, &[block]);
-                    self.raise(key, |row| hll::observe(row, seen.iter().copied()))?;
-                }
-            }
-            Action::Insert(items) => {
-                for (at, item) in items {
-                    let key = row(Leaf::Item, at);
-                    self.fold(key, |row| Ok(Some(list::put(row, item.clone()))))?;
-                }
-            }
-            Action::Erase(positions) => {
-                for at in positions {
-                    let key = row(Leaf::Item, at);
-                    self.fold(key, |row| Ok(Some(removal(target, row))))?;
-                }
-            }
-            Action::Clear(leaf) => return self.clear(target, path, *leaf),
+            Action::Clear(leaf) => self.clear(target, path, *leaf),
         }
-        Ok(Ok(()))
     }
 
     fn put(&mut self, target: &Target, key: RowKey, value: &Bytes) -> Checked<()> {
@@ -225,33 +178,31 @@ impl<'a> Planner<'a> {
         Ok(Ok(()))
     }
 
-    /// Plans what a kind makes of a row.
-    fn fold(
-        &mut self,
-        key: RowKey,
-        make: impl Fn(&Row) -> Result<Option<Edit>, DecodeError>,
-    ) -> Result<(), SourceError> {
+    /// Plans what its kind makes of an update of a row. What is there already is not written if
+    /// every owner holds it durably; otherwise it is once more, so that it can be acknowledged.
+    fn update(&mut self, target: &Target, key: RowKey, update: &Update) -> Checked<()> {
         let row = self.row(&key)?;
-        let made = make(&row).map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
-        if let Some(Edit { body, context }) = made {
-            self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
-        }
-        Ok(())
-    }
-
-    /// As [`Planner::fold`] for what may be there already. Then nothing is written if every owner
-    /// holds it durably; otherwise it is written once more, so that it can be acknowledged.
-    fn raise(
-        &mut self,
-        key: RowKey,
-        make: impl Fn(&Row) -> Result<Option<Edit>, DecodeError>,
-    ) -> Result<(), SourceError> {
-        let vnode = self.vnode;
-        self.fold(key, |row| match make(row)? {
-            Some(edit) => Ok(Some(edit)),
-            None if vnode.holds_durably(row) => Ok(None),
-            None => make(&planned(row)),
-        })
+        let make = key.leaf().rules().make;
+        let made = match make(&row, update) {
+            Ok(None) if !self.vnode.holds_durably(&row) => make(&planned(&row), update),
+            made => made,
+        };
+        let Edit { body, context } = match made {
+            Ok(Some(edit)) => edit,
+            Ok(None) => return Ok(Ok(())),
+            Err(Unmade::NotOfKind) => return Ok(Err(Rejected::NotOfKind)),
+            Err(Unmade::Damaged(error)) => {
+                return Err(SourceError::senseless(key.as_bytes(), error));
+            }
+        };
+        // What goes by its name goes as far as the client has seen it.
+        let context = if body.is_none() && *update == Update::Remove {
+            target.covering(context)
+        } else {
+            context
+        };
+        self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
+        Ok(Ok(()))
     }
 
     /// A row as it is here, with what is planned for it already.
@@ -333,40 +284,12 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn add(set: SetLeaf, row: &Row) -> Edit {
-    match set {
-        SetLeaf::AddWins | SetLeaf::GrowOnly => set::add(row),
-        SetLeaf::RemoveWins => remove_wins::add(row),
-    }
-}
-
-fn remove(set: SetLeaf, target: &Target, row: &Row) -> Edit {
-    match set {
-        SetLeaf::AddWins | SetLeaf::GrowOnly => removal(target, row),
-        SetLeaf::RemoveWins => remove_wins::remove(row),
-    }
-}
-
 /// Of a row what is planned alone.
 fn planned(row: &Row) -> Row {
     let version = row.versions().get(&PENDING).cloned();
     version.map_or_else(Row::default, |version| {
         Row::write(PENDING, version, Context::default())
     })
-}
-
-fn removal(target: &Target, row: &Row) -> Edit {
-    Edit {
-        body: None,
-        context: target.covering(versions_of(row)),
-    }
-}
-
-fn flag_leaf(wins: Wins) -> Leaf {
-    match wins {
-        Wins::Enable => Leaf::Flag,
-        Wins::Disable => Leaf::DisableFlag,
-    }
 }
 
 /// Stands for the dot that a plan does not have yet. No actor draws it: a node's number is random,

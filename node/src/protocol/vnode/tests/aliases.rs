@@ -6,8 +6,9 @@ use bytes::Bytes;
 use super::{NODES, Owner, changes, key, pull_all, put};
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
-use crate::protocol::vnode::{Action, SetLeaf};
+use crate::protocol::vnode::Action;
 use crdt::Context;
+use crdt::kinds::rules::Update;
 use crdt::kinds::{Leaf, register};
 
 /// What is written twice, what removes it, what writes over it, and its row.
@@ -28,15 +29,15 @@ fn cases() -> [Case; 3] {
             row: key().row(Leaf::Value, b""),
         },
         Case {
-            write: Action::Add(SetLeaf::AddWins, e()),
-            remove: Action::Remove(SetLeaf::AddWins, e()),
-            overwrite: Action::Add(SetLeaf::AddWins, e()),
+            write: Action::each(Leaf::Element, e(), &Update::Add),
+            remove: Action::each(Leaf::Element, e(), &Update::Remove),
+            overwrite: Action::each(Leaf::Element, e(), &Update::Add),
             row: key().row(Leaf::Element, b"e"),
         },
         Case {
-            write: Action::Assign("a".into()),
+            write: Action::one(Leaf::Register, Update::Assign("a".into())),
             remove: Action::Clear(Some(Leaf::Register)),
-            overwrite: Action::Assign("b".into()),
+            overwrite: Action::one(Leaf::Register, Update::Assign("b".into())),
             row: key().row(Leaf::Register, b""),
         },
     ]
@@ -182,7 +183,13 @@ fn two_names_of_one_write_are_shown_once_until_one_is_covered() {
     let none = Context::default();
     for owner in &mut owners[..2] {
         owner.write(1, &none, put("a")).unwrap();
-        owner.write(2, &none, Action::Assign("r".into())).unwrap();
+        owner
+            .write(
+                2,
+                &none,
+                Action::one(Leaf::Register, Update::Assign("r".into())),
+            )
+            .unwrap();
     }
     pull_all(&mut owners);
     for owner in &owners {

@@ -5,10 +5,11 @@ use bytes::Bytes;
 use super::{NODES, Owner, changes, command, edit, exchange_clocks, key, pull_all};
 use crate::protocol::messages::{Change, Selection};
 use crate::protocol::stage::Family;
-use crate::protocol::vnode::{Action, FieldEdit, Rejected, SetLeaf};
+use crate::protocol::vnode::{Action, FieldEdit, Rejected};
 use crdt::Context;
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
 
 /// Three owners of a set, for which more than two elements are many.
 fn owners() -> [Owner; 3] {
@@ -21,7 +22,7 @@ fn owners() -> [Owner; 3] {
 
 fn add(elements: &[&'static str]) -> Action {
     let elements = elements.iter().map(|element| Bytes::from(*element));
-    Action::Add(SetLeaf::AddWins, elements.collect())
+    Action::each(Leaf::Element, elements.collect(), &Update::Add)
 }
 
 fn write(owner: &mut Owner, op: u64, action: Action) -> Vec<Change> {
@@ -179,7 +180,7 @@ fn fill(owner: &mut Owner, fields: usize) {
         let numbers = first..fields.min(first + 1_000);
         let edits = numbers.map(|number| FieldEdit {
             path: Path::new(vec![format!("f{number:06}").into()]).unwrap(),
-            action: Action::Assign("x".into()),
+            action: Action::one(Leaf::Register, Update::Assign("x".into())),
         });
         let op = 1_000 + first as u64;
         owner.run(&command(op, edits.collect())).unwrap();

@@ -5,9 +5,10 @@ use super::{
     NODES, Owner, batch, changes, command, edit, exchange_clocks, key, key_of, pull_all,
     tell_clocks,
 };
-use crate::protocol::vnode::{Action, Command, SetLeaf};
+use crate::protocol::vnode::{Action, Command};
 use crdt::Context;
 use crdt::kinds::counter::Share;
+use crdt::kinds::rules::Update;
 use crdt::kinds::{Leaf, set};
 use ring::NodeId;
 
@@ -17,7 +18,10 @@ fn of_a_map(op: u64) -> Command {
         op,
         vec![
             edit(&["likes"], Action::Increment(5)),
-            edit(&["tags"], Action::Add(SetLeaf::AddWins, vec!["x".into()])),
+            edit(
+                &["tags"],
+                Action::each(Leaf::Element, vec!["x".into()], &Update::Add),
+            ),
             edit(&["views"], Action::Increment(7)),
         ],
     )

@@ -5,17 +5,18 @@ use bytes::Bytes;
 use super::{NODES, Owner, changes, command, edit, key, path, pull_all, put};
 use crate::protocol::event::Effect;
 use crate::protocol::stage::Family;
-use crate::protocol::vnode::{Action, Command, Rejected, Sending, SetLeaf};
+use crate::protocol::vnode::{Action, Command, Rejected, Sending};
 use crdt::Context;
+use crdt::kinds::rules::Update;
 use crdt::kinds::{Leaf, extremum, hll, set};
 use ring::NodeId;
 
 fn add(element: &'static str) -> Action {
-    Action::Add(SetLeaf::AddWins, vec![Bytes::from(element)])
+    Action::each(Leaf::Element, vec![Bytes::from(element)], &Update::Add)
 }
 
 fn remove(element: &'static str) -> Action {
-    Action::Remove(SetLeaf::AddWins, vec![Bytes::from(element)])
+    Action::each(Leaf::Element, vec![Bytes::from(element)], &Update::Remove)
 }
 
 /// A put that wants the key to show nothing beyond `context`.
@@ -117,10 +118,11 @@ fn of_several_raises_in_one_command_the_greatest_stays() {
         for (one, other) in [(9, 7), (7, 9), (9, 9)] {
             let mut owner = Owner::new(NodeId(1));
             if let Some(before) = before {
-                let raise = Action::Raise(before);
+                let raise = Action::one(Leaf::Max, Update::Offer(before));
                 owner.write(1, &Context::default(), raise).unwrap();
             }
-            let raises = [one, other].map(|to| edit(&[], Action::Raise(to)));
+            let raises =
+                [one, other].map(|to| edit(&[], Action::one(Leaf::Max, Update::Offer(to))));
             let written = owner.run(&command(2, raises.to_vec())).unwrap();
             let [change] = changes(&written) else {
                 panic!("{written:?}")
@@ -146,7 +148,8 @@ fn of_several_observations_in_one_command_all_are_counted() {
             a.block == block && a.index != b.index
         })
         .unwrap();
-    let both = [first, second, first].map(|hash| edit(&[], Action::Observe(vec![hash])));
+    let both = [first, second, first]
+        .map(|hash| edit(&[], Action::Update(Leaf::Sketch, hll::updates([hash]))));
     let written = owner.run(&command(1, both.to_vec())).unwrap();
     assert_eq!(changes(&written).len(), 1);
     let sketch = owner.row(&key().row(Leaf::Sketch, &[block]));
@@ -183,7 +186,8 @@ fn two_puts_of_one_value_in_one_command_leave_the_later_one() {
 #[test]
 fn what_changes_nothing_and_is_durable_everywhere_is_not_written_again() {
     let mut owners = NODES.map(Owner::new);
-    let raise = |op| command(op, vec![edit(&[], Action::Raise(9))]);
+    let offer = || Action::one(Leaf::Max, Update::Offer(9));
+    let raise = |op| command(op, vec![edit(&[], offer())]);
     owners[0].run(&raise(1)).unwrap();
     // Not before every owner is known to hold it: the answer promises that they do.
     assert_eq!(changes(&owners[0].run(&raise(2)).unwrap()).len(), 1);
@@ -192,6 +196,40 @@ fn what_changes_nothing_and_is_durable_everywhere_is_not_written_again() {
     let written = owners[0].run(&raise(3)).unwrap();
     assert_eq!(written.sending, Sending::Nothing);
     assert!(!written.repeated);
+}
+
+#[test]
+fn a_kind_takes_no_update_that_it_does_not_have() {
+    let mut owner = Owner::new(NodeId(1));
+    let none = Context::default();
+    for action in [
+        Action::one(Leaf::Max, Update::Switch(true)),
+        Action::each(Leaf::GrowElement, vec!["e".into()], &Update::Remove),
+    ] {
+        let refused = owner.write(1, &none, action);
+        assert_eq!(refused, Err(Rejected::NotOfKind));
+    }
+    let kept = (owner.vnode.records(), owner.stored(Family::Data));
+    assert_eq!(kept, (0, 0));
+}
+
+#[test]
+fn a_removal_covers_what_its_reader_saw_of_the_one_row_of_a_key_also_where_it_is_not_here_yet() {
+    for (leaf, update) in [
+        (Leaf::Register, Update::Assign("a".into())),
+        (Leaf::Max, Update::Offer(1)),
+        (Leaf::Flag, Update::Switch(true)),
+        (Leaf::DisableFlag, Update::Switch(false)),
+    ] {
+        let (mut a, mut b) = (Owner::new(NodeId(1)), Owner::new(NodeId(2)));
+        let none = Context::default();
+        let written = a.write(1, &none, Action::one(leaf, update)).unwrap();
+        let removal = Action::Clear(Some(leaf));
+        b.write(2, &written.contexts[0], removal).unwrap();
+        b.receive(changes(&written));
+        let row = b.row(&key().row(leaf, b""));
+        assert!(row.versions().is_empty(), "{leaf:?}");
+    }
 }
 
 /// A counter, a set and a counter below, in one map.
@@ -249,7 +287,7 @@ fn a_command_of_too_many_rows_is_refused_and_changes_nothing() {
     owner.limits.rows_per_operation = 3;
     let elements = |count: u8| (0..count).map(|n| Bytes::from(vec![n])).collect();
     let add = |op, count| {
-        let action = Action::Add(SetLeaf::AddWins, elements(count));
+        let action = Action::each(Leaf::Element, elements(count), &Update::Add);
         command(op, vec![edit(&[], action)])
     };
     let refused = Err(Rejected::TooManyRows { limit: 3 });

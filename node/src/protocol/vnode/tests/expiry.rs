@@ -5,8 +5,9 @@ use bytes::Bytes;
 use super::{NODES, Owner, changes, command, edit, key, path, pull_all, put};
 use crate::protocol::messages::{KeyedRow, Pull};
 use crate::protocol::stage::{Family, Stage};
-use crate::protocol::vnode::{Action, Command, SetLeaf};
+use crate::protocol::vnode::{Action, Command};
 use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
 use crdt::{Context, Hlc, Row};
 use ring::NodeId;
 
@@ -109,7 +110,7 @@ fn nothing_that_an_ended_version_killed_comes_back() {
 #[test]
 fn the_context_of_what_was_removed_stays_until_the_clock_explains_it() {
     let (mut a, mut b) = (Owner::new(NodeId(1)), Owner::new(NodeId(2)));
-    let add = |e: &'static str| Action::Add(SetLeaf::AddWins, vec![Bytes::from(e)]);
+    let add = |e: &'static str| Action::each(Leaf::Element, vec![Bytes::from(e)], &Update::Add);
     let beside = a.write(2, &Context::default(), add("e")).unwrap();
     let ending = a.run(&lasting(1, 1_000, put("a"))).unwrap();
     let dot = changes(&ending)[0].event.dot;
@@ -163,7 +164,7 @@ fn elements_end_one_by_one() {
     let mut owner = Owner::new(NodeId(1));
     let add = |e: &'static [&'static str]| {
         let elements = e.iter().map(|e| Bytes::from(*e)).collect();
-        Action::Add(SetLeaf::AddWins, elements)
+        Action::each(Leaf::Element, elements, &Update::Add)
     };
     owner.run(&lasting(1, 1_000, add(&["x", "y"]))).unwrap();
     let stays = owner.write(2, &Context::default(), add(&["y", "z"]));
@@ -206,11 +207,23 @@ fn every_kind_with_an_end_ends() {
     let e = || vec![Bytes::from("e")];
     for (action, leaf, part) in [
         (put("a"), Leaf::Value, ""),
-        (Action::Assign("a".into()), Leaf::Register, ""),
-        (Action::Add(SetLeaf::AddWins, e()), Leaf::Element, "e"),
-        (Action::Add(SetLeaf::GrowOnly, e()), Leaf::GrowElement, "e"),
         (
-            Action::Insert(vec![("e".into(), "x".into())]),
+            Action::one(Leaf::Register, Update::Assign("a".into())),
+            Leaf::Register,
+            "",
+        ),
+        (
+            Action::each(Leaf::Element, e(), &Update::Add),
+            Leaf::Element,
+            "e",
+        ),
+        (
+            Action::each(Leaf::GrowElement, e(), &Update::Add),
+            Leaf::GrowElement,
+            "e",
+        ),
+        (
+            Action::each(Leaf::Item, e(), &Update::Insert("x".into())),
             Leaf::Item,
             "e",
         ),
@@ -256,7 +269,7 @@ fn of_siblings_the_one_that_ends_goes_and_the_other_stays() {
 #[test]
 fn an_element_that_is_added_beside_one_with_an_end_stays() {
     let mut owners = NODES.map(Owner::new);
-    let add = || Action::Add(SetLeaf::AddWins, vec![Bytes::from("e")]);
+    let add = || Action::each(Leaf::Element, vec![Bytes::from("e")], &Update::Add);
     owners[0].run(&lasting(1, 1_000, add())).unwrap();
     owners[1].write(2, &Context::default(), add()).unwrap();
     pull_all(&mut owners);

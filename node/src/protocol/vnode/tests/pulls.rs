@@ -5,7 +5,9 @@ use bytes::Bytes;
 use super::{ID, NODES, Owner};
 use crate::protocol::messages::Pull;
 use crate::protocol::stage::Stage;
-use crate::protocol::vnode::{Action, SetLeaf};
+use crate::protocol::vnode::Action;
+use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
 use crdt::{Clock, Context};
 
 #[test]
@@ -13,7 +15,7 @@ fn a_pull_of_a_wide_operation_reads_each_event_a_few_times_and_not_once_for_each
     const ELEMENTS: usize = 500;
     let mut owner = Owner::new(NODES[0]);
     let elements = (0..ELEMENTS).map(|i| Bytes::from(i.to_string())).collect();
-    let add = Action::Add(SetLeaf::AddWins, elements);
+    let add = Action::each(Leaf::Element, elements, &Update::Add);
     owner.write(1, &Context::default(), add).unwrap();
     let pull = Pull {
         vnode: ID,

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::{NODES, Owner, changes, command, edit, exchange_clocks, pull_all, put, tell_clocks};
-use crate::protocol::vnode::{Action, Command, Rejected, Sending, SetLeaf};
+use crate::protocol::vnode::{Action, Command, Rejected, Sending};
 use crdt::Context;
-use crdt::kinds::Leaf;
-use crdt::kinds::flag::Wins;
+use crdt::kinds::rules::Update;
+use crdt::kinds::{Leaf, hll};
 use ring::NodeId;
 
 #[test]
@@ -102,50 +102,52 @@ fn an_operation_past_its_window_is_refused() {
 /// A change of every sort, with what it needs to change anything.
 fn changes_of_all_sorts() -> Vec<(Option<Action>, Action)> {
     let e = || vec![Bytes::from("e"), Bytes::from("f")];
-    let add = |leaf| Action::Add(leaf, e());
-    let insert = || Action::Insert(e().into_iter().map(|at| (at, "x".into())).collect());
+    let add = |leaf| Action::each(leaf, e(), &Update::Add);
+    let insert = || Action::each(Leaf::Item, e(), &Update::Insert("x".into()));
+    let remove = |leaf| Action::each(leaf, e(), &Update::Remove);
+    let switch = |leaf, on| Action::one(leaf, Update::Switch(on));
     let mut all = vec![
         (None, put("a")),
-        (None, Action::Assign("a".into())),
+        (None, assign("a")),
         (None, Action::Increment(5)),
         (None, Action::Bounded(5)),
-        (None, Action::Raise(5)),
-        (None, Action::Lower(5)),
-        (None, Action::Observe(vec![5])),
+        (None, Action::one(Leaf::Max, Update::Offer(5))),
+        (None, Action::one(Leaf::Min, Update::Offer(5))),
+        (None, Action::Update(Leaf::Sketch, hll::updates([5]))),
         (None, insert()),
-        (Some(insert()), Action::Erase(e())),
+        (Some(insert()), remove(Leaf::Item)),
         (Some(put("a")), Action::Clear(Some(Leaf::Value))),
         (Some(put("a")), Action::Clear(None)),
-        (None, add(SetLeaf::GrowOnly)),
+        (None, add(Leaf::GrowElement)),
     ];
-    for leaf in [SetLeaf::AddWins, SetLeaf::RemoveWins] {
+    for leaf in [Leaf::Element, Leaf::RemoveWinsElement] {
         all.push((None, add(leaf)));
-        all.push((Some(add(leaf)), Action::Remove(leaf, e())));
+        all.push((Some(add(leaf)), remove(leaf)));
     }
-    for wins in [Wins::Enable, Wins::Disable] {
-        all.push((None, Action::Enable(wins)));
-        all.push((Some(Action::Enable(wins)), Action::Disable(wins)));
+    for leaf in [Leaf::Flag, Leaf::DisableFlag] {
+        all.push((None, switch(leaf, true)));
+        all.push((Some(switch(leaf, true)), switch(leaf, false)));
     }
     all
 }
 
+fn assign(value: &'static str) -> Action {
+    Action::one(Leaf::Register, Update::Assign(value.into()))
+}
+
 /// Another change of the same sort.
 fn other(action: &Action) -> Action {
-    let fewer = |all: &[Bytes]| all[1..].to_vec();
     match action {
         Action::Put(_) => put("b"),
-        Action::Assign(_) => Action::Assign("b".into()),
         Action::Increment(amount) => Action::Increment(amount + 1),
         Action::Bounded(amount) => Action::Bounded(amount + 1),
-        Action::Raise(to) => Action::Raise(to + 1),
-        Action::Lower(to) => Action::Lower(to - 1),
-        Action::Observe(_) => Action::Observe(vec![6]),
-        Action::Add(leaf, elements) => Action::Add(*leaf, fewer(elements)),
-        Action::Remove(leaf, elements) => Action::Remove(*leaf, fewer(elements)),
-        Action::Insert(items) => Action::Insert(items[1..].to_vec()),
-        Action::Erase(positions) => Action::Erase(fewer(positions)),
-        Action::Enable(wins) => Action::Disable(*wins),
-        Action::Disable(wins) => Action::Enable(*wins),
+        Action::Update(leaf, updates) => match &updates[..] {
+            [(_, Update::Assign(_))] => assign("b"),
+            [(_, Update::Offer(_))] => Action::one(*leaf, Update::Offer(6)),
+            [(_, Update::Switch(on))] => Action::one(*leaf, Update::Switch(!on)),
+            [(_, Update::Observe(_))] => Action::Update(*leaf, hll::updates([u64::MAX])),
+            all => Action::Update(*leaf, all[1..].to_vec()),
+        },
         Action::Clear(Some(_)) => Action::Clear(None),
         Action::Clear(None) => Action::Clear(Some(Leaf::Value)),
     }
@@ -188,7 +190,7 @@ fn a_write_that_changes_nothing_leaves_no_record() {
     assert_eq!(cleared.sending, Sending::Nothing);
     assert_eq!(owner.vnode.records(), 0);
     // So the name is as good as new, and the same is carried out when there is something to do.
-    let add = Action::Add(SetLeaf::AddWins, vec!["e".into()]);
+    let add = Action::each(Leaf::Element, vec!["e".into()], &Update::Add);
     owner.write(2, &none, add.clone()).unwrap();
     let cleared = owner.write(1, &none, clear()).unwrap();
     assert!(!cleared.repeated && changes(&cleared).len() == 1);

@@ -7,9 +7,10 @@ use crate::protocol::keys::{KeyPrefix, RowKey, data_range};
 use crate::protocol::messages::{Range, Refusal, Selection};
 use crate::protocol::samples;
 use crate::protocol::stage::Family;
-use crate::protocol::vnode::{Action, Command, Selected, SetLeaf, read_rows};
+use crate::protocol::vnode::{Action, Command, Selected, read_rows};
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
 use crdt::{Context, Hlc};
 use ring::{BucketId, NodeId, QBits, Token};
 
@@ -17,7 +18,7 @@ use ring::{BucketId, NodeId, QBits, Token};
 fn five() -> Owner {
     let mut owner = Owner::new(NodeId(1));
     let elements = [b"a", b"b", b"c", b"d", b"e"].map(|e| Bytes::from(&e[..]));
-    let add = Action::Add(SetLeaf::AddWins, elements.to_vec());
+    let add = Action::each(Leaf::Element, elements.to_vec(), &Update::Add);
     owner.write(1, &Context::default(), add).unwrap();
     owner
 }
@@ -196,7 +197,7 @@ fn a_listing_looks_at_a_bounded_number_of_rows_and_goes_on() {
 fn a_key_is_listed_by_what_lasts_longest_and_not_by_what_is_over() {
     let mut owner = Owner::new(NodeId(1));
     let add = |element: &'static str| {
-        let action = Action::Add(SetLeaf::AddWins, vec![Bytes::from(element)]);
+        let action = Action::each(Leaf::Element, vec![Bytes::from(element)], &Update::Add);
         vec![edit(&[], action)]
     };
     let ending = Command {
@@ -228,7 +229,7 @@ fn owner_of(count: u32) -> Owner {
     let mut owner = Owner::new(NodeId(1));
     for from in (0..count).step_by(1_000) {
         let elements = names(from..(from + 1_000).min(count));
-        let add = Action::Add(SetLeaf::AddWins, elements);
+        let add = Action::each(Leaf::Element, elements, &Update::Add);
         let op = from + 1;
         owner.write(op.into(), &Context::default(), add).unwrap();
     }
@@ -257,7 +258,7 @@ fn marks_go_with_their_rows() {
     let mut owner = owner_of(6_000);
     assert!(owner.stored(Family::Meta) > 300);
     for from in (0..6_000).step_by(1_000) {
-        let remove = Action::Remove(SetLeaf::AddWins, names(from..from + 1_000));
+        let remove = Action::each(Leaf::Element, names(from..from + 1_000), &Update::Remove);
         let op = u64::from(from) + 2;
         owner.write(op, &Context::default(), remove).unwrap();
     }

@@ -7,9 +7,10 @@ use super::{
 };
 use crate::protocol::messages::{Cursor, Page};
 use crate::protocol::stage::{Family, Stage};
-use crate::protocol::vnode::{Action, Limits, Rejected, Sending, SetLeaf, Vnode};
+use crate::protocol::vnode::{Action, Limits, Rejected, Sending, Vnode};
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
 use crdt::{Context, Dot, Hlc};
 use ring::NodeId;
 
@@ -111,7 +112,7 @@ fn an_old_copy_with_very_many_rows_is_merged_in_steps() {
     let none = Context::default();
     for op in 1..=17 {
         let elements = (0..1_000).map(|element| Bytes::from(format!("{op}-{element}")));
-        let add = Action::Add(SetLeaf::AddWins, elements.collect());
+        let add = Action::each(Leaf::Element, elements.collect(), &Update::Add);
         owners[0].write(op, &none, add).unwrap();
         pull_all(&mut owners);
     }

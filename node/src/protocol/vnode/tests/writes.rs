@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::{ID, NODES, Owner, changes, command, edit, exchange_clocks, put};
 use crate::protocol::messages::Pull;
 use crate::protocol::stage::{Family, Stage};
-use crate::protocol::vnode::{Action, Rejected, SetLeaf};
+use crate::protocol::vnode::{Action, Rejected};
 use crdt::kinds::Leaf;
+use crdt::kinds::rules::Update;
 use crdt::{Context, Hlc};
 use ring::NodeId;
 use starling::wire::Siblings;
@@ -133,7 +134,7 @@ fn a_span_of_elements_is_pulled_whole() {
         .write(
             1,
             &Context::default(),
-            Action::Add(SetLeaf::AddWins, elements),
+            Action::each(Leaf::Element, elements, &Update::Add),
         )
         .unwrap();
     assert_eq!(changes(&added).len(), 2);
