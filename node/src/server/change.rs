@@ -7,7 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::accept::{Accepted, deadline};
 use super::desk::{DEFAULT_DURABILITY, Desk};
 use super::failure;
-use super::place::{Field, Place, leaf, path};
+use super::kinds::{Model, model};
+use super::place::{Field, Place, path};
 use super::shown::{Shape, Wrote};
 use super::state::{Amount, Shown};
 use super::token::Scope;
@@ -154,21 +155,15 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
     let wrong = || failure::wrong_mutation(bucket, kind, &edit.mutation);
     let bytes = |value: &ByteBuf| Bytes::copy_from_slice(value);
     let all = |values: &[ByteBuf]| values.iter().map(bytes).collect::<Vec<_>>();
-    let leaf = leaf(kind);
+    let Model { leaf, kept, .. } = model(kind);
+    if edit.mutation == Mutation::Delete {
+        return match kept {
+            Some(why) => Err(failure::bad_request(&why)),
+            None => Ok(Action::Clear(leaf)),
+        };
+    }
+    let leaf = leaf.ok_or_else(wrong)?;
     let action = match (&edit.mutation, kind) {
-        (Mutation::Delete, Kind::Map) => return Ok(Action::Clear(None)),
-        (Mutation::Delete, Kind::GrowSet) => {
-            return Err(failure::bad_request(
-                &"nothing is removed from a set that only grows; nothing was written",
-            ));
-        }
-        (Mutation::Delete, Kind::BoundedCounter) => {
-            return Err(failure::bad_request(
-                &"a bounded counter is neither deleted nor reset; nothing was written: spend what \
-                  it holds",
-            ));
-        }
-        (Mutation::Delete, _) => return Ok(Action::Clear(Some(leaf))),
         (Mutation::Increment(0), Kind::BoundedCounter) => {
             return Err(failure::bad_request(
                 &"a bounded counter changes by 1 to 2^63 - 1 at a time; nothing was written",
@@ -201,7 +196,9 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
             let items = all(items).into_iter().map(Update::Insert);
             Action::Update(leaf, positions.into_iter().zip(items).collect())
         }
-        (Mutation::Increment(_) | Mutation::Insert { .. }, _) => return Err(wrong()),
+        (Mutation::Delete | Mutation::Increment(_) | Mutation::Insert { .. }, _) => {
+            return Err(wrong());
+        }
     };
     if action.is_of_kind() {
         Ok(action)

@@ -20,6 +20,7 @@ mod desk;
 mod failure;
 mod fields;
 mod inspect;
+mod kinds;
 mod place;
 mod session;
 mod shown;

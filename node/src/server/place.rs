@@ -8,6 +8,7 @@ use serde_bytes::ByteBuf;
 use super::desk::{Desk, Known, majority};
 use super::failure;
 use super::fields;
+use super::kinds::model;
 use super::token::Scope;
 use crate::protocol::cluster::BucketRecord;
 use crate::protocol::keys::{KeyPrefix, successor};
@@ -15,6 +16,7 @@ use crate::protocol::messages::{Range, Selection};
 use crate::protocol::samples;
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Rows;
 use ring::{Token, VnodeId};
 use starling::wire::{Failure, Key, Kind, Page, Part, ReadRequest, ScanRequest, WriteRequest};
 
@@ -194,58 +196,51 @@ pub(super) struct Field<'a> {
 impl Field<'_> {
     /// The rows that make up what is asked for.
     pub(super) fn selection(&self, key: &KeyPrefix, part: &Part) -> Result<Selection, Failure> {
-        let leaf = leaf(self.kind);
-        match (part, self.kind) {
-            (Part::Whole, Kind::Map) => Ok(Selection::Range(all(key.field_range(self.path)))),
-            (
-                Part::Whole,
-                Kind::Value
-                | Kind::Register
-                | Kind::Max
-                | Kind::Min
-                | Kind::Flag
-                | Kind::DisableFlag,
-            ) => Ok(Selection::Row(key.row_at(self.path, leaf, &[]))),
-            (
-                Part::Whole,
-                Kind::Counter
-                | Kind::BoundedCounter
-                | Kind::Set
-                | Kind::GrowSet
-                | Kind::RemoveSet
-                | Kind::Sketch
-                | Kind::List,
-            ) => Ok(Selection::Range(all(key.leaf_range(self.path, leaf)))),
-            (Part::Element(element), Kind::Set | Kind::GrowSet | Kind::RemoveSet) => {
+        let Some(leaf) = model(self.kind).leaf else {
+            return self.selection_of_map(key, part);
+        };
+        match (part, leaf.rules().rows) {
+            (Part::Whole, Rows::One) => Ok(Selection::Row(key.row_at(self.path, leaf, &[]))),
+            (Part::Whole, Rows::Parts | Rows::Elements(_) | Rows::Items(_)) => {
+                Ok(Selection::Range(all(key.leaf_range(self.path, leaf))))
+            }
+            (Part::Element(element), Rows::Elements(_)) => {
                 starling::wire::check_element(element)
                     .map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Row(key.row_at(self.path, leaf, element)))
             }
-            (
-                Part::Page(page) | Part::Count(page),
-                Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List,
-            ) => {
+            (Part::Page(page) | Part::Count(page), Rows::Elements(_) | Rows::Items(_)) => {
                 page.check().map_err(|error| failure::of_limit(&error))?;
                 Ok(Selection::Range(self.page(key, leaf, page)))
             }
-            (Part::Page(page) | Part::Count(page), Kind::Map) => {
-                page.check().map_err(|error| failure::of_limit(&error))?;
-                fields::range(key, self.path, page).map(Selection::Range)
-            }
-            (Part::Estimate, Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::List) => {
+            (Part::Estimate, Rows::Elements(_) | Rows::Items(_)) => {
                 let mut range = all(key.leaf_range(self.path, leaf));
                 range.limit = Some(samples::COUNTED);
                 Ok(Selection::Sample(range))
             }
-            (Part::Element(_), _) => Err(failure::bad_request(
-                &"only a set has elements; nothing was read",
-            )),
-            (Part::Estimate, Kind::Map) => Err(failure::bad_request(
+            (Part::Element(_), Rows::One | Rows::Parts | Rows::Items(_)) => {
+                Err(failure::bad_request(&NO_ELEMENTS))
+            }
+            (Part::Page(_) | Part::Count(_) | Part::Estimate, Rows::One | Rows::Parts) => {
+                Err(failure::bad_request(
+                    &"only sets, lists and maps are read by pages or have a length; nothing was \
+                      read",
+                ))
+            }
+        }
+    }
+
+    fn selection_of_map(&self, key: &KeyPrefix, part: &Part) -> Result<Selection, Failure> {
+        match part {
+            Part::Whole => Ok(Selection::Range(all(key.field_range(self.path)))),
+            Part::Page(page) | Part::Count(page) => {
+                page.check().map_err(|error| failure::of_limit(&error))?;
+                fields::range(key, self.path, page).map(Selection::Range)
+            }
+            Part::Estimate => Err(failure::bad_request(
                 &"the number of a map's fields is not estimated; nothing was read: count them",
             )),
-            (Part::Page(_) | Part::Count(_) | Part::Estimate, _) => Err(failure::bad_request(
-                &"only sets, lists and maps are read by pages or have a length; nothing was read",
-            )),
+            Part::Element(_) => Err(failure::bad_request(&NO_ELEMENTS)),
         }
     }
 
@@ -306,38 +301,8 @@ pub(super) fn range_of_keys(place: &Place<'_>, scan: &ScanRequest) -> Result<Ran
 
 /// Is a key of this kind one row?
 pub(super) fn is_one_row(kind: Kind) -> bool {
-    match kind {
-        Kind::Value | Kind::Register | Kind::Max | Kind::Min | Kind::Flag | Kind::DisableFlag => {
-            true
-        }
-        Kind::Counter
-        | Kind::BoundedCounter
-        | Kind::Set
-        | Kind::GrowSet
-        | Kind::RemoveSet
-        | Kind::Sketch
-        | Kind::List
-        | Kind::Map => false,
-    }
-}
-
-/// What the rows of a kind are; a map's own rows are those of its fields.
-pub(super) fn leaf(kind: Kind) -> Leaf {
-    match kind {
-        Kind::Value | Kind::Map => Leaf::Value,
-        Kind::Counter => Leaf::Share,
-        Kind::BoundedCounter => Leaf::Rights,
-        Kind::Set => Leaf::Element,
-        Kind::Register => Leaf::Register,
-        Kind::Max => Leaf::Max,
-        Kind::Min => Leaf::Min,
-        Kind::Flag => Leaf::Flag,
-        Kind::DisableFlag => Leaf::DisableFlag,
-        Kind::GrowSet => Leaf::GrowElement,
-        Kind::RemoveSet => Leaf::RemoveWinsElement,
-        Kind::Sketch => Leaf::Sketch,
-        Kind::List => Leaf::Item,
-    }
+    let leaf = model(kind).leaf;
+    leaf.is_some_and(|leaf| matches!(leaf.rules().rows, Rows::One))
 }
 
 fn all((from, to): (Vec<u8>, Vec<u8>)) -> Range {
@@ -348,6 +313,8 @@ fn all((from, to): (Vec<u8>, Vec<u8>)) -> Range {
         limit: None,
     }
 }
+
+const NO_ELEMENTS: &str = "only a set has elements; nothing was read";
 
 /// Rows that one page of a scan looks at where a key has many.
 const ROWS_OF_SCAN: u32 = 4_096;

@@ -6,15 +6,13 @@ use std::collections::BTreeMap;
 use serde_bytes::ByteBuf;
 
 use super::failure;
-use super::place::leaf;
+use super::kinds::{Model, Shows, kind_of, model, present};
 use crate::protocol::keys::RowKey;
 use crdt::Row;
 use crdt::codec::DecodeError;
+use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
-use crdt::kinds::flag::{self, Wins};
-use crdt::kinds::hll::{self, Block};
-use crdt::kinds::{Leaf, bounded, counter, extremum, list, register, remove_wins, set, value};
-use starling::wire::{Failure, Field, Item, Kind, Siblings, State};
+use starling::wire::{Failure, Field, Kind, Siblings, State};
 
 /// What of a key is shown, and when.
 #[derive(Debug, Clone, Copy)]
@@ -47,9 +45,6 @@ pub(super) enum Amount {
 /// Rows by their keys, in order.
 type Rows<'a> = Vec<Shows<'a>>;
 
-/// A row with its key, as far as it is not over.
-type Shows<'a> = (&'a RowKey, Cow<'a, Row>);
-
 /// What a client sees of a key or field. Rows of another kind, which only a displaced bucket leaves
 /// behind, are not shown.
 ///
@@ -60,7 +55,10 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
         let mut versions = row.versions().values();
         versions.any(|version| version.is_expired(shown.now_ms))
     };
-    let visible = rows.iter().map(|(key, row)| {
+    let Model { leaf, show, .. } = model(shown.kind);
+    let of_kind = |key: &RowKey| leaf.is_none_or(|leaf| key.leaf() == leaf);
+    let visible = rows.iter().filter(|(key, _)| of_kind(key));
+    let visible = visible.map(|(key, row)| {
         let mut row = Cow::Borrowed(row);
         if is_over(&row) {
             row.to_mut().hide_expired(shown.now_ms);
@@ -73,65 +71,53 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
     if shown.reverse {
         visible.reverse();
     }
-    match (shown.amount, shown.kind) {
-        (Amount::Counted, kind) => Ok(State::Number(i64::try_from(count(kind, &visible)).ok())),
-        (Amount::Estimated, kind) => Ok(State::Estimate(count(kind, &visible))),
-        (Amount::Shown, Kind::Map) => fields(shown, &visible).map(State::Map),
-        (Amount::Shown, _) => of_leaf(shown, &visible),
+    match shown.amount {
+        Amount::Counted => Ok(State::Number(i64::try_from(count(&visible)).ok())),
+        Amount::Estimated => Ok(State::Estimate(count(&visible))),
+        Amount::Shown => show(shown, &visible),
     }
 }
 
 /// How many elements or items the rows of a set or a list show.
-fn count(kind: Kind, rows: &[Shows<'_>]) -> u64 {
-    let leaf = leaf(kind);
-    let is_in = |row: &Row| match kind {
-        Kind::RemoveSet => remove_wins::contains(row),
-        Kind::List => list::item(row).is_some(),
-        _ => set::contains(row),
-    };
-    let present = rows.iter();
-    let present = present.filter(|(key, row)| key.leaf() == leaf && is_in(row));
-    present.map(|_| 1).sum()
+fn count(rows: &[Shows<'_>]) -> u64 {
+    present(rows).map(|_| 1).sum()
 }
+
+/// The name of a field, and the leaf of its rows; none where they lie deeper.
+type Named = (Vec<u8>, Option<Leaf>);
 
 /// The fields of a map, as many steps down as `shown` says, in byte order of their names, then by
 /// kind.
-fn fields(shown: Shown, rows: &[Shows<'_>]) -> Result<Vec<Field>, Failure> {
-    let mut groups: BTreeMap<(Vec<u8>, Kind), Rows<'_>> = BTreeMap::new();
+pub(super) fn fields(shown: Shown, rows: &[Shows<'_>]) -> Result<Vec<Field>, Failure> {
+    let mut groups: BTreeMap<Named, Rows<'_>> = BTreeMap::new();
     for (key, row) in rows {
         let path = key.path();
         let Some(name) = path.names().get(shown.depth) else {
             continue;
         };
         let is_nested = path.names().len() > shown.depth + 1;
-        let kind = if is_nested {
-            Some(Kind::Map)
-        } else {
-            kind_of(key.leaf())
-        };
-        if let Some(kind) = kind {
-            let group = groups.entry((name.to_vec(), kind)).or_default();
-            group.push((key, row.clone()));
-        }
+        let leaf = (!is_nested).then(|| key.leaf());
+        let group = groups.entry((name.to_vec(), leaf)).or_default();
+        group.push((key, row.clone()));
     }
     let mut fields = Vec::with_capacity(groups.len());
-    for ((name, kind), rows) in groups {
+    for ((name, leaf), rows) in groups {
+        let Some(kind) = leaf.map_or(Some(Kind::Map), kind_of) else {
+            continue;
+        };
         let depth = shown.depth + 1;
         let field = Shown {
             kind,
             depth,
             ..shown
         };
-        let state = if kind == Kind::Map {
-            State::Map(self::fields(field, &rows)?)
-        } else {
-            of_leaf(field, &rows)?
-        };
+        let state = (model(kind).show)(field, &rows)?;
         if is_there(&state, &rows)? {
             let name = ByteBuf::from(name);
             fields.push(Field { name, kind, state });
         }
     }
+    fields.sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
     Ok(fields)
 }
 
@@ -160,90 +146,6 @@ pub(super) fn is_something(state: &State) -> bool {
     }
 }
 
-fn of_leaf(shown: Shown, rows: &[Shows<'_>]) -> Result<State, Failure> {
-    let leaf = leaf(shown.kind);
-    let rows = || rows.iter().filter(move |(key, _)| key.leaf() == leaf);
-    let single = || rows().map(|(_, row)| &**row).next();
-    let elements = |is_in: fn(&Row) -> bool| {
-        let present = rows().filter(|(_, row)| is_in(row));
-        State::Set(present.map(|(key, _)| ByteBuf::from(key.part())).collect())
-    };
-    Ok(match shown.kind {
-        Kind::Value => {
-            let shown = |row: &Row| match shown.siblings {
-                Siblings::Keep(_) => value::siblings(row),
-                Siblings::Latest => value::latest(row).into_iter().collect(),
-            };
-            let siblings = rows().flat_map(|(_, row)| shown(row));
-            State::Value(siblings.map(|one| ByteBuf::from(one.value)).collect())
-        }
-        Kind::Counter => {
-            let value = counter::value(rows().map(|(_, row)| &**row)).map_err(damaged)?;
-            let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
-            State::Counter(value)
-        }
-        Kind::BoundedCounter => {
-            let nodes = rows().map(|(key, row)| Ok((bounded::node_of(key.part())?, &**row)));
-            let nodes = nodes.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-            let value = bounded::ledger(nodes).map_err(damaged)?.value();
-            let value = i64::try_from(value).map_err(|_wide| failure::counter_too_large(value))?;
-            State::Counter(value)
-        }
-        Kind::Set | Kind::GrowSet => elements(set::contains),
-        Kind::RemoveSet => elements(remove_wins::contains),
-        Kind::Register => {
-            let latest = single().and_then(register::latest);
-            State::Register(latest.map(|latest| ByteBuf::from(latest.value)))
-        }
-        Kind::Max => State::Number(number(single(), extremum::max)?),
-        Kind::Min => State::Number(number(single(), extremum::min)?),
-        Kind::Flag => State::Flag(single().is_some_and(|row| flag::is_enabled(row, Wins::Enable))),
-        Kind::DisableFlag => {
-            State::Flag(single().is_some_and(|row| flag::is_enabled(row, Wins::Disable)))
-        }
-        Kind::Sketch => {
-            let blocks = rows().map(|(_, row)| Block::of(row));
-            let blocks = blocks.collect::<Result<Vec<_>, _>>().map_err(damaged)?;
-            State::Estimate(hll::estimate(&blocks))
-        }
-        Kind::List => {
-            let items = rows().filter_map(|(key, row)| {
-                let item = ByteBuf::from(list::item(row)?.value);
-                let position = ByteBuf::from(key.part());
-                Some(Item { position, item })
-            });
-            State::List(items.collect())
-        }
-        Kind::Map => State::Map(Vec::new()),
-    })
-}
-
-/// Reads the number of a row, if it holds one.
-type ReadNumber = fn(&Row) -> Result<Option<i64>, DecodeError>;
-
-fn number(row: Option<&Row>, read: ReadNumber) -> Result<Option<i64>, Failure> {
-    row.map_or(Ok(None), |row| read(row).map_err(damaged))
-}
-
-/// What kind of field a row belongs to.
-fn kind_of(leaf: Leaf) -> Option<Kind> {
-    Some(match leaf {
-        Leaf::Value => Kind::Value,
-        Leaf::Share => Kind::Counter,
-        Leaf::Element => Kind::Set,
-        Leaf::Register => Kind::Register,
-        Leaf::Max => Kind::Max,
-        Leaf::Min => Kind::Min,
-        Leaf::Flag => Kind::Flag,
-        Leaf::DisableFlag => Kind::DisableFlag,
-        Leaf::GrowElement => Kind::GrowSet,
-        Leaf::RemoveWinsElement => Kind::RemoveSet,
-        Leaf::Sketch => Kind::Sketch,
-        Leaf::Item => Kind::List,
-        Leaf::Rights | Leaf::Cleared => return None,
-    })
-}
-
-fn damaged(error: DecodeError) -> Failure {
+pub(super) fn damaged(error: DecodeError) -> Failure {
     failure::unshowable(&format!("a stored body is damaged: {error}"))
 }
