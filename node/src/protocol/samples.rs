@@ -19,7 +19,6 @@
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::keys::{RowKey, data_range};
-use crdt::kinds::Leaf;
 use ring::{QBits, VnodeId};
 
 /// Marks that an estimate looks at: its standard error is about 3 %.
@@ -40,9 +39,7 @@ pub fn hash(key: &RowKey) -> u64 {
 /// The `meta` key of the mark of a row; `None` if it has none.
 #[must_use]
 pub fn mark_key(key: &RowKey) -> Option<Vec<u8>> {
-    if !is_counted(key.leaf()) {
-        return None;
-    }
+    key.leaf().rules().rows.counted()?;
     let hash = hash(key);
     let head = key.head();
     (hash < MARKED_BELOW).then(|| [SAMPLED, head, &hash.to_be_bytes(), key.part()].concat())
@@ -78,23 +75,6 @@ pub fn row_of_mark(head: &[u8], mark: &[u8]) -> Option<(u64, Vec<u8>)> {
 pub fn estimate(visible: u64, bound: u64) -> u64 {
     let all = (u128::from(visible) << u64::BITS) / u128::from(bound.max(1));
     u64::try_from(all).unwrap_or(u64::MAX)
-}
-
-/// Does anybody ask how many rows of this leaf there are?
-fn is_counted(leaf: Leaf) -> bool {
-    match leaf {
-        Leaf::Element | Leaf::GrowElement | Leaf::RemoveWinsElement | Leaf::Item => true,
-        Leaf::Value
-        | Leaf::Share
-        | Leaf::Register
-        | Leaf::Max
-        | Leaf::Min
-        | Leaf::Flag
-        | Leaf::DisableFlag
-        | Leaf::Sketch
-        | Leaf::Rights
-        | Leaf::Cleared => false,
-    }
 }
 
 const SAMPLED: &[u8] = b"sampled";
