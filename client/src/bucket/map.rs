@@ -95,6 +95,11 @@ impl Map {
         self.target.field(name).read(kind, Answer::any)
     }
 
+    /// Changes a field of any kind, as [`Bucket::change`](super::Bucket::change) does a key.
+    pub fn change(&self, name: impl AsRef<[u8]>, kind: Kind, mutation: Mutation) -> Write<Plain> {
+        self.target.field(name).write(kind, mutation)
+    }
+
     /// A value in the map.
     pub fn value(&self, name: impl AsRef<[u8]>) -> Value {
         Value::new(self.target.field(name))
@@ -167,6 +172,12 @@ impl MapEdits<'_> {
     pub fn remove(&mut self, name: impl AsRef<[u8]>) -> &mut Self {
         let mut field = self.0.field(name.as_ref());
         field.push(Kind::Map, Mutation::Delete);
+        self
+    }
+
+    /// A change of a field of any kind, for tools that know the kind only when they run.
+    pub fn change(&mut self, name: impl AsRef<[u8]>, kind: Kind, mutation: Mutation) -> &mut Self {
+        self.0.field(name.as_ref()).push(kind, mutation);
         self
     }
 

@@ -1,6 +1,7 @@
 //! Handles on buckets and keys: where operations begin.
 
 mod answers;
+mod any;
 mod batch;
 mod bulk;
 mod edits;
@@ -30,9 +31,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind};
 use crate::session::Session;
 use crate::typed::{MessagePack, Typed};
-use crate::wire::{
-    Edit, Key, Kind, Mutation, Outcome, Part, Request, Response, SessionWork, State,
-};
+use crate::wire::{Edit, Key, Kind, Mutation, Outcome, Part, Request, Response, SessionWork};
 use ring::NodeId;
 
 pub use answers::{
@@ -271,34 +270,6 @@ impl Bucket {
     pub fn scan(&self, partition_key: impl AsRef<[u8]>) -> Scan<Entry<Read>> {
         let target = self.target(Key::new(partition_key, ""));
         Scan::of_keys(target, Kind::Value, Read::new)
-    }
-
-    /// Reads the keys of a partition key in a bucket of any kind, in the order of their sort keys.
-    pub fn scan_states(
-        &self,
-        partition_key: impl AsRef<[u8]>,
-        kind: Kind,
-    ) -> Scan<Entry<Found<State>>> {
-        let target = self.target(Key::new(partition_key, ""));
-        Scan::of_keys(target, kind, Answer::any)
-    }
-
-    /// Reads a key of a bucket of any kind: for tools that know the kind only when they run.
-    pub fn state(&self, key: impl Into<Key>, kind: Kind) -> Query<Found<State>> {
-        self.target(key).read(kind, Answer::any)
-    }
-
-    /// Reads several keys of a bucket of any kind, as [`multi_get`](Bucket::multi_get).
-    pub fn multi_get_states<K: Into<Key> + 'static, I: IntoIterator<Item = K>>(
-        &self,
-        keys: I,
-        kind: Kind,
-    ) -> MultiGet<Found<State>>
-    where
-        I::IntoIter: Send + 'static,
-    {
-        let bucket = self.clone();
-        MultiGet::new(keys, move |key| bucket.state(key, kind))
     }
 
     /// Lists the keys of the bucket, in no order that means anything.

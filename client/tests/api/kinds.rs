@@ -49,6 +49,27 @@ fn last_read(fake: &Fake) -> starling::wire::ReadRequest {
 }
 
 #[tokio::test]
+async fn who_learns_the_kind_when_it_runs_changes_keys_and_fields_of_any() {
+    let fake = cluster(State::Flag(true));
+    let b = bucket(&fake, "any").await;
+    let offer = || Mutation::Offer(3);
+    b.change("k", Kind::Min, offer()).await.unwrap();
+    assert_eq!(last_edit(&fake), Edit::of_key(Kind::Min, offer()));
+    let of_field = Edit {
+        path: buffers(&["f"]),
+        ..Edit::of_key(Kind::Max, offer())
+    };
+    let map = b.map("k");
+    map.change("f", Kind::Max, offer()).await.unwrap();
+    assert_eq!(last_edit(&fake), of_field);
+    let update = map.update(|map| {
+        map.change("f", Kind::Max, offer());
+    });
+    update.await.unwrap();
+    assert_eq!(last_edit(&fake), of_field);
+}
+
+#[tokio::test]
 async fn every_kind_is_written_in_its_own_words() {
     let fake = cluster(State::Flag(true));
     let b = bucket(&fake, "any").await;

@@ -3,31 +3,24 @@
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
+use serde_bytes::ByteBuf;
 
 use super::path::FieldPath;
 use super::{kind_parser_of, set};
 use crate::cli::exit::UsageError;
 use crate::cli::text::{read_value, split_line};
-use starling::{Kind, MapEdits, SetEdits};
+use starling::wire::Mutation;
+use starling::{Kind, MapEdits};
 
 /// A change of one field, as a line of its own.
 #[derive(Debug, Clone)]
 pub(crate) struct Change(Verb);
 
-/// What becomes of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Edit {
-    Put(Vec<u8>),
-    Increment(i64),
-    Reset,
-    Add(Kind, Vec<String>),
-    Remove(Kind, Vec<String>),
-    Assign(Vec<u8>),
-    Offer(Kind, i64),
-    Switch(Kind, bool),
-    Count(Vec<String>),
-    Delete,
-}
+/// What becomes of a field, and what it is taken for.
+pub(super) type Edit = (Kind, Mutation);
+
+/// The removal of a field of whatever kind, and of all below it.
+pub(super) const REMOVAL: Edit = (Kind::Map, Mutation::Delete);
 
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -144,109 +137,60 @@ impl Change {
     /// The field, and what becomes of it.
     pub(super) fn into_edit(self) -> anyhow::Result<(FieldPath, Edit)> {
         Ok(match self.0 {
-            Verb::Put(Assignment { field, value }) => (field, Edit::Put(read_value(&value)?)),
-            Verb::Incr { field, amount } => (field, Edit::Increment(amount)),
-            Verb::Reset { field } => (field, Edit::Reset),
-            Verb::Sadd(of) => (of.field, Edit::Add(of.kind, of.elements)),
-            Verb::Srem(of) => (of.field, Edit::Remove(of.kind, of.elements)),
-            Verb::Register(RegisterVerb::Set(Assignment { field, value })) => {
-                (field, Edit::Assign(read_value(&value)?))
+            Verb::Put(put) => (put.field, (Kind::Value, assign(&put.value)?)),
+            Verb::Incr { field, amount } => (field, (Kind::Counter, Mutation::Increment(amount))),
+            Verb::Reset { field } => (field, (Kind::Counter, Mutation::Delete)),
+            Verb::Sadd(of) => (of.field, (of.kind, Mutation::Add(bytes(of.elements)))),
+            Verb::Srem(of) => (of.field, (of.kind, Mutation::Remove(bytes(of.elements)))),
+            Verb::Register(RegisterVerb::Set(set)) => {
+                (set.field, (Kind::Register, assign(&set.value)?))
             }
             Verb::Max(NumberVerb::Offer { field, number }) => {
-                (field, Edit::Offer(Kind::Max, number))
+                (field, (Kind::Max, Mutation::Offer(number)))
             }
             Verb::Min(NumberVerb::Offer { field, number }) => {
-                (field, Edit::Offer(Kind::Min, number))
+                (field, (Kind::Min, Mutation::Offer(number)))
             }
-            Verb::Flag(FlagVerb::On(of)) => (of.field, Edit::Switch(of.kind, true)),
-            Verb::Flag(FlagVerb::Off(of)) => (of.field, Edit::Switch(of.kind, false)),
-            Verb::Hll(SketchVerb::Add { field, things }) => (field, Edit::Count(things)),
-            Verb::Delete { field } => (field, Edit::Delete),
+            Verb::Flag(FlagVerb::On(of)) => (of.field, (of.kind, Mutation::Switch(true))),
+            Verb::Flag(FlagVerb::Off(of)) => (of.field, (of.kind, Mutation::Switch(false))),
+            Verb::Hll(SketchVerb::Add { field, things }) => {
+                (field, (Kind::Sketch, Mutation::Add(bytes(things))))
+            }
+            Verb::Delete { field } => (field, REMOVAL),
         })
     }
 }
 
-impl Edit {
-    /// Adds it to the changes of a map that the path begins in.
-    pub(super) fn apply(&self, map: &mut MapEdits<'_>, field: &FieldPath) {
-        let (maps, name) = field.split();
-        self.apply_within(map, maps, name);
-    }
+/// Adds an edit to the changes of a map that the path begins in.
+pub(super) fn apply(edit: &Edit, map: &mut MapEdits<'_>, field: &FieldPath) {
+    let (maps, name) = field.split();
+    apply_within(edit, map, maps, name);
+}
 
-    /// As deep as a path may be, which is checked.
-    fn apply_within(&self, map: &mut MapEdits<'_>, maps: &[Vec<u8>], name: &[u8]) {
-        match maps.split_first() {
-            Some((first, rest)) => self.apply_within(&mut map.map(first), rest, name),
-            None => self.apply_here(map, name),
-        }
-    }
-
-    fn apply_here(&self, map: &mut MapEdits<'_>, name: &[u8]) {
-        match self {
-            Self::Put(value) => {
-                map.value(name).put(value.clone());
-            }
-            Self::Increment(amount) => {
-                map.counter(name).add(*amount);
-            }
-            Self::Reset => {
-                map.counter(name).reset();
-            }
-            Self::Add(kind, elements) => {
-                for element in elements {
-                    set_of(map, *kind, name).add(element.clone());
-                }
-            }
-            Self::Remove(kind, elements) => {
-                for element in elements {
-                    set_of(map, *kind, name).remove(element.clone());
-                }
-            }
-            Self::Assign(value) => {
-                map.register(name).set(value.clone());
-            }
-            Self::Offer(Kind::Min, number) => {
-                map.min(name).offer(*number);
-            }
-            Self::Offer(_, number) => {
-                map.max(name).offer(*number);
-            }
-            Self::Switch(kind, is_on) => switch(map, *kind, name, *is_on),
-            Self::Count(things) => {
-                for thing in things {
-                    map.hll(name).add(thing.clone());
-                }
-            }
-            Self::Delete => {
-                map.remove(name);
-            }
+/// As deep as a path may be, which is checked.
+fn apply_within(edit: &Edit, map: &mut MapEdits<'_>, maps: &[Vec<u8>], name: &[u8]) {
+    match maps.split_first() {
+        Some((first, rest)) => apply_within(edit, &mut map.map(first), rest, name),
+        None => {
+            let (kind, mutation) = edit;
+            map.change(name, *kind, mutation.clone());
         }
     }
 }
 
-fn set_of<'a>(map: &'a mut MapEdits<'_>, kind: Kind, name: &[u8]) -> SetEdits<'a> {
-    match kind {
-        Kind::GrowSet => map.grow_set(name),
-        Kind::RemoveSet => map.remove_set(name),
-        _ => map.set(name),
-    }
+fn assign(value: &str) -> anyhow::Result<Mutation> {
+    Ok(Mutation::Put(ByteBuf::from(read_value(value)?)))
 }
 
-fn switch(map: &mut MapEdits<'_>, kind: Kind, name: &[u8], is_on: bool) {
-    let mut flag = match kind {
-        Kind::DisableFlag => map.disable_flag(name),
-        _ => map.flag(name),
-    };
-    if is_on {
-        flag.enable();
-    } else {
-        flag.disable();
-    }
+fn bytes(texts: Vec<String>) -> Vec<ByteBuf> {
+    texts.into_iter().map(ByteBuf::from).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Edit, Kind};
+    use serde_bytes::ByteBuf;
+
+    use super::{Change, Edit, Kind, Mutation, bytes};
     use crate::cli::data::path::path_text;
 
     fn edit(line: &str) -> (String, Edit) {
@@ -256,37 +200,63 @@ mod tests {
 
     #[test]
     fn a_change_reads_like_the_command_of_its_kind() {
-        let two = || vec!["a b".to_owned(), "c".to_owned()];
+        let two = || bytes(vec!["a b".to_owned(), "c".to_owned()]);
+        let put = |value: &str| Mutation::Put(ByteBuf::from(value));
+        let switch = |kind, is_on| (kind, Mutation::Switch(is_on));
         for (line, field, change) in [
             (
                 "put note 'two words'",
                 "note",
-                Edit::Put(b"two words".to_vec()),
+                (Kind::Value, put("two words")),
             ),
-            ("incr logins", "logins", Edit::Increment(1)),
-            ("incr logins -3", "logins", Edit::Increment(-3)),
-            ("reset logins", "logins", Edit::Reset),
-            ("sadd emails 'a b' c", "emails", Edit::Add(Kind::Set, two())),
+            (
+                "incr logins",
+                "logins",
+                (Kind::Counter, Mutation::Increment(1)),
+            ),
+            (
+                "incr logins -3",
+                "logins",
+                (Kind::Counter, Mutation::Increment(-3)),
+            ),
+            ("reset logins", "logins", (Kind::Counter, Mutation::Delete)),
+            (
+                "sadd emails 'a b' c",
+                "emails",
+                (Kind::Set, Mutation::Add(two())),
+            ),
             (
                 "srem emails 'a b' c --kind remove-set",
                 "emails",
-                Edit::Remove(Kind::RemoveSet, two()),
+                (Kind::RemoveSet, Mutation::Remove(two())),
             ),
             (
                 "register set address.city London",
                 "address.city",
-                Edit::Assign(b"London".to_vec()),
+                (Kind::Register, put("London")),
             ),
-            ("max offer best -7", "best", Edit::Offer(Kind::Max, -7)),
-            ("min offer first 7", "first", Edit::Offer(Kind::Min, 7)),
-            ("flag on vip", "vip", Edit::Switch(Kind::Flag, true)),
+            (
+                "max offer best -7",
+                "best",
+                (Kind::Max, Mutation::Offer(-7)),
+            ),
+            (
+                "min offer first 7",
+                "first",
+                (Kind::Min, Mutation::Offer(7)),
+            ),
+            ("flag on vip", "vip", switch(Kind::Flag, true)),
             (
                 "flag off vip --kind disable-flag",
                 "vip",
-                Edit::Switch(Kind::DisableFlag, false),
+                switch(Kind::DisableFlag, false),
             ),
-            ("hll add seen 'a b' c", "seen", Edit::Count(two())),
-            ("delete legacy", "legacy", Edit::Delete),
+            (
+                "hll add seen 'a b' c",
+                "seen",
+                (Kind::Sketch, Mutation::Add(two())),
+            ),
+            ("delete legacy", "legacy", (Kind::Map, Mutation::Delete)),
         ] {
             assert_eq!(edit(line), (field.to_owned(), change), "{line}");
         }

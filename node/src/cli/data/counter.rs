@@ -7,6 +7,7 @@ use super::place::Place;
 use super::{Setting, write};
 use crate::cli::exit::Exit;
 use starling::Kind;
+use starling::wire::Mutation;
 
 /// Counters.
 #[derive(Debug, Clone, Subcommand)]
@@ -35,17 +36,16 @@ impl CounterCommand {
         let (place, options) = match &self {
             Self::Incr { place, options, .. } | Self::Reset { place, options } => (place, options),
         };
-        let change = match &self {
+        // An amount below 0 subtracts, or spends from a bounded counter.
+        let (kinds, mutation) = match &self {
             Self::Incr { amount, .. } => {
-                let kinds = [Kind::Counter, Kind::BoundedCounter];
-                let kind = place.kind(setting, &kinds).await?;
-                place.home(setting).increment(kind, *amount)
+                let kinds = &[Kind::Counter, Kind::BoundedCounter][..];
+                (kinds, Mutation::Increment(*amount))
             }
-            Self::Reset { .. } => {
-                place.kind(setting, &[Kind::Counter]).await?;
-                place.home(setting).counter().reset()
-            }
+            Self::Reset { .. } => (&[Kind::Counter][..], Mutation::Delete),
         };
+        let kind = place.kind(setting, kinds).await?;
+        let change = place.home(setting).change(kind, mutation);
         write::run(setting, place, options, change).await
     }
 }

@@ -7,6 +7,7 @@ use super::place::Place;
 use super::{Setting, read, write};
 use crate::cli::exit::Exit;
 use starling::Kind;
+use starling::wire::Mutation;
 
 /// Flags of both kinds.
 #[derive(Debug, Clone, Subcommand)]
@@ -43,9 +44,9 @@ impl FlagCommand {
                 return read::run(setting, place, &FLAGS, options).await;
             }
         };
-        let flag = place.home(setting).flag(place.kind(setting, &FLAGS).await?);
-        let change = if is_on { flag.enable() } else { flag.disable() };
-        write::run(setting, place, options, change).await
+        let kind = place.kind(setting, &FLAGS).await?;
+        let switch = place.home(setting).change(kind, Mutation::Switch(is_on));
+        write::run(setting, place, options, switch).await
     }
 }
 

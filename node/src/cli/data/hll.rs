@@ -1,12 +1,14 @@
 //! `hll add|count`: about how many different things there were.
 
 use clap::Subcommand;
+use serde_bytes::ByteBuf;
 
 use super::options::{ReadOptions, WriteOptions};
 use super::place::Place;
 use super::{Setting, read, write};
 use crate::cli::exit::Exit;
 use starling::Kind;
+use starling::wire::Mutation;
 
 /// Sketches (`HyperLogLog`).
 #[derive(Debug, Clone, Subcommand)]
@@ -38,8 +40,9 @@ impl SketchCommand {
                 things,
                 options,
             } => {
-                place.kind(setting, &[Kind::Sketch]).await?;
-                let add = place.home(setting).hll().add_all(things);
+                let kind = place.kind(setting, &[Kind::Sketch]).await?;
+                let add = Mutation::Add(things.into_iter().map(ByteBuf::from).collect());
+                let add = place.home(setting).change(kind, add);
                 write::run(setting, &place, &options, add).await
             }
             Self::Count { place, options } => {

@@ -6,7 +6,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::change::{Change, Edit};
+use super::change::{Change, Edit, REMOVAL, apply};
 use super::count::{counted, show_count};
 use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::path::FieldPath;
@@ -92,10 +92,7 @@ impl MapCommand {
                 fields,
                 options,
             } => {
-                let edits: Vec<_> = fields
-                    .into_iter()
-                    .map(|field| (field, Edit::Delete))
-                    .collect();
+                let edits: Vec<_> = fields.into_iter().map(|field| (field, REMOVAL)).collect();
                 change_fields(setting, &place, &edits, &options).await
             }
         }
@@ -127,7 +124,7 @@ async fn change_fields(
     place.kind(setting, &[Kind::Map]).await?;
     let update = place.home(setting).map().update(|map| {
         for (field, edit) in edits {
-            edit.apply(map, field);
+            apply(edit, map, field);
         }
     });
     write::run(setting, place, options, update).await

@@ -134,6 +134,6 @@ fn kind_parser_of(kinds: &[Kind]) -> impl TypedValueParser<Value = Kind> + use<>
 }
 
 /// All kinds, values first.
-fn kinds() -> [Kind; 14] {
-    Kind::ALL.map(|(kind, _)| kind)
+fn kinds() -> Vec<Kind> {
+    Kind::ALL.into_iter().map(|(kind, _)| kind).collect()
 }

@@ -7,6 +7,7 @@ use super::place::Place;
 use super::{Setting, read, write};
 use crate::cli::exit::Exit;
 use starling::Kind;
+use starling::wire::Mutation;
 
 /// Maxima and minima.
 #[derive(Debug, Clone, Subcommand)]
@@ -40,7 +41,7 @@ impl NumberCommand {
                 options,
             } => {
                 place.kind(setting, &[kind]).await?;
-                let offer = place.home(setting).number(kind).offer(number);
+                let offer = place.home(setting).change(kind, Mutation::Offer(number));
                 write::run(setting, &place, &options, offer).await
             }
             Self::Get { place, options } => read::run(setting, &place, &[kind], &options).await,

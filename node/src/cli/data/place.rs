@@ -1,17 +1,15 @@
 //! Where an operation goes: a key, or a field of the map that a key is.
 
 use clap::Args;
+use serde_bytes::ByteBuf;
 use serde_json::{Value, json};
 
 use super::path::{FieldPath, path_text};
 use super::{Setting, kind_of, kind_parser};
 use crate::cli::exit::UsageError;
 use crate::cli::text::bytes_json;
-use starling::wire::State;
-use starling::{
-    Bucket, Counter, Extreme, Flag, Found, GrowSet, Key, Kind, List, Map, Plain, Query, Register,
-    Set, Sketch, Write,
-};
+use starling::wire::{Mutation, State};
+use starling::{Bucket, Found, GrowSet, Key, Kind, List, Map, Plain, Query, Set, Write};
 
 /// Which key.
 #[derive(Debug, Clone, Args)]
@@ -113,11 +111,16 @@ impl Home {
         }
     }
 
-    pub(super) fn put(&self, value: Vec<u8>) -> Write<Plain> {
+    /// A change of what is here, taken for this kind.
+    pub(super) fn change(&self, kind: Kind, mutation: Mutation) -> Write<Plain> {
         match self {
-            Self::Key(bucket, key) => bucket.put(key, value),
-            Self::Field(map, name) => map.value(name).put(value),
+            Self::Key(bucket, key) => bucket.change(key, kind, mutation),
+            Self::Field(map, name) => map.change(name, kind, mutation),
         }
+    }
+
+    pub(super) fn put(&self, value: Vec<u8>) -> Write<Plain> {
+        self.change(Kind::Value, Mutation::Put(ByteBuf::from(value)))
     }
 
     /// Removes what is here, of whatever kind.
@@ -125,30 +128,6 @@ impl Home {
         match self {
             Self::Key(bucket, key) => bucket.delete(key),
             Self::Field(map, name) => map.remove(name),
-        }
-    }
-
-    pub(super) fn counter(&self) -> Counter {
-        match self {
-            Self::Key(bucket, key) => bucket.counter(key),
-            Self::Field(map, name) => map.counter(name),
-        }
-    }
-
-    /// Adds, or with a negative amount subtracts; from a bounded counter, which is no field, spends
-    /// it.
-    pub(super) fn increment(&self, kind: Kind, amount: i64) -> Write<Plain> {
-        match (self, kind) {
-            (Self::Key(bucket, key), Kind::BoundedCounter) => {
-                let counter = bucket.bounded_counter(key);
-                let much = amount.unsigned_abs();
-                if amount < 0 {
-                    counter.spend(much)
-                } else {
-                    counter.add(much)
-                }
-            }
-            (Self::Key(..) | Self::Field(..), _) => self.counter().add(amount),
         }
     }
 
@@ -166,40 +145,6 @@ impl Home {
         match self {
             Self::Key(bucket, key) => bucket.grow_set(key),
             Self::Field(map, name) => map.grow_set(name),
-        }
-    }
-
-    pub(super) fn register(&self) -> Register {
-        match self {
-            Self::Key(bucket, key) => bucket.register(key),
-            Self::Field(map, name) => map.register(name),
-        }
-    }
-
-    /// A minimum if that is the kind, else a maximum.
-    pub(super) fn number(&self, kind: Kind) -> Extreme {
-        match (self, kind) {
-            (Self::Key(bucket, key), Kind::Min) => bucket.min(key),
-            (Self::Field(map, name), Kind::Min) => map.min(name),
-            (Self::Key(bucket, key), _) => bucket.max(key),
-            (Self::Field(map, name), _) => map.max(name),
-        }
-    }
-
-    /// A flag that disabling wins if that is the kind, else one that enabling wins.
-    pub(super) fn flag(&self, kind: Kind) -> Flag {
-        match (self, kind) {
-            (Self::Key(bucket, key), Kind::DisableFlag) => bucket.disable_flag(key),
-            (Self::Field(map, name), Kind::DisableFlag) => map.disable_flag(name),
-            (Self::Key(bucket, key), _) => bucket.flag(key),
-            (Self::Field(map, name), _) => map.flag(name),
-        }
-    }
-
-    pub(super) fn hll(&self) -> Sketch {
-        match self {
-            Self::Key(bucket, key) => bucket.hll(key),
-            Self::Field(map, name) => map.hll(name),
         }
     }
 

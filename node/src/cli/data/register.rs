@@ -1,6 +1,7 @@
 //! `register set|get`: bytes of which the latest assignment counts.
 
 use clap::Subcommand;
+use serde_bytes::ByteBuf;
 
 use super::options::{ReadOptions, WriteOptions};
 use super::place::Place;
@@ -8,6 +9,7 @@ use super::{Setting, read, write};
 use crate::cli::exit::Exit;
 use crate::cli::text::read_value;
 use starling::Kind;
+use starling::wire::Mutation;
 
 /// Registers.
 #[derive(Debug, Clone, Subcommand)]
@@ -38,8 +40,9 @@ impl RegisterCommand {
                 value,
                 options,
             } => {
-                place.kind(setting, &[Kind::Register]).await?;
-                let set = place.home(setting).register().set(read_value(&value)?);
+                let kind = place.kind(setting, &[Kind::Register]).await?;
+                let assigned = Mutation::Put(ByteBuf::from(read_value(&value)?));
+                let set = place.home(setting).change(kind, assigned);
                 write::run(setting, &place, &options, set).await
             }
             Self::Get { place, options } => {

@@ -4,12 +4,14 @@ use std::num::ParseIntError;
 use std::time::Duration;
 
 use anyhow::bail;
+use serde_bytes::ByteBuf;
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::source::{Digest, Record};
 use crate::cli::exit::UsageError;
-use starling::{Bucket, Durability, Error, Kind, OperationId, Write, Written};
+use starling::wire::Mutation;
+use starling::{Bucket, Durability, Error, Kind, OperationId, Plain, Write, Written};
 
 /// How records become writes.
 #[derive(Debug, Clone)]
@@ -57,18 +59,7 @@ pub(crate) enum ValueSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Step {
     key: String,
-    change: Change,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Change {
-    Put(String),
-    Increment(i64),
-    Add(String),
-    Assign(String),
-    Offer(i64),
-    Switch(bool),
-    Count(String),
+    mutation: Mutation,
 }
 
 impl KeySpec {
@@ -130,17 +121,20 @@ impl Plan {
             ValueSpec::Field(name) => field(record, name)?,
             ValueSpec::One => "1".to_owned(),
         };
-        let change = match self.kind {
-            Kind::Counter => Change::Increment(number(&value)?),
-            Kind::Max | Kind::Min => Change::Offer(number(&value)?),
-            Kind::Set | Kind::GrowSet | Kind::RemoveSet => Change::Add(value),
-            Kind::Register => Change::Assign(value),
-            Kind::Flag | Kind::DisableFlag => Change::Switch(switch(&value)?),
-            Kind::Sketch => Change::Count(value),
+        let bytes = || ByteBuf::from(value.as_bytes());
+        let mutation = match self.kind {
+            Kind::Counter => Mutation::Increment(number(&value)?),
+            Kind::Max | Kind::Min => Mutation::Offer(number(&value)?),
+            Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::Sketch => {
+                Mutation::Add(vec![bytes()])
+            }
+            Kind::Flag | Kind::DisableFlag => Mutation::Switch(switch(&value)?),
             // Lists, maps and bounded counters are refused when a plan is made.
-            Kind::Value | Kind::List | Kind::Map | Kind::BoundedCounter => Change::Put(value),
+            Kind::Value | Kind::Register | Kind::List | Kind::Map | Kind::BoundedCounter => {
+                Mutation::Put(bytes())
+            }
         };
-        Ok(Step { key, change })
+        Ok(Step { key, mutation })
     }
 
     /// The upper part of the names of all writes of this plan from this file.
@@ -162,43 +156,14 @@ impl Plan {
         operation: OperationId,
     ) -> Result<Written, Error> {
         let key = step.key.as_str();
-        let write = match step.change.clone() {
-            Change::Put(value) if self.replaces => {
-                let read = bucket.get(key).await?;
-                bucket.put(key, value).context(read.context())
-            }
-            Change::Put(value) => bucket.put(key, value),
-            Change::Increment(amount) => bucket.counter(key).add(amount),
-            Change::Assign(value) => bucket.register(key).set(value),
-            Change::Offer(number) if self.kind == Kind::Min => bucket.min(key).offer(number),
-            Change::Offer(number) => bucket.max(key).offer(number),
-            Change::Switch(is_on) => {
-                let flag = match self.kind {
-                    Kind::DisableFlag => bucket.disable_flag(key),
-                    _ => bucket.flag(key),
-                };
-                if is_on { flag.enable() } else { flag.disable() }
-            }
-            Change::Count(thing) => {
-                let write = bucket.hll(key).add(thing);
-                return self.with_options(write, operation).await;
-            }
-            Change::Add(element) if self.kind == Kind::GrowSet => {
-                let write = bucket.grow_set(key).add(element);
-                return self.with_options(write, operation).await;
-            }
-            Change::Add(element) => {
-                let set = match self.kind {
-                    Kind::RemoveSet => bucket.remove_set(key),
-                    _ => bucket.set(key),
-                };
-                return self.with_options(set.add(element), operation).await;
-            }
-        };
+        let mut write = bucket.change(key, self.kind, step.mutation.clone());
+        if self.replaces && self.kind == Kind::Value {
+            write = write.context(bucket.get(key).await?.context());
+        }
         self.with_options(write, operation).await
     }
 
-    fn with_options<M>(&self, mut write: Write<M>, operation: OperationId) -> Write<M> {
+    fn with_options(&self, mut write: Write<Plain>, operation: OperationId) -> Write<Plain> {
         if let Some(w) = self.w {
             write = write.w(w);
         }
@@ -238,7 +203,9 @@ fn field(record: &Record, name: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Change, Digest, KeySpec, Kind, Plan, Record, Step, ValueSpec};
+    use serde_bytes::ByteBuf;
+
+    use super::{Digest, KeySpec, Kind, Mutation, Plan, Record, Step, ValueSpec};
 
     fn record(text: &str) -> Record {
         Record {
@@ -265,12 +232,12 @@ mod tests {
         let plan = plan(Kind::Value, "{{{name}:{arch}}}", ValueSpec::Record);
         let text = r#"{"name":"bash","arch":"amd64","size":7}"#;
         let step = plan.step(&record(text)).unwrap();
-        let change = Change::Put(text.to_owned());
+        let mutation = Mutation::Put(ByteBuf::from(text));
         assert_eq!(
             step,
             Step {
                 key: "{bash:amd64}".to_owned(),
-                change
+                mutation
             }
         );
         assert!(
@@ -288,7 +255,7 @@ mod tests {
         let step = plan
             .step(&record(r#"{"name":"bash","size":"-7"}"#))
             .unwrap();
-        assert_eq!(step.change, Change::Increment(-7));
+        assert_eq!(step.mutation, Mutation::Increment(-7));
         let wrong = plan.step(&record(r#"{"name":"bash","size":1.5}"#));
         assert!(wrong.unwrap_err().contains("no whole number"));
     }
@@ -296,23 +263,20 @@ mod tests {
     #[test]
     fn every_kind_takes_what_its_writes_take() {
         let record = record(r#"{"k":"a","text":"Ada","number":7,"flag":true,"off":"OFF"}"#);
-        for (kind, name, change) in [
-            (
-                Kind::Register,
-                "text",
-                Some(Change::Assign("Ada".to_owned())),
-            ),
-            (Kind::Max, "number", Some(Change::Offer(7))),
+        let ada = || ByteBuf::from("Ada");
+        for (kind, name, mutation) in [
+            (Kind::Register, "text", Some(Mutation::Put(ada()))),
+            (Kind::Max, "number", Some(Mutation::Offer(7))),
             (Kind::Min, "text", None),
-            (Kind::GrowSet, "text", Some(Change::Add("Ada".to_owned()))),
-            (Kind::Flag, "flag", Some(Change::Switch(true))),
-            (Kind::DisableFlag, "off", Some(Change::Switch(false))),
+            (Kind::GrowSet, "text", Some(Mutation::Add(vec![ada()]))),
+            (Kind::Flag, "flag", Some(Mutation::Switch(true))),
+            (Kind::DisableFlag, "off", Some(Mutation::Switch(false))),
             (Kind::Flag, "text", None),
-            (Kind::Sketch, "text", Some(Change::Count("Ada".to_owned()))),
+            (Kind::Sketch, "text", Some(Mutation::Add(vec![ada()]))),
         ] {
             let plan = plan(kind, "{k}", ValueSpec::Field(name.to_owned()));
             let step = plan.step(&record).ok();
-            assert_eq!(step.map(|step| step.change), change, "{kind} of {name}");
+            assert_eq!(step.map(|step| step.mutation), mutation, "{kind} of {name}");
         }
     }
 
