@@ -172,10 +172,7 @@ fn value_spec(kind: Kind, field: Option<String>) -> Result<ValueSpec, UsageError
         (_, Some(field)) => Ok(ValueSpec::Field(field)),
         (Kind::Value | Kind::Register, None) => Ok(ValueSpec::Record),
         (Kind::Counter | Kind::Flag | Kind::DisableFlag, None) => Ok(ValueSpec::One),
-        (
-            Kind::Set | Kind::GrowSet | Kind::RemoveSet | Kind::Sketch | Kind::Max | Kind::Min,
-            None,
-        ) => {
+        (kind, None) => {
             let why = format!("a {kind} needs --value-field, the field that is written into it");
             Err(UsageError(why))
         }
