@@ -171,6 +171,13 @@ impl<'a> Stage<'a> {
         self.changes
     }
 
+    /// Takes over what a batch over this one has changed.
+    pub(crate) fn take(&mut self, changes: Changes) {
+        for (mine, theirs) in self.changes.families.iter_mut().zip(changes.families) {
+            mine.extend(theirs);
+        }
+    }
+
     /// What the batch changes in a range.
     fn staged(
         &self,

@@ -212,13 +212,10 @@ impl World {
             .handle_failure(refusal, &StoreSource::new(&here.engine));
         let n = self.ring.layout().n();
         let owned = self.ring.vnodes_of(here.id, &[n]).count();
-        let (used, damaged) = (
-            process.replica.vnodes().count(),
-            process.replica.quarantined().count(),
-        );
+        let in_hand = process.replica.in_hand();
         self.note_quarantine(node);
-        if used + damaged < owned {
-            // A vnode that cannot be read serves no more until the node starts again.
+        if in_hand < owned {
+            // The topology came to nothing: the node has to start again.
             self.crash(node, Crash::Process);
             return;
         }
@@ -319,15 +316,17 @@ impl World {
         Ok(())
     }
 
-    /// At the first batch of a process: what it recovered.
+    /// When all vnodes of a process can be read: what it recovered.
     fn observe_start(&mut self, node: usize) -> Result<(), Broken> {
         let Some(process) = &mut self.nodes[node].process else {
             return Ok(());
         };
-        if process.has_recovered {
+        process.has_recovered = true;
+        // What cannot be read yet shows later what it holds.
+        let can_tell = process.replica.unread().next().is_none();
+        if !can_tell || std::mem::replace(&mut process.is_checked, true) {
             return Ok(());
         }
-        process.has_recovered = true;
         let replica = &process.replica;
         Self::check(&self.ledger, &Observation::Recovered { node, replica })
     }

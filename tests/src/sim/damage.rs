@@ -66,13 +66,16 @@ impl World {
         damaged.next().is_some()
     }
 
-    /// What came of the vnodes that a node has put into quarantine. A vnode in quarantine stands by
-    /// nothing any more, as if its disk had been replaced.
+    /// What came of the vnodes that a node has put into quarantine, or could not read. One in
+    /// quarantine stands by nothing any more, as if its disk had been replaced.
     pub(crate) fn note_quarantine(&mut self, node: usize) {
         let now = self.queue.now();
         let Some(process) = &mut self.nodes[node].process else {
             return;
         };
+        if process.replica.take_unread().is_some() {
+            self.tally.count("something of a vnode could not be read");
+        }
         let replica = &process.replica;
         let damaged: Vec<VnodeId> = replica.quarantined().map(|(id, _)| id).collect();
         let seen = (replica.quarantines(), damaged.len());

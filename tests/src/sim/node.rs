@@ -51,6 +51,8 @@ pub(crate) struct Process {
     /// The batch at hand.
     pub(crate) batch: Option<InFlight>,
     pub(crate) has_recovered: bool,
+    /// It was checked what it recovered.
+    pub(crate) is_checked: bool,
     /// How often it has put a vnode into quarantine, and how many are there, as last seen.
     pub(crate) quarantined: (u64, usize),
     /// When the next wake-up is due.
@@ -102,6 +104,7 @@ impl Node {
             is_busy: false,
             batch: None,
             has_recovered: false,
+            is_checked: false,
             quarantined: (0, 0),
             wake_at: None,
             asked: BTreeMap::new(),

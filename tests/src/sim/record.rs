@@ -309,6 +309,10 @@ impl World {
             let Some(process) = there.process.as_ref().filter(|_| !has_lost) else {
                 continue;
             };
+            if process.replica.unread().any(|(id, _)| id == vnode) {
+                // It cannot tell now what it holds.
+                continue;
+            }
             let clock = process.replica.vnode(vnode).map(Vnode::clock);
             let dropped = Observation::Dropped {
                 node,

@@ -105,6 +105,9 @@ impl World {
                 return Err(format!("node {node} keeps {id:?} in {damaged:?}"));
             }
         }
+        if let Some(unread) = resting.iter().find_map(|r| r.replica.unread().next()) {
+            return Err(format!("{unread:?} could not be read"));
+        }
         is_converged(&resting, &self.ledger)?;
         if self.plan.expires {
             for resting in &resting {

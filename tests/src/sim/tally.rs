@@ -88,6 +88,7 @@ pub const SOMETIMES: &[&str] = &[
     "a stand-in coordinated",
     "a stand-in counted",
     "a store failed",
+    "something of a vnode could not be read",
     "a vnode began anew after damage",
     "a vnode went into quarantine",
     "a wall clock jumped",

@@ -150,7 +150,7 @@ impl Hints {
         stage: &Stage<'_>,
         answer: impl FnOnce(&Vnode, &Stage<'_>) -> Result<Pulled, SourceError>,
     ) -> FromShelf {
-        if self.damaged.contains_key(&id) {
+        if self.aside.contains_key(&id) {
             return Some(Err(Refusal::Storage));
         }
         let looked = self.shelves.get(&id)?.look(stage, answer);

@@ -37,6 +37,7 @@ use super::time::Time;
 use super::vnode::{Beginning, Command, Limits, Written};
 use crdt::kinds::Leaf;
 use crdt::{Dot, Hlc};
+use damage::{Aside, Hidden};
 pub(crate) use delivery::FromShelf;
 use ring::{NodeId, VnodeId};
 use shelf::{Held, Shelf};
@@ -76,10 +77,10 @@ impl Default for HintConfig {
 pub struct Hints {
     config: HintConfig,
     shelves: BTreeMap<VnodeId, Shelf>,
-    /// Shelves that are damaged, and how: nothing is kept for these vnodes.
-    damaged: BTreeMap<VnodeId, String>,
-    /// Why the store could not be looked through for shelves.
-    unread: Option<String>,
+    /// Shelves that are damaged or cannot be read: nothing is kept for these vnodes.
+    aside: BTreeMap<VnodeId, Aside>,
+    /// Where the store could not be looked through for shelves.
+    hidden: Option<Hidden>,
     /// Owners who have been asked how far they are, and about which vnodes.
     asked: BTreeMap<NodeId, Vec<VnodeId>>,
     next_compare: Time,
@@ -124,52 +125,26 @@ impl Hints {
         Self {
             config,
             shelves: BTreeMap::new(),
-            damaged: BTreeMap::new(),
-            unread: None,
+            aside: BTreeMap::new(),
+            hidden: None,
             asked: BTreeMap::new(),
             next_compare: Time::default(),
             delivered: 0,
         }
     }
 
-    /// Takes up what the store holds. A shelf that is damaged is left alone; if the store cannot be
-    /// read, [`Hints::unread`] says so.
-    pub fn recover(&mut self, source: &dyn Source, seat: impl FnMut(VnodeId) -> Seat) {
+    /// Takes up what the store holds. A shelf that is damaged is left alone; if one may be hidden
+    /// by what cannot be read, [`Hints::unread`] says so.
+    pub fn recover(&mut self, source: &dyn Source, mut seat: impl FnMut(VnodeId) -> Seat) {
         self.shelves.clear();
-        self.damaged.clear();
+        self.aside.clear();
+        self.hidden = None;
         self.asked.clear();
-        let found = self.take_up(source, seat);
-        self.unread = found.err().map(|error| error.to_string());
-    }
-
-    fn take_up(
-        &mut self,
-        source: &dyn Source,
-        mut seat: impl FnMut(VnodeId) -> Seat,
-    ) -> Result<(), SourceError> {
-        for (id, held) in shelf::find(source)? {
-            match Shelf::recover(id, seat(id), held, source) {
-                Ok(shelf) => {
-                    self.shelves.insert(id, shelf);
-                }
-                Err(error @ SourceError::Unreadable { .. }) => return Err(error),
-                Err(error) => self.set_aside(id, &error),
-            }
-        }
-        Ok(())
+        self.look_for_shelves(source, &mut seat);
     }
 
     /// Keeps what a coordinator sent.
-    ///
-    /// # Errors
-    /// When the store cannot be read: the batch is given up.
-    pub fn keep(
-        &mut self,
-        hlc: Hlc,
-        seat: Seat,
-        kept: &Kept,
-        stage: &mut Stage<'_>,
-    ) -> Result<Keeping, SourceError> {
+    pub fn keep(&mut self, hlc: Hlc, seat: Seat, kept: &Kept, stage: &mut Stage<'_>) -> Keeping {
         let (id, events) = match kept {
             Kept::Changes(replicate) => (replicate.vnode, replicate.changes.len()),
             Kept::Again(again) => {
@@ -181,14 +156,13 @@ impl Hints {
         if let Kept::Changes(replicate) = kept
             && replicate.changes.iter().any(is_right)
         {
-            return Ok(Keeping::Refused(Refusal::Malformed));
+            return Keeping::Refused(Refusal::Malformed);
         }
         if let Err(refusal) = self.room_for(id, events, hlc) {
-            return Ok(Keeping::Refused(refusal));
+            return Keeping::Refused(refusal);
         }
         let kept = self.keep_on_shelf(hlc, (id, seat), kept, stage);
-        let kept = self.entered(id, kept)?;
-        Ok(kept.unwrap_or_else(Keeping::Refused))
+        self.entered(id, kept).unwrap_or_else(Keeping::Refused)
     }
 
     fn keep_on_shelf(
@@ -229,33 +203,25 @@ impl Hints {
 
     /// Enters what a coordinator answered to [`Keeping::Lacks`]. An answer that ended early is not
     /// taken: its rows would sum up increments that did not come along.
-    ///
-    /// # Errors
-    /// When the store cannot be read: the batch is given up.
-    pub fn complete(
-        &mut self,
-        hlc: Hlc,
-        pulled: &Pulled,
-        stage: &mut Stage<'_>,
-    ) -> Result<Keeping, SourceError> {
+    pub fn complete(&mut self, hlc: Hlc, pulled: &Pulled, stage: &mut Stage<'_>) -> Keeping {
         let Pulled { vnode, bundle, .. } = pulled;
         if let Err(refusal) = self.room_for(*vnode, bundle.events.len(), hlc) {
-            return Ok(Keeping::Refused(refusal));
+            return Keeping::Refused(refusal);
         }
         let shelf = self.shelves.get_mut(vnode);
         let same = shelf.filter(|shelf| shelf.vnode.actor().nonce == pulled.incarnation);
         let Some(shelf) = same.filter(|_| !pulled.more && !has_rights(bundle)) else {
-            return Ok(Keeping::Refused(Refusal::Behind));
+            return Keeping::Refused(Refusal::Behind);
         };
         let absorbed = shelf.work(stage, |vnode, stage| vnode.absorb(hlc, bundle, stage));
-        let absorbed = self.entered(*vnode, absorbed)?;
-        Ok(absorbed.map_or_else(Keeping::Refused, Keeping::Kept))
+        let absorbed = self.entered(*vnode, absorbed);
+        absorbed.map_or_else(Keeping::Refused, Keeping::Kept)
     }
 
     /// Enters a client's write, which no owner could be reached for, under the shelf's own actor.
     ///
     /// # Errors
-    /// The outer error is the store's: the batch is given up. The inner one refuses the write.
+    /// The write was refused, and nothing of it is staged.
     pub fn write(
         &mut self,
         hlc: Hlc,
@@ -263,18 +229,16 @@ impl Hints {
         command: &Command,
         limits: &Limits,
         stage: &mut Stage<'_>,
-    ) -> Result<Result<Written, WriteError>, SourceError> {
-        if let Err(refusal) = self.room_for(id, 1, hlc) {
-            return Ok(Err(WriteError::Refused(refusal)));
-        }
+    ) -> Result<Written, WriteError> {
+        self.room_for(id, 1, hlc).map_err(WriteError::Refused)?;
         let shelf = self.shelf(hlc, id, seat, stage);
         let written = shelf.and_then(|shelf| {
             shelf.work(stage, |vnode, stage| {
                 vnode.write(hlc, command, limits, stage)
             })
         });
-        let written = self.entered(id, written)?.map_err(WriteError::Refused);
-        Ok(written.and_then(|written| written.map_err(WriteError::Rejected)))
+        let written = self.entered(id, written).map_err(WriteError::Refused)?;
+        written.map_err(WriteError::Rejected)
     }
 
     /// Does the shelf of a vnode hold all of these events?
@@ -332,7 +296,7 @@ impl Hints {
 
     /// May so many more events be kept now?
     fn room_for(&self, id: VnodeId, events: usize, now: Hlc) -> Result<(), Refusal> {
-        if self.unread.is_some() || self.damaged.contains_key(&id) {
+        if self.aside.contains_key(&id) {
             return Err(Refusal::Storage);
         }
         let HintConfig {
@@ -351,7 +315,8 @@ impl Hints {
         Ok(())
     }
 
-    /// The shelf of a vnode; a new one if there is none.
+    /// The shelf of a vnode; a new one if there is none. One that was hidden when shelves were
+    /// looked for is there all the same.
     fn shelf(
         &mut self,
         hlc: Hlc,
@@ -362,9 +327,12 @@ impl Hints {
         match self.shelves.entry(id) {
             Entry::Occupied(there) => Ok(there.into_mut()),
             Entry::Vacant(place) => {
-                let held = Held::since(hlc.milliseconds());
+                let there = Held::of(id, stage)?;
+                let held = there.unwrap_or_else(|| Held::since(hlc.milliseconds()));
                 let mut shelf = Shelf::recover(id, seat, held, stage)?;
-                shelf.put_up(stage)?;
+                if there.is_none() {
+                    shelf.put_up(stage)?;
+                }
                 Ok(place.insert(shelf))
             }
         }

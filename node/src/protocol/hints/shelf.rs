@@ -52,6 +52,27 @@ impl Held {
         }
     }
 
+    /// What the store holds of a shelf; `None` if there is no such shelf.
+    pub(super) fn of(id: VnodeId, source: &dyn Source) -> Result<Option<Self>, SourceError> {
+        let (mut held, mut failed) = (None, None);
+        let (from, to) = (vnode_prefix(id), vnode_end(id));
+        source.scan(Family::Hints, &from, &to, &mut |key, value| {
+            let Some((_, family)) = parse(key) else {
+                failed = Some(SourceError::corrupt(key, NO_KEY));
+                return ControlFlow::Break(());
+            };
+            let held = held.get_or_insert_with(Self::default);
+            held.count(family, key, value);
+            if family.is_none()
+                && let Ok(since) = value.try_into()
+            {
+                held.since_ms = u64::from_be_bytes(since);
+            }
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(held), Err)
+    }
+
     fn count(&mut self, family: Option<Family>, key: &[u8], value: &[u8]) {
         self.events += u64::from(family == Some(Family::Dotlog));
         self.bytes += u64::try_from(key.len() + value.len()).unwrap_or(u64::MAX);
@@ -143,25 +164,64 @@ impl Shelf {
     }
 }
 
-/// The shelves in a store, and how much each holds.
-pub(super) fn find(source: &dyn Source) -> Result<BTreeMap<VnodeId, Held>, SourceError> {
-    let mut found: BTreeMap<VnodeId, Held> = BTreeMap::new();
-    let mut failed = None;
-    source.scan(Family::Hints, &[0], &[u8::MAX], &mut |key, value| {
-        let Some((id, family)) = parse(key) else {
-            failed = Some(SourceError::corrupt(key, "this is no key of a hint"));
-            return ControlFlow::Break(());
-        };
-        let held = found.entry(id).or_default();
-        held.count(family, key, value);
-        if family.is_none()
-            && let Ok(since) = value.try_into()
-        {
-            held.since_ms = u64::from_be_bytes(since);
+/// The shelves in a store; and if some may be hidden, by what. A place that cannot be read hides
+/// the shelves that begin there, and none behind it.
+pub(super) fn list(source: &dyn Source) -> (Vec<VnodeId>, Option<SourceError>) {
+    let (mut found, mut failed) = (Vec::new(), None);
+    let mut from = 0;
+    while from < END {
+        match first_from(source, from) {
+            Ok(None) => break,
+            Ok(Some(key)) => {
+                match parse(&key) {
+                    Some((id, _)) => found.push(id),
+                    None => failed = Some(SourceError::corrupt(&key, NO_KEY)),
+                }
+                from = place_of(&key) + 1;
+            }
+            Err(error) => {
+                failed = Some(error);
+                from = readable_after(source, from);
+            }
         }
-        ControlFlow::Continue(())
+    }
+    (found, failed)
+}
+
+/// The first key from the shelf at a place on.
+fn first_from(source: &dyn Source, place: u64) -> Result<Option<Vec<u8>>, SourceError> {
+    let mut first = None;
+    let (from, to) = (prefix_at(place), prefix_at(END));
+    source.scan(Family::Hints, &from, &to, &mut |key, _| {
+        first = Some(key.to_vec());
+        ControlFlow::Break(())
     })?;
-    failed.map_or(Ok(found), Err)
+    Ok(first)
+}
+
+/// The first place behind an unreadable one from which on a shelf is found, or the end. The same
+/// key comes first from every place before it, so it is found by halves.
+fn readable_after(source: &dyn Source, unreadable: u64) -> u64 {
+    let (mut unreadable, mut readable) = (unreadable, END);
+    while unreadable + 1 < readable {
+        let half = unreadable.midpoint(readable);
+        match first_from(source, half) {
+            Ok(_) => readable = half,
+            Err(_) => unreadable = half,
+        }
+    }
+    readable
+}
+
+/// A vnode's prefix as a number: places are in the order of the keys.
+fn place_of(key: &[u8]) -> u64 {
+    let bytes = key.iter().copied().chain([0; PREFIX]).take(PREFIX);
+    bytes.fold(0, |place, byte| place << 8 | u64::from(byte))
+}
+
+fn prefix_at(place: u64) -> Vec<u8> {
+    let bytes = place.to_be_bytes();
+    bytes.into_iter().skip(bytes.len() - PREFIX).collect()
 }
 
 /// A table of hints as one vnode sees it: as if all of its tables were its own.
@@ -256,3 +316,11 @@ pub type KeptDot = (VnodeId, Dot);
 
 /// Bytes before the key of the vnode's own table.
 const HEAD: usize = 6;
+/// Bytes of a vnode's prefix.
+const PREFIX: usize = 5;
+/// Behind the places of all shelves.
+const END: u64 = (u8::MAX as u64) << 32;
+const NO_KEY: &str = "this is no key of a hint";
+
+#[cfg(test)]
+mod tests;

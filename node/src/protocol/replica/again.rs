@@ -168,7 +168,13 @@ impl Replica {
             && takes(&pulled)
             && self.takes_growth()
         {
-            self.absorb_bundle(asked.vnode, &pulled.bundle, asked.durability, batch)?;
+            let bundle = &pulled.bundle;
+            if let Err(refusal) =
+                self.absorb_bundle(asked.vnode, bundle, asked.durability, batch)?
+            {
+                asked.tell(PeerReply::Refused(refusal), has_answered, batch);
+                return Ok(());
+            }
         }
         let vnode = self.vnodes.get(&asked.vnode);
         let reply = if vnode.is_some_and(|vnode| vnode.clock().dots().covers(&asked.dots)) {

@@ -39,12 +39,15 @@ impl Replica {
         let tending = self.tends_again.then(|| self.last_tick.after(TEND_AGAIN));
         let hints = self.hints.poll_timeout();
         let timeouts = compares.chain(calls).chain(sync).chain(pulls);
-        timeouts.chain(tending).chain(hints).chain(scrub).min()
+        let recovery = self.next_recovery();
+        let rest = tending.into_iter().chain(hints).chain(recovery);
+        timeouts.chain(rest).chain(scrub).min()
     }
 
     pub(super) fn handle_tick(&mut self, batch: &mut Batch<'_>) -> Result<(), SourceError> {
         let now = batch.now.time;
         self.last_tick = now;
+        self.recover_aside(batch);
         let late: Vec<u64> = self
             .calls
             .iter()
@@ -152,12 +155,11 @@ impl Replica {
             return Ok(());
         };
         if let Purpose::Hint(hinting) = call.purpose {
-            return self.handle_hint_reply(from, hinting, reply, batch);
-        }
-        if let Purpose::Again(asked) = call.purpose {
+            self.handle_hint_reply(from, hinting, reply, batch);
+            return Ok(());
+        } else if let Purpose::Again(asked) = call.purpose {
             return self.handle_missing(&asked, reply, batch);
-        }
-        if let Purpose::Scrub(id, nonce) = call.purpose {
+        } else if let Purpose::Scrub(id, nonce) = call.purpose {
             return self.handle_compared((id, nonce), from, reply, batch);
         }
         let unanswered = Unanswered::of(reply.as_ref());
@@ -279,11 +281,10 @@ impl Replica {
             }
             return Ok(());
         }
-        self.absorb_bundle(pulled.vnode, &pulled.bundle, Durability::Memory, batch)?;
-        let Some(vnode) = self.vnodes.get_mut(&pulled.vnode) else {
-            return Ok(());
-        };
-        if let Purpose::Pull(_) = purpose {
+        let id = pulled.vnode;
+        let absorbed = self.absorb_bundle(id, &pulled.bundle, Durability::Memory, batch)?;
+        let vnode = self.vnodes.get_mut(&id).filter(|_| absorbed.is_ok());
+        if let (Purpose::Pull(_), Some(vnode)) = (purpose, vnode) {
             vnode.handle_pulled(from, pulled.more);
             if vnode.needs_sync(from, &pulled.trimmed) {
                 vnode.begin_sync(from);
@@ -305,12 +306,12 @@ impl Replica {
             return Ok(());
         }
         let hlc = self.take_stamps(page.bundle.events.iter().map(|event| event.hlc), batch);
-        let Some(vnode) = self.vnodes.get_mut(&page.vnode) else {
-            return Ok(());
-        };
-        let answers = vnode.absorb_page(hlc, page, &mut batch.stage);
-        let answers = answers.map_err(|error| error.within(page.vnode))?;
-        self.entered(page.vnode, Durability::Memory, &answers, batch);
+        let answers = self.work(page.vnode, batch, |vnode, _, stage| {
+            vnode.absorb_page(hlc, page, stage)
+        })?;
+        if let Ok(answers) = answers {
+            self.entered(page.vnode, Durability::Memory, &answers, batch);
+        }
         Ok(())
     }
 

@@ -53,7 +53,7 @@ impl Replica {
             return Ok(());
         };
         let shortage = vnode.shortage(command, &batch.stage);
-        let Some(shortage) = shortage.map_err(|error| error.within(id))? else {
+        let Ok(Some(shortage)) = self.looked(id, shortage)? else {
             return Ok(());
         };
         let Shortage {
@@ -93,13 +93,14 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
         let hlc = self.hlc.stamp(batch.now.wall_ms);
-        let unused = self.unused(grant.vnode);
-        let Some(vnode) = self.vnodes.get_mut(&grant.vnode) else {
-            return Ok(PeerReply::Refused(unused));
-        };
         let asked = (from, grant.lacking);
-        let granted = vnode.grant(hlc, &grant.prefix, asked, &mut batch.stage);
-        let granted = granted.map_err(|error| error.within(grant.vnode))?;
+        let granted = self.work(grant.vnode, batch, |vnode, _, stage| {
+            vnode.grant(hlc, &grant.prefix, asked, stage)
+        })?;
+        let granted = match granted {
+            Ok(granted) => granted,
+            Err(refusal) => return Ok(PeerReply::Refused(refusal)),
+        };
         let changes: Vec<Change> = granted.into_iter().collect();
         keep(&changes, batch);
         self.entered(grant.vnode, Durability::Memory, &changes, batch);

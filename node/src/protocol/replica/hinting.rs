@@ -36,6 +36,13 @@ impl Replica {
         self.hints = hints;
     }
 
+    /// Tries again what could not be read of what is kept, and may have passed.
+    pub(super) fn take_up_hints(&mut self, batch: &Batch<'_>) {
+        let mut hints = std::mem::replace(&mut self.hints, Hints::new(self.config.hints.clone()));
+        hints.try_again(&batch.stage, |id| self.seat(id));
+        self.hints = hints;
+    }
+
     /// Keeps something for the owners. `None` if the answer comes later.
     pub(super) fn keep(
         &mut self,
@@ -74,7 +81,7 @@ impl Replica {
         };
         let hlc = self.take_stamps(stamps.into_iter(), batch);
         let seat = self.seat(vnode);
-        match self.hints.keep(hlc, seat, kept, &mut batch.stage)? {
+        match self.hints.keep(hlc, seat, kept, &mut batch.stage) {
             Keeping::Kept(answers) => {
                 batch.barrier = batch.barrier.max(durability);
                 self.spread(vnode, &answers, batch);
@@ -114,8 +121,9 @@ impl Replica {
         let seat = self.seat(id);
         batch.barrier = batch.barrier.max(durability);
         let limits = self.config.limits.clone();
-        self.hints
-            .write(hlc, (id, seat), command, &limits, &mut batch.stage)
+        let shelf = (id, seat);
+        let stage = &mut batch.stage;
+        Ok(self.hints.write(hlc, shelf, command, &limits, stage))
     }
 
     /// Asks owners how far they are, sends them what they lack, and drops what all hold durably.
@@ -142,7 +150,7 @@ impl Replica {
         hinting: Hinting,
         reply: Option<PeerReply>,
         batch: &mut Batch<'_>,
-    ) -> Result<(), SourceError> {
+    ) {
         match (hinting, reply) {
             (Hinting::Compare, Some(PeerReply::Differences(differences))) => {
                 self.hints
@@ -153,7 +161,7 @@ impl Replica {
                 self.hints.handle_delivered(from, id, acked);
             }
             (Hinting::Complete(asked), Some(PeerReply::Pulled(pulled))) => {
-                self.complete(&asked, &pulled, batch)?;
+                self.complete(&asked, &pulled, batch);
             }
             (Hinting::Complete(asked), _) => {
                 asked.answer(PeerReply::Refused(Refusal::Behind), batch);
@@ -161,7 +169,6 @@ impl Replica {
             (Hinting::Compare, _) => self.hints.handle_no_differences(from),
         }
         self.send_hints(batch);
-        Ok(())
     }
 
     pub(super) fn handle_failed_hint(&mut self, peer: NodeId, hinting: &Hinting) {
@@ -174,19 +181,13 @@ impl Replica {
     }
 
     /// Enters what the coordinator of an increment sent of the counter, and answers it.
-    fn complete(
-        &mut self,
-        asked: &Asked,
-        pulled: &Pulled,
-        batch: &mut Batch<'_>,
-    ) -> Result<(), SourceError> {
+    fn complete(&mut self, asked: &Asked, pulled: &Pulled, batch: &mut Batch<'_>) {
         if let Err(refusal) = self.may_keep(asked.vnode) {
-            asked.answer(PeerReply::Refused(refusal), batch);
-            return Ok(());
+            return asked.answer(PeerReply::Refused(refusal), batch);
         }
         let stamps = pulled.bundle.events.iter().map(|event| event.hlc);
         let hlc = self.take_stamps(stamps, batch);
-        let refusal = match self.hints.complete(hlc, pulled, &mut batch.stage)? {
+        let refusal = match self.hints.complete(hlc, pulled, &mut batch.stage) {
             Keeping::Kept(answers) => {
                 self.spread(asked.vnode, &answers, batch);
                 Refusal::Behind
@@ -201,7 +202,6 @@ impl Replica {
             PeerReply::Refused(refusal)
         };
         asked.answer(reply, batch);
-        Ok(())
     }
 
     fn send_hints(&mut self, batch: &mut Batch<'_>) {
@@ -219,6 +219,9 @@ impl Replica {
         if self.quarantine.contains_key(&id) {
             // It is an owner, and will hold this as one.
             return Err(Refusal::Quarantined);
+        }
+        if self.aside.contains_key(&id) {
+            return Err(Refusal::Storage);
         }
         if self.other_owners(id).is_empty() {
             return Err(Refusal::Malformed);

@@ -80,6 +80,9 @@ pub enum Input {
     },
     /// Somebody wants the content of every vnode compared with the other owners now.
     Scrub,
+    /// A reader beside the replica could not read something of this vnode. Whether that lasts is
+    /// for the walk over what is stored to find out: it goes there next.
+    Unread(VnodeId),
     /// The time that [`Replica::poll_timeout`](super::Replica::poll_timeout) named has come.
     Tick,
     /// A new ring, or buckets with another n.

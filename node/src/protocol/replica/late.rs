@@ -44,6 +44,7 @@ impl Input {
             | Self::Reply { .. }
             | Self::Repair { .. }
             | Self::Scrub
+            | Self::Unread(_)
             | Self::Tick
             | Self::Topology { .. } => return false,
         };
@@ -86,6 +87,7 @@ impl Input {
             Self::Reply { .. }
             | Self::Repair { .. }
             | Self::Scrub
+            | Self::Unread(_)
             | Self::Tick
             | Self::Topology { .. } => None,
         }

@@ -11,6 +11,7 @@
 
 mod again;
 mod anti_entropy;
+mod aside;
 mod calls;
 mod config;
 mod grants;
@@ -24,6 +25,7 @@ mod scrubbing;
 mod tending;
 mod topology;
 mod turns;
+mod walk;
 mod walls;
 
 use std::collections::BTreeMap;
@@ -33,7 +35,8 @@ use super::messages::{Again, PeerReply, Refusal};
 use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
-use super::vnode::{Command, Place, Vnode, Written};
+use super::vnode::{Command, Vnode, Written};
+use aside::Aside;
 use calls::PeerState;
 pub use config::ReplicaConfig;
 use crdt::hlc::HlcClock;
@@ -56,6 +59,10 @@ pub struct Replica {
     hlc: HlcClock,
     ring: Option<Ring>,
     vnodes: BTreeMap<VnodeId, Vnode>,
+    /// Vnodes of this node that could not be read: they are in no use until they can.
+    aside: BTreeMap<VnodeId, Aside>,
+    /// When such a vnode was recovered last.
+    recovered: BTreeMap<VnodeId, Time>,
     /// Vnodes of this node that are damaged: they are in no use.
     quarantine: BTreeMap<VnodeId, Quarantine>,
     quarantines: u64,
@@ -75,10 +82,9 @@ pub struct Replica {
     tends_again: bool,
     /// The vnode in which expired versions were looked for last.
     expired_in: VnodeId,
-    /// Where it is looked next whether what is stored is sound.
-    verifying: Option<(VnodeId, Option<Place>)>,
-    /// How often in a row it could not be read there.
-    unread: u32,
+    walk: walk::Walk,
+    /// What could not be read last, until that is told.
+    unread: Option<String>,
     scrubbing: turns::Scrubbing,
     pending: Vec<Pending>,
     stamps_ahead: u64,
@@ -122,6 +128,8 @@ impl Replica {
             hlc,
             ring: None,
             vnodes: BTreeMap::new(),
+            aside: BTreeMap::new(),
+            recovered: BTreeMap::new(),
             quarantine: BTreeMap::new(),
             quarantines: 0,
             met: None,
@@ -138,8 +146,8 @@ impl Replica {
                 n: ReplicaCount::DEFAULT,
                 partition: PartitionId(0),
             },
-            verifying: None,
-            unread: 0,
+            walk: walk::Walk::default(),
+            unread: None,
             scrubbing: turns::Scrubbing::default(),
             pending: Vec::new(),
             stamps_ahead: 0,
@@ -208,9 +216,8 @@ impl Replica {
 
     /// The batch could not be made or written: nobody is acknowledged, and every vnode begins anew
     /// from the store, since what it remembers may not be there. One that is damaged goes into
-    /// quarantine; one that cannot be read serves no more until the node starts again.
+    /// quarantine; one that cannot be read is set aside.
     pub fn handle_failure(&mut self, refusal: Refusal, source: &dyn Source) -> Vec<Output> {
-        let behind = self.behind;
         self.forget_marks();
         if let Some((id, reason)) = self.met.take() {
             self.put_into_quarantine(id, reason, source);
@@ -219,13 +226,9 @@ impl Replica {
             let Some(before) = self.vnodes.remove(&id) else {
                 continue;
             };
-            self.behind = behind || before.is_catching_up();
-            if let Ok(Some(mut vnode)) = self.begin_unless_damaged(id, source) {
-                vnode.handle_restart(&before);
-                self.vnodes.insert(id, vnode);
-            }
+            let begun = self.recover(id, Aside::of(before), self.last_tick, source);
+            self.vnodes.extend(begun.map(|vnode| (id, vnode)));
         }
-        self.behind = behind;
         self.find_hints(source);
         let failed = std::mem::take(&mut self.pending)
             .into_iter()
@@ -336,8 +339,9 @@ impl Replica {
                 prefix,
             } => self.repair(from, vnode, prefix, batch),
             Input::Scrub => self.hurry_scrub(batch.now.time),
+            Input::Unread(id) => self.suspect(id),
             Input::Tick => self.handle_tick(batch)?,
-            Input::Topology { ring, counts } => self.take_over(*ring, &counts, batch)?,
+            Input::Topology { ring, counts } => self.take_over(*ring, &counts, batch),
         }
         Ok(())
     }
@@ -350,14 +354,15 @@ impl Replica {
         batch: &mut Batch<'_>,
     ) -> Result<Result<Written, WriteError>, SourceError> {
         let hlc = self.hlc.stamp(batch.now.wall_ms);
-        let unused = self.unused(id);
-        let Some(vnode) = self.vnodes.get_mut(&id) else {
-            return Ok(Err(WriteError::Refused(unused)));
+        let written = self.work(id, batch, |vnode, limits, stage| {
+            vnode.write(hlc, command, limits, stage)
+        })?;
+        let written = match written {
+            Ok(written) => written,
+            Err(refusal) => return Ok(Err(WriteError::Refused(refusal))),
         };
         batch.barrier = batch.barrier.max(durability);
         batch.touched.push(id);
-        let written = vnode.write(hlc, command, &self.config.limits, &mut batch.stage);
-        let written = written.map_err(|error| error.within(id))?;
         self.handle_rights(id, command, &written, batch)?;
         Ok(written.map_err(WriteError::Rejected))
     }
@@ -373,6 +378,7 @@ impl Pending {
             Input::Reply { .. }
             | Input::Repair { .. }
             | Input::Scrub
+            | Input::Unread(_)
             | Input::Tick
             | Input::Topology { .. } => None,
         }

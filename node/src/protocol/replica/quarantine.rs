@@ -8,9 +8,8 @@
 //!   nothing is left      it begins as a vnode that never was, and catches up from the others
 //! ```
 //!
-//! What cannot be read is not damaged yet: a disk, or the way to it, may fail for a moment. The
-//! walk over what is stored stays at such a place, and after [`MOST_TRIES`] in a row, about ten
-//! seconds, takes it for damaged.
+//! What cannot be read is not damaged yet: a disk, or the way to it, may fail for a moment
+//! (`aside`). Where that lasts, the walk over what is stored takes it for damaged (`walk`).
 //!
 //! "Seen and absent" means deleted, so a vnode that lacks what its clock holds would have the
 //! others delete it too: a damaged row is therefore the loss of the whole vnode, and its repair
@@ -29,7 +28,7 @@ use crate::protocol::messages::{Fingerprint, Refusal};
 use crate::protocol::samples;
 use crate::protocol::shares;
 use crate::protocol::stage::{Family, MOST_TRIES, Source, SourceError, Stage};
-use crate::protocol::vnode::{Place, Remains, Vnode, question};
+use crate::protocol::vnode::{Remains, Vnode, question};
 use crdt::Clock;
 use ring::{NodeId, QBits, VnodeId};
 use starling::wire::Durability;
@@ -134,10 +133,12 @@ impl Replica {
         self.quarantines
     }
 
-    /// Why a vnode that is not in use is not: it is damaged, or another's.
+    /// Why a vnode that is not in use is not: it is damaged, cannot be read, or is another's.
     pub(super) fn unused(&self, id: VnodeId) -> Refusal {
         if self.quarantine.contains_key(&id) {
             Refusal::Quarantined
+        } else if self.aside.contains_key(&id) {
+            Refusal::Storage
         } else {
             Refusal::NotOwner
         }
@@ -192,6 +193,7 @@ impl Replica {
     /// From now on the vnode is out of use.
     pub(super) fn put_into_quarantine(&mut self, id: VnodeId, reason: String, source: &dyn Source) {
         self.vnodes.remove(&id);
+        self.aside.remove(&id);
         self.quarantines += 1;
         let damaged = Quarantine {
             reason,
@@ -239,25 +241,6 @@ impl Replica {
             damaged.heard.remove(&from);
             damaged.unused_at.insert(from);
         }
-    }
-
-    /// The walk over what is stored came to nothing here, and looks here again. What cannot be read
-    /// costs nobody a batch until that has lasted.
-    pub(super) fn look_again(
-        &mut self,
-        id: VnodeId,
-        place: Option<Place>,
-        error: SourceError,
-    ) -> Result<(), SourceError> {
-        let after = place.as_ref().map_or(&[][..], |(_, key)| key).to_vec();
-        self.verifying = Some((id, place));
-        self.unread += 1;
-        let may_pass = matches!(error, SourceError::Unreadable { .. });
-        if may_pass && self.unread < MOST_TRIES {
-            return Ok(());
-        }
-        self.unread = 0;
-        Err(error.lasting(&after).within(id))
     }
 
     /// Marks, empties and begins anew what is in quarantine, as far as it has come. True if there

@@ -41,10 +41,11 @@ impl Replica {
                 self.differences(from, &fingerprints),
             )),
             PeerRequest::Pull(pull) => match self.vnodes.get(&pull.vnode) {
-                Some(vnode) => vnode
-                    .answer_pull(&pull, limits, &batch.stage)
-                    .map_err(|error| error.within(pull.vnode))
-                    .map(PeerReply::Pulled),
+                Some(vnode) => {
+                    let pulled = vnode.answer_pull(&pull, limits, &batch.stage);
+                    let pulled = self.looked(pull.vnode, pulled)?;
+                    Ok(pulled.map_or_else(PeerReply::Refused, PeerReply::Pulled))
+                }
                 // Another stand-in may build on what this one has coordinated.
                 None => {
                     let found = self.hints.answer_pull(&pull, limits, &batch.stage);
@@ -52,20 +53,23 @@ impl Replica {
                 }
             },
             PeerRequest::PullKey(pull) => match self.vnodes.get(&pull.vnode) {
-                Some(vnode) => vnode
-                    .answer_pull_key(&pull, limits, &batch.stage)
-                    .map_err(|error| error.within(pull.vnode))
-                    .map(PeerReply::Pulled),
+                Some(vnode) => {
+                    let pulled = vnode.answer_pull_key(&pull, limits, &batch.stage);
+                    let pulled = self.looked(pull.vnode, pulled)?;
+                    Ok(pulled.map_or_else(PeerReply::Refused, PeerReply::Pulled))
+                }
                 None => {
                     let found = self.hints.answer_pull_key(&pull, limits, &batch.stage);
                     Ok(self.shelf_answers(pull.vnode, found))
                 }
             },
             PeerRequest::Sync(sync) => match self.vnodes.get(&sync.vnode) {
-                Some(vnode) => vnode
-                    .answer_sync(&sync, limits, &batch.stage)
-                    .map_err(|error| error.within(sync.vnode))
-                    .map(|page| PeerReply::Page(Box::new(page))),
+                Some(vnode) => {
+                    let page = vnode.answer_sync(&sync, limits, &batch.stage);
+                    let page = self.looked(sync.vnode, page)?;
+                    let page = page.map(|page| PeerReply::Page(Box::new(page)));
+                    Ok(page.unwrap_or_else(PeerReply::Refused))
+                }
                 None => Ok(PeerReply::Refused(self.unused(sync.vnode))),
             },
             PeerRequest::Examine(examine) => self.examine(&examine, batch),
@@ -75,7 +79,7 @@ impl Replica {
 
     /// The rows of a selection, and the clock that belongs to them.
     pub(super) fn read(
-        &self,
+        &mut self,
         read: &ReadRows,
         batch: &mut Batch<'_>,
     ) -> Result<Result<RowsRead, Refusal>, SourceError> {
@@ -87,8 +91,9 @@ impl Replica {
         }
         match self.vnodes.get(&read.vnode) {
             Some(vnode) => {
-                let read = vnode.read(read, &self.config.limits, &batch.stage);
-                read.map_err(|error| error.within(vnode.id()))
+                let rows = vnode.read(read, &self.config.limits, &batch.stage);
+                let rows = self.looked(read.vnode, rows)?;
+                Ok(rows.and_then(|rows| rows))
             }
             None => Ok(Err(self.unused(read.vnode))),
         }
@@ -134,9 +139,8 @@ impl Replica {
             return Ok(PeerReply::Refused(Refusal::DiskFull));
         }
         let hlc = self.take_stamps(replicate.changes.iter().map(|c| c.event.hlc), batch);
-        let unused = self.unused(replicate.vnode);
-        let Some(vnode) = self.vnodes.get_mut(&replicate.vnode) else {
-            return Ok(PeerReply::Refused(unused));
+        let Some(vnode) = self.vnodes.get(&replicate.vnode) else {
+            return Ok(PeerReply::Refused(self.unused(replicate.vnode)));
         };
         let mut dots = replicate.changes.iter().map(|change| change.event.dot);
         if vnode.are_outlived(&replicate.changes) || dots.any(|dot| vnode.awaits(dot)) {
@@ -146,10 +150,16 @@ impl Replica {
             self.repair(from, replicate.vnode, prefix, batch);
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
-        let answers = vnode.receive(hlc, &replicate.changes, &mut batch.stage);
-        let answers = answers.map_err(|error| error.within(replicate.vnode))?;
-        self.entered(replicate.vnode, replicate.durability, &answers, batch);
-        Ok(PeerReply::Acked)
+        let answers = self.work(replicate.vnode, batch, |vnode, _, stage| {
+            vnode.receive(hlc, &replicate.changes, stage)
+        })?;
+        Ok(match answers {
+            Ok(answers) => {
+                self.entered(replicate.vnode, replicate.durability, &answers, batch);
+                PeerReply::Acked
+            }
+            Err(refusal) => PeerReply::Refused(refusal),
+        })
     }
 
     pub(super) fn absorb(
@@ -170,8 +180,8 @@ impl Replica {
         if self.has_no_room(absorb.vnode, &mut absorb.bundle.events.iter()) {
             return Ok(PeerReply::Refused(Refusal::DiskFull));
         }
-        self.absorb_bundle(absorb.vnode, &absorb.bundle, absorb.durability, batch)?;
-        Ok(PeerReply::Acked)
+        let absorbed = self.absorb_bundle(absorb.vnode, &absorb.bundle, absorb.durability, batch);
+        Ok(absorbed?.map_or_else(PeerReply::Refused, |()| PeerReply::Acked))
     }
 
     /// Is there too little room for these events? Those that are here already take none.
@@ -182,21 +192,19 @@ impl Replica {
         !room.takes(events.filter(is_new).any(Event::grows))
     }
 
+    /// Enters rows with their events, if the vnode can be read.
     pub(super) fn absorb_bundle(
         &mut self,
         id: VnodeId,
         bundle: &Bundle,
         durability: Durability,
         batch: &mut Batch<'_>,
-    ) -> Result<(), SourceError> {
+    ) -> Result<Result<(), Refusal>, SourceError> {
         let hlc = self.take_stamps(bundle.events.iter().map(|event| event.hlc), batch);
-        let Some(vnode) = self.vnodes.get_mut(&id) else {
-            return Ok(());
-        };
-        let answers = vnode.absorb(hlc, bundle, &mut batch.stage);
-        let answers = answers.map_err(|error| error.within(id))?;
-        self.entered(id, durability, &answers, batch);
-        Ok(())
+        let answers = self.work(id, batch, |vnode, _, stage| {
+            vnode.absorb(hlc, bundle, stage)
+        })?;
+        Ok(answers.map(|answers| self.entered(id, durability, &answers, batch)))
     }
 
     /// Pulls what this replica lacks of a key from a peer that has it.

@@ -74,7 +74,7 @@ impl Replica {
 
     /// What the rows of ranges come to here.
     pub(super) fn examine(
-        &self,
+        &mut self,
         examine: &Examine,
         batch: &Batch<'_>,
     ) -> Result<PeerReply, SourceError> {
@@ -88,10 +88,8 @@ impl Replica {
             return Ok(PeerReply::Refused(Refusal::Behind));
         }
         let examined = vnode.examine(&examine.bounds, &batch.stage);
-        let examined = SourceError::unless_unreadable(examined);
-        let examined = examined.map_err(|error| error.within(examine.vnode))?;
-        let unread = PeerReply::Refused(Refusal::Storage);
-        Ok(examined.map_or(unread, PeerReply::Examined))
+        let examined = self.looked(examine.vnode, examined)?;
+        Ok(examined.map_or_else(PeerReply::Refused, PeerReply::Examined))
     }
 
     /// An owner did not answer.
@@ -205,7 +203,7 @@ impl Replica {
         asked: &Asked,
         batch: &mut Batch<'_>,
     ) -> Result<Concluded, SourceError> {
-        let Some(vnode) = self.vnodes.get_mut(&id) else {
+        let Some(vnode) = self.vnodes.get(&id) else {
             return Ok(Concluded::Nothing);
         };
         let mut others = asked.rows.iter();
@@ -235,9 +233,16 @@ impl Replica {
         if !self.config.limits.room.takes_growth() {
             return Ok(Concluded::Agreed);
         }
-        for (key, version) in &finding.restored {
-            counts.restored += 1;
-            vnode.restore(key, version, &mut batch.stage)?;
+        let restored = self.work(id, batch, |vnode, _, stage| {
+            let mut restored = finding.restored.iter();
+            restored.try_for_each(|(key, version)| vnode.restore(key, version, stage))
+        })?;
+        if restored.is_err() {
+            return Ok(Concluded::Nothing);
+        }
+        if !finding.restored.is_empty() {
+            let count = u64::try_from(finding.restored.len()).unwrap_or(u64::MAX);
+            self.scrubbing.counts.restored += count;
             batch.barrier = batch.barrier.max(Durability::Wal);
             batch.touched.push(id);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::grants::keep;
 use super::{Batch, Replica};
-use crate::protocol::stage::SourceError;
+use crate::protocol::stage::{SourceError, Stage};
 use crate::protocol::vnode::{Limits, Purged, Vnode};
 use crdt::Hlc;
 use starling::wire::Durability;
@@ -22,9 +22,16 @@ impl Replica {
         let surely_ms = self.surely_ms();
         let mut voided = Vec::new();
         self.tends_again = false;
-        for (&id, vnode) in &mut self.vnodes {
-            let tended = tend_vnode(vnode, (hlc, surely_ms), &self.config.limits, batch);
-            let tended = tended.map_err(|error| error.within(id))?;
+        for id in self.vnodes.keys().copied().collect::<Vec<_>>() {
+            let tended = self.work(id, batch, |vnode, limits, stage| {
+                tend_vnode(vnode, (hlc, surely_ms), limits, stage)
+            })?;
+            let Ok((tended, is_marked)) = tended else {
+                continue;
+            };
+            if is_marked {
+                batch.barrier = batch.barrier.max(Durability::Wal);
+            }
             self.tends_again |= tended.has_more;
             if tended.is_changed {
                 batch.touched.push(id);
@@ -36,40 +43,12 @@ impl Replica {
             self.next_tending = batch.now.time.after(TEND_AGAIN);
         }
         self.sweep_expired(surely_ms, batch)?;
-        self.verify(batch)?;
+        self.take_up_hints(batch);
+        self.walk(batch)?;
         for (id, voids) in voided {
             keep(&voids, batch);
             self.spread(id, &voids, batch);
         }
-        Ok(())
-    }
-
-    /// Looks at a stretch of what is stored, in one vnode after the other.
-    fn verify(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
-        let limit = self.config.verify_rows;
-        if limit == 0 {
-            return Ok(());
-        }
-        let (from, place) = match self.verifying.take() {
-            Some((id, place)) => (Bound::Included(id), Some((id, place))),
-            None => (Bound::Unbounded, None),
-        };
-        let Some((&id, vnode)) = self.vnodes.range((from, Bound::Unbounded)).next() else {
-            return Ok(());
-        };
-        // Where a vnode is gone, the next one is looked at from its beginning.
-        let place = place.filter(|(of, _)| *of == id).and_then(|(_, at)| at);
-        let next = match vnode.verify(place.clone(), limit, &batch.stage) {
-            Ok(next) => next,
-            Err(error) => return self.look_again(id, place, error),
-        };
-        self.unread = 0;
-        let after = (Bound::Excluded(id), Bound::Unbounded);
-        let following = self.vnodes.range(after).next();
-        self.verifying = match next {
-            Some(place) => Some((id, Some(place))),
-            None => following.map(|(&id, _)| (id, None)),
-        };
         Ok(())
     }
 
@@ -85,12 +64,9 @@ impl Replica {
             return Ok(());
         };
         self.expired_in = id;
-        if let Some(vnode) = self.vnodes.get_mut(&id)
-            && vnode
-                .sweep_expired(now_ms, &mut batch.stage)
-                .map_err(|error| error.within(id))?
-                > 0
-        {
+        let vnode = self.vnodes.get_mut(&id);
+        let swept = vnode.map_or(Ok(0), |v| v.sweep_expired(now_ms, &mut batch.stage));
+        if self.looked(id, swept)?.is_ok_and(|swept| swept > 0) {
             batch.touched.push(id);
         }
         Ok(())
@@ -98,31 +74,30 @@ impl Replica {
 }
 
 /// Everything of one vnode but what has expired. Events are stamped with the first, and records
-/// removed that are too old by the second.
+/// removed that are too old by the second. True if it has marked itself as behind.
 fn tend_vnode(
     vnode: &mut Vnode,
     (hlc, surely_ms): (Hlc, u64),
     limits: &Limits,
-    batch: &mut Batch<'_>,
-) -> Result<Purged, SourceError> {
-    let mut answers = vnode.void_doubles(hlc, limits, &mut batch.stage)?;
-    let purged = vnode.purge_cleared(hlc, &mut batch.stage)?;
+    stage: &mut Stage<'_>,
+) -> Result<(Purged, bool), SourceError> {
+    let mut answers = vnode.void_doubles(hlc, limits, stage)?;
+    let purged = vnode.purge_cleared(hlc, stage)?;
     answers.extend(purged.answers);
-    let trimmed = vnode.trim(hlc, limits, &mut batch.stage)?;
+    let trimmed = vnode.trim(hlc, limits, stage)?;
     answers.extend(trimmed.answers);
-    let expired = vnode.sweep_records(surely_ms, limits, &mut batch.stage)?;
-    if vnode.mark_behind(&mut batch.stage) {
-        batch.barrier = batch.barrier.max(Durability::Wal);
-    }
-    let settled = vnode.settle_some(&mut batch.stage)?;
-    let has_vouched = vnode.pay_back(&mut batch.stage);
+    let expired = vnode.sweep_records(surely_ms, limits, stage)?;
+    let is_marked = vnode.mark_behind(stage);
+    let settled = vnode.settle_some(stage)?;
+    let has_vouched = vnode.pay_back(stage);
     let is_changed =
         has_vouched || purged.is_changed || trimmed.entries + expired + settled + answers.len() > 0;
-    Ok(Purged {
+    let tended = Purged {
         has_more: purged.has_more || trimmed.has_more,
         is_changed,
         answers,
-    })
+    };
+    Ok((tended, is_marked))
 }
 
 /// How often dotlogs are trimmed and records swept.

@@ -1,51 +1,33 @@
 //! A new ring: which vnodes this node has, and who else owns them.
 
+use super::aside::Aside;
 use super::calls::PeerState;
 use super::{Batch, Replica};
+use crate::protocol::messages::Refusal;
 use crate::protocol::stage::{Source, SourceError};
 use crate::protocol::vnode::{Beginning, Vnode};
-use crdt::Clock;
 use ring::{NodeId, ReplicaCount, Ring, VnodeId};
-use starling::wire::Durability;
 
 impl Replica {
     /// Makes the vnodes that this node owns and does not have, and tells all who else owns them.
     /// A vnode that is no longer owned stays: dropping it takes the transfer protocol. One that is
-    /// damaged goes into quarantine.
-    pub(super) fn take_over(
-        &mut self,
-        ring: Ring,
-        counts: &[ReplicaCount],
-        batch: &mut Batch<'_>,
-    ) -> Result<(), SourceError> {
+    /// damaged goes into quarantine, one that cannot be read is set aside.
+    pub(super) fn take_over(&mut self, ring: Ring, counts: &[ReplicaCount], batch: &mut Batch<'_>) {
         self.bits = ring.layout().q_bits();
         let owned: Vec<VnodeId> = ring.vnodes_of(self.node, counts).collect();
         // A vnode begins knowing who else owns it: without others it would have nobody to wait for.
         self.ring = Some(ring);
         for id in owned {
-            if !self.vnodes.contains_key(&id) && !self.quarantine.contains_key(&id) {
-                let Some(mut vnode) = self.begin_unless_damaged(id, batch.stage.source())? else {
-                    continue;
-                };
-                if vnode.clock() == &Clock::default() {
-                    vnode.checkpoint(&mut batch.stage);
+            if self.unused(id) == Refusal::NotOwner && !self.vnodes.contains_key(&id) {
+                let (now, source) = (batch.now.time, batch.stage.source());
+                if let Some(vnode) = self.recover(id, Aside::default(), now, source) {
+                    self.put_to_use(vnode, batch);
                 }
-                if vnode.mark_behind(&mut batch.stage) {
-                    // The mark must outlive this process as surely as what it is about.
-                    batch.barrier = batch.barrier.max(Durability::Wal);
-                }
-                self.vnodes.insert(id, vnode);
-                batch.touched.push(id);
             }
         }
-        let damaged = self.quarantine.keys();
-        for id in self
-            .vnodes
-            .keys()
-            .chain(damaged)
-            .copied()
-            .collect::<Vec<_>>()
-        {
+        let unused = self.quarantine.keys().chain(self.aside.keys());
+        let known = self.vnodes.keys().chain(unused).copied();
+        for id in known.collect::<Vec<_>>() {
             let others = self.other_owners(id);
             for &peer in &others {
                 self.peers
@@ -58,7 +40,6 @@ impl Replica {
         }
         self.expect_walls();
         self.find_hints(batch.stage.source());
-        Ok(())
     }
 
     pub(super) fn begin(&mut self, id: VnodeId, source: &dyn Source) -> Result<Vnode, SourceError> {

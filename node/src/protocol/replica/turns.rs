@@ -116,6 +116,7 @@ impl Replica {
     pub(super) fn give_up_turn(&mut self, id: VnodeId) {
         self.scrubbing.counts.given_up += 1;
         self.scrubbing.hurried.remove(&id);
+        self.suspect(id);
     }
 
     /// A vnode was walked over from its first row to its last.

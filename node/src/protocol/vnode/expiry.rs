@@ -55,15 +55,16 @@ impl Vnode {
     /// where this one ended. Returns how many rows lost a version.
     ///
     /// # Errors
-    /// When the store cannot be read: the batch is given up.
+    /// When the store cannot be read: nothing has changed, and the next call looks there again.
     pub fn sweep_expired(
         &mut self,
         now_ms: u64,
         stage: &mut Stage<'_>,
     ) -> Result<usize, SourceError> {
         let (start, end) = data_range(self.id, self.bits);
-        let from = std::mem::take(&mut self.expiring.at).max(start);
+        let from = self.expiring.at.clone().max(start);
         let found = stage.range(Family::Data, &from, &end, STRETCH)?;
+        self.expiring.at = Vec::new();
         let over = now_ms.saturating_sub(GRACE_MS);
         let mut changed = 0;
         for (key, stored) in &found {

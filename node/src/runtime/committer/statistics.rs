@@ -21,7 +21,8 @@ pub(crate) struct Statistics {
     pub(crate) vnodes: u64,
     /// How many of them are catching up and do not count for reads.
     pub(crate) catching_up: u64,
-    /// How many vnodes are damaged and in no use, each with what is to be said of it.
+    /// The vnodes that are damaged or cannot be read, and in no use, each with what is to be said
+    /// of it.
     pub(crate) quarantined: BTreeMap<VnodeId, String>,
     /// Operation records kept.
     pub(crate) records: u64,
@@ -106,6 +107,11 @@ impl Statistics {
             quarantined: replica
                 .quarantined()
                 .map(|(id, damaged)| (id, words(id, damaged)))
+                .chain(
+                    replica
+                        .unread()
+                        .map(|(id, reason)| (id, unread_words(id, reason))),
+                )
                 .collect(),
             records: replica.vnodes().map(Vnode::records).sum(),
             clocks: clocks(replica),
@@ -137,7 +143,7 @@ impl Statistics {
         for id in earlier.quarantined.keys() {
             if !self.quarantined.contains_key(id) {
                 let partition = id.partition.0;
-                tracing::warn!(partition, "a damaged vnode has begun anew, and catches up");
+                tracing::warn!(partition, "a vnode that was in no use has begun anew");
             }
         }
         for words in self.hints_damaged.difference(&earlier.hints_damaged) {
@@ -193,9 +199,18 @@ fn words(id: VnodeId, damaged: &Quarantine) -> String {
     }
 }
 
+/// What is to be said of a vnode that cannot be read now.
+fn unread_words(id: VnodeId, reason: &str) -> String {
+    format!(
+        "partition {} (n = {}) is in no use, since something of it could not be read ({reason}): \
+         that is tried again, and where it lasts the vnode counts as damaged; check the disk",
+        id.partition.0, id.n
+    )
+}
+
 /// What is to be said of hints that are damaged.
 fn damaged_hints(hints: &Hints) -> BTreeSet<String> {
-    let shelves = hints.damaged().iter().map(|(id, reason)| {
+    let shelves = hints.damaged().map(|(id, reason)| {
         format!(
             "what this node keeps for the owners of partition {} (n = {}) is damaged ({reason}): \
              it is not handed over, and nothing is added. The owners have these writes from each \
@@ -206,8 +221,8 @@ fn damaged_hints(hints: &Hints) -> BTreeSet<String> {
     });
     let unread = hints.unread().map(|reason| {
         format!(
-            "what this node keeps for others cannot be read ({reason}): nothing is handed over, \
-             and nothing kept, until it is started again; check the disk"
+            "where this node keeps writes for others cannot be read everywhere ({reason}): what \
+             lies there is not handed over until that succeeds, all else is; check the disk"
         )
     });
     shelves.chain(unread).collect()

@@ -42,6 +42,7 @@ impl Shell {
             | Input::Request { .. }
             | Input::Reply { .. }
             | Input::Scrub
+            | Input::Unread(_)
             | Input::Tick
             | Input::Topology { .. } => SMALL,
         };
@@ -210,10 +211,13 @@ impl Shell {
     }
 
     /// Reads without the committer, if the vnode's view allows it.
-    fn read_inline(&self, read: &ReadRows) -> Option<Result<RowsRead, Refusal>> {
-        let engine = self.store.borrow();
-        let source = StoreSource::new(&*engine);
-        match self.views.read(read, &self.limits, &source)? {
+    fn read_inline(&mut self, read: &ReadRows) -> Option<Result<RowsRead, Refusal>> {
+        let answer = {
+            let engine = self.store.borrow();
+            let source = StoreSource::new(&*engine);
+            self.views.read(read, &self.limits, &source)?
+        };
+        match answer {
             Ok(rows) => {
                 self.metrics.inline_reads.inc();
                 Some(rows)
@@ -223,9 +227,13 @@ impl Shell {
                 match error {
                     // The committer meets it too, and puts the vnode into quarantine.
                     SourceError::Corrupt { .. } => None,
-                    SourceError::Unreadable { .. } | SourceError::Senseless { .. } => {
+                    // It may pass. The committer looks there next, in the background.
+                    SourceError::Unreadable { .. } => {
+                        let (input, bytes) = (Input::Unread(read.vnode), SMALL);
+                        self.turn.queued.push(Queued { input, bytes });
                         Some(Err(Refusal::Storage))
                     }
+                    SourceError::Senseless { .. } => Some(Err(Refusal::Storage)),
                 }
             }
         }

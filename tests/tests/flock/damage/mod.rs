@@ -1,6 +1,7 @@
 //! What a node makes of damage to its disk: one vnode goes out of use and comes back whole, or
 //! stays as it is where nobody else has what it held.
 
+mod aside;
 mod scrub;
 mod shelves;
 mod unread;

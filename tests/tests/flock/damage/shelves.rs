@@ -26,7 +26,7 @@ fn a_damaged_row_on_a_shelf_costs_that_shelf_and_no_batch() {
     flock.pass(10);
     assert!(!flock.holds(third, dot));
     let hints = flock.replica(stand_in).hints();
-    assert!(hints.is_empty() && hints.damaged().len() == 1);
+    assert!(hints.is_empty() && hints.damaged().count() == 1);
     assert_eq!(stored(flock.engine(stand_in)), damaged, "its bytes stay");
     // It takes nothing more for these owners, and says why.
     let changes = flock.write(first, 2, put());
@@ -48,7 +48,7 @@ fn a_write_that_meets_damage_on_a_shelf_is_refused_and_fails_no_batch() {
     let changes = flock.write(first, 2, put());
     let reply = flock.ask(first, stand_in, PeerRequest::Keep(Kept::Changes(changes)));
     assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
-    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
+    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 1);
     assert_eq!(flock.failures(), 0);
 }
 
@@ -58,7 +58,7 @@ fn a_shelf_that_cannot_be_read_for_a_moment_is_handed_over_afterwards() {
     let [_, _, third, stand_in, _] = flock.nodes();
     flock.pass(5);
     assert!(!flock.holds(third, dot));
-    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+    assert!(flock.replica(stand_in).hints().damaged().next().is_none());
     flock.engine(stand_in).heal();
     flock.pass(5);
     assert!(flock.holds(third, dot));
@@ -71,12 +71,59 @@ fn a_shelf_that_stays_unreadable_is_set_aside_and_taken_up_again_by_the_next_pro
     let (mut flock, dot) = spoiled();
     let [_, _, third, stand_in, _] = flock.nodes();
     flock.pass(60);
-    assert_eq!(flock.replica(stand_in).hints().damaged().len(), 1);
+    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 1);
     flock.engine(stand_in).heal();
     flock.restart(stand_in);
     flock.pass(5);
     assert!(flock.holds(third, dot));
-    assert!(flock.replica(stand_in).hints().damaged().is_empty());
+    assert!(flock.replica(stand_in).hints().damaged().next().is_none());
+    assert_eq!(flock.failures(), 0);
+}
+
+/// The owner is away, so that nothing else reads the shelf.
+#[test]
+fn a_write_that_meets_an_unreadable_row_on_a_shelf_costs_the_shelf_that_moment() {
+    let (mut flock, dot) = kept();
+    let [first, _, third, stand_in, _] = flock.nodes();
+    spoil_a_row(flock.engine(stand_in));
+    let changes = flock.write(first, 2, put());
+    let keep = PeerRequest::Keep(Kept::Changes(changes));
+    let reply = flock.ask(first, stand_in, keep.clone());
+    assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
+    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 1);
+    flock.engine(stand_in).heal();
+    flock.pass(1);
+    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 0);
+    assert!(flock.keeps(stand_in, dot));
+    let reply = flock.ask(first, stand_in, keep);
+    assert_eq!(reply, Some(PeerReply::Acked));
+    flock.heal();
+    flock.pass(5);
+    assert!(flock.holds(third, dot));
+    assert!(flock.replica(stand_in).hints().is_empty());
+    assert_eq!(flock.failures(), 0);
+}
+
+/// Nothing of it was read before the process ended, so it does not know what lies there.
+#[test]
+fn a_process_that_cannot_read_a_shelf_takes_it_up_when_it_can() {
+    let (mut flock, dot) = kept();
+    let [first, _, third, stand_in, _] = flock.nodes();
+    // All of it: not even whose it is can be told.
+    flock.engine(stand_in).spoil(Table::Hints, &[0], &[u8::MAX]);
+    flock.restart(stand_in);
+    assert!(flock.replica(stand_in).hints().unread().is_some());
+    let changes = flock.write(first, 2, put());
+    let keep = PeerRequest::Keep(Kept::Changes(changes));
+    let reply = flock.ask(first, stand_in, keep);
+    assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
+    flock.engine(stand_in).heal();
+    flock.pass(1);
+    assert_eq!(flock.replica(stand_in).hints().unread(), None);
+    assert!(flock.keeps(stand_in, dot));
+    flock.heal();
+    flock.pass(5);
+    assert!(flock.holds(third, dot));
     assert_eq!(flock.failures(), 0);
 }
 
@@ -87,10 +134,14 @@ fn spoiled() -> (Flock, Dot) {
     flock.heal();
     flock.cut_link(first, third);
     flock.cut_link(second, third);
-    let at = rows(flock.engine(stand_in)).remove(0).0;
-    let end = [&at[..], &[0]].concat();
-    flock.engine(stand_in).spoil(Table::Hints, &at, &end);
+    spoil_a_row(flock.engine(stand_in));
     (flock, dot)
+}
+
+fn spoil_a_row(engine: &MemoryEngine) {
+    let (key, _) = rows(engine).remove(0);
+    let end = [&key[..], &[0]].concat();
+    engine.spoil(Table::Hints, &key, &end);
 }
 
 /// A write that an owner lacks and a stand-in keeps.

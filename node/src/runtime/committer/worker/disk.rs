@@ -14,7 +14,7 @@ use std::sync::mpsc::RecvTimeoutError;
 
 use super::{CHECK_EVERY, Worker, abort};
 use crate::protocol::messages::Refusal;
-use crate::protocol::replica::{Input, Output, Replica};
+use crate::protocol::replica::{Input, Output};
 use crate::protocol::room::{Room, RoomGauge};
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
@@ -163,8 +163,10 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
     /// There is room again: opens the store anew and goes on.
     fn resume(&mut self) {
         // What is read from now on may be older than the clocks that readers are shown.
-        let vnodes: Vec<VnodeId> = self.parts.replica.vnodes().map(Vnode::id).collect();
-        self.parts.views.begin(&vnodes);
+        let replica = &self.parts.replica;
+        let used = replica.vnodes().map(Vnode::id);
+        let shown: Vec<VnodeId> = used.chain(replica.unread().map(|(id, _)| id)).collect();
+        self.parts.views.begin(&shown);
         let store = self.parts.store.clone();
         loop {
             let opened = store.reopen();
@@ -211,11 +213,10 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         let store = self.parts.store.clone();
         let engine = store.borrow();
         let source = StoreSource::new(&*engine);
-        let in_hand = |replica: &Replica| replica.vnodes().count() + replica.quarantined().count();
-        let before = in_hand(&self.parts.replica);
+        let before = self.parts.replica.in_hand();
         let outputs = self.parts.replica.handle_failure(refusal, &source);
         self.parts.views.replace(&self.parts.replica);
-        self.damaged |= in_hand(&self.parts.replica) < before;
+        self.damaged |= self.parts.replica.in_hand() < before;
         self.catching_up = true;
         self.published = None;
         outputs

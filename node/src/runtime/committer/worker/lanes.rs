@@ -91,6 +91,7 @@ fn is_large(Queued { input, bytes }: &Queued) -> bool {
         | Input::Hold { .. }
         | Input::Repair { .. }
         | Input::Scrub
+        | Input::Unread(_)
         | Input::Tick
         | Input::Topology { .. } => false,
     }

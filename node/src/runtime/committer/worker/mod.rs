@@ -140,6 +140,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         };
         let expired = self.parts.replica.expired() - expired;
         self.parts.metrics.expired.inc_by(expired);
+        self.tell_unread();
         let ahead_ms = self.parts.replica.wall_ahead_ms();
         self.parts.clock.correct(now, ahead_ms);
         let mut commit = match handled {
@@ -174,6 +175,16 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
                     refusal,
                 )
             }
+        }
+    }
+
+    fn tell_unread(&mut self) {
+        if let Some(reason) = self.parts.replica.take_unread() {
+            tracing::error!(
+                reason,
+                "something stored could not be read: who needs it is refused, and it is tried \
+                 again; check the disk"
+            );
         }
     }
 
