@@ -253,6 +253,10 @@ pub struct MemberStatus {
     /// 0 if it agrees with them.
     #[serde(default)]
     pub clock_ahead_ms: i64,
+    /// For the owners of how many partitions it keeps writes that are damaged or cannot be read:
+    /// those are not handed over.
+    #[serde(default)]
+    pub hints_damaged: u32,
 }
 
 /// What came of comparing the content of a node's rows with the other owners, since it started.

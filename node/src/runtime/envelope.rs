@@ -81,6 +81,9 @@ pub(crate) struct Report {
     /// How far its wall clock is ahead of those of most nodes, in milliseconds; 0 if it agrees.
     #[serde(default)]
     pub(crate) clock_ahead_ms: i64,
+    /// Partitions for whose owners it keeps what is damaged or cannot be read.
+    #[serde(default)]
+    pub(crate) hints_damaged: u32,
 }
 
 impl Asked {
@@ -211,6 +214,7 @@ mod tests {
                 ..ScrubStatus::default()
             },
             clock_ahead_ms: -9,
+            hints_damaged: 10,
         };
         let bytes = Answered::Report(report.clone()).encode().expect("bytes");
         let back = Answered::decode(&bytes).expect("a reply");

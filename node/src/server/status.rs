@@ -40,6 +40,8 @@ pub struct HereStatus {
     pub scrub: ScrubStatus,
     /// How far its wall clock is ahead of those of most nodes, in milliseconds; 0 if it agrees.
     pub clock_ahead_ms: i64,
+    /// Partitions for whose owners it keeps what is damaged or cannot be read.
+    pub hints_damaged: u32,
 }
 
 /// What a node knows of a peer.
@@ -106,6 +108,7 @@ impl Known {
             vnodes_quarantined: here.vnodes_quarantined,
             scrub: here.scrub,
             clock_ahead_ms: here.clock_ahead_ms,
+            hints_damaged: here.hints_damaged,
             ..self.listed(member)
         }
     }
@@ -151,6 +154,7 @@ impl Known {
             vnodes_quarantined: 0,
             scrub: ScrubStatus::default(),
             clock_ahead_ms: 0,
+            hints_damaged: 0,
         }
     }
 }

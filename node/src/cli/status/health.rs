@@ -120,6 +120,7 @@ mod tests {
             vnodes_quarantined: 0,
             scrub: ScrubStatus::default(),
             clock_ahead_ms: 0,
+            hints_damaged: 0,
         }
     }
 

@@ -109,11 +109,7 @@ impl Picture {
             } else if member.vnodes_quarantined > 0 {
                 advice.push(of_damage(member));
             } else if member.catching_up > 0 {
-                advice.push(format!(
-                    "→ {name} is catching up on {} of its vnodes; they take writes and do not \
-                     count for reads.\n  Next: starling status, in a few seconds",
-                    member.catching_up
-                ));
+                advice.push(of_catching_up(member));
             } else if member.missing_there > 0 || member.missing_here > 0 {
                 advice.push(format!(
                     "→ {name} lacks {} dots that {asked} has, and has {} that {asked} lacks; they \
@@ -123,6 +119,7 @@ impl Picture {
                 ));
             }
             advice.extend(of_clock(member));
+            advice.extend(of_shelves(name, member.hints_damaged));
         }
         advice
     }
@@ -153,6 +150,7 @@ impl Picture {
                 "missing_here": member.missing_here,
                 "missing_there": member.missing_there,
                 "hints": kept(member),
+                "hints_damaged": member.hints_damaged,
             })
         };
         json!({
@@ -244,6 +242,15 @@ fn of_clock(member: &MemberStatus) -> Option<String> {
     })
 }
 
+fn of_catching_up(member: &MemberStatus) -> String {
+    let name = &member.name;
+    format!(
+        "→ {name} is catching up on {} of its vnodes; they take writes and do not count for \
+         reads.\n  Next: starling status, in a few seconds",
+        member.catching_up
+    )
+}
+
 fn of_damage(member: &MemberStatus) -> String {
     let name = &member.name;
     format!(
@@ -252,6 +259,19 @@ fn of_damage(member: &MemberStatus) -> String {
          check its disk",
         member.vnodes_quarantined
     )
+}
+
+/// What a member keeps for others, and cannot hand over.
+fn of_shelves(name: &str, damaged: u32) -> Option<String> {
+    (damaged > 0).then(|| {
+        format!(
+            "→ what {name} keeps for the owners of {damaged} partitions is damaged or cannot be \
+             read: it is not handed over, and its bytes stay. The owners have these writes from \
+             each other, but for those that stand-ins alone acknowledged.\n  Next: the log of \
+             {name} says which partitions; check its disk, and repeat what was written while no \
+             owner of them was reached"
+        )
+    })
 }
 
 /// Who does not hear a member, and how suspicious that is.
@@ -277,3 +297,23 @@ const HEADINGS: [&str; 14] = [
     "ID", "NAME", "ZONE", "ADDRESS", "STATE", "PHI", "VNODES", "ROWS", "DISK", "READS", "WRITES",
     "RTT", "LACKS", "HINTS",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::of_shelves;
+
+    #[test]
+    fn what_is_kept_and_cannot_be_handed_over_is_shown_with_what_to_do() {
+        assert_eq!(of_shelves("kv-2", 0), None);
+        let shown = of_shelves("kv-2", 3).expect("some is damaged");
+        for part in [
+            "kv-2 keeps for the owners of 3 partitions is damaged",
+            "not handed over",
+            "but for those that stand-ins alone acknowledged",
+            "Next: the log of kv-2",
+            "check its disk",
+        ] {
+            assert!(shown.contains(part), "{part:?} is not in {shown:?}");
+        }
+    }
+}

@@ -112,6 +112,7 @@ impl Shell {
                 unagreed_ms: statistics.unagreed_ms,
             },
             clock_ahead_ms: statistics.clock_ahead_ms,
+            hints_damaged: u32::try_from(statistics.hints_damaged.len()).unwrap_or(u32::MAX),
         }
     }
 
@@ -153,6 +154,7 @@ impl Shell {
             vnodes_quarantined,
             scrub,
             clock_ahead_ms,
+            hints_damaged,
         } = self.report();
         let stage = self.health.stage();
         let note = match &stage {
@@ -172,6 +174,7 @@ impl Shell {
             vnodes_quarantined,
             scrub,
             clock_ahead_ms,
+            hints_damaged,
         }
     }
 
@@ -207,6 +210,7 @@ fn add_reports(status: &mut Status, reports: &BTreeMap<NodeId, Report>) {
             member.vnodes_quarantined = report.vnodes_quarantined;
             member.scrub = report.scrub;
             member.clock_ahead_ms = report.clock_ahead_ms;
+            member.hints_damaged = report.hints_damaged;
         }
     }
 }
