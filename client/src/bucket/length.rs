@@ -14,7 +14,7 @@ use crate::wire::{Kind, MAX_PAGE};
 /// | `len` | of reading all | none, up to what changes meanwhile |
 /// | `approximate_len` | of some thousand | none up to 4,096; then usually 6 %, from 16,000 3 % |
 ///
-/// Maps have no estimate. A name in a map counts once, of whatever kind and size its fields are.
+/// A name in a map counts once, of whatever kind and size its fields are.
 ///
 /// They are counted where they are, by pages, and no element is sent to the client: exact, and no
 /// snapshot. What is there all the time is counted once; what comes or goes meanwhile may be
@@ -22,8 +22,9 @@ use crate::wire::{Kind, MAX_PAGE};
 /// joined from r replicas: with [`r(1)`](Length::r) one replica is asked and what others have and
 /// it lacks is not counted.
 ///
-/// An estimate looks at up to 1,024 rows, which every replica chooses alike by the hashes of their
-/// elements. What was removed or has expired is not in it, with r replicas asked as in any read.
+/// An estimate looks at up to 1,024 elements, items or names, which every replica chooses alike by
+/// their hashes. What was removed or has expired is not in it, with r replicas asked as in any
+/// read. Of a name a replica looks at no more than 256 rows to find one that is still there.
 #[derive(Debug)]
 #[must_use = "nothing is counted until this is awaited"]
 pub struct Length {

@@ -6,9 +6,10 @@ use super::edits::{
     ValueEdits,
 };
 use super::kinds::{Counter, Extreme, Flag, Register, Sketch, Value};
+use super::length::estimated_length;
 use super::write::{Plain, Write};
 use super::{Draft, GrowSet, Length, List, Query, Scan, Set, Target};
-use crate::wire::{Kind, Mutation, State};
+use crate::wire::{Kind, Mutation, Part, State};
 
 /// A map: named fields of any kind. A field is there once something was written into it, and its
 /// name and kind together say which one it is.
@@ -63,9 +64,16 @@ impl Map {
     }
 
     /// Counts the names of the fields, of this map alone and not of those in it, without reading
-    /// what they hold: see [`Length`]. There is no estimate.
+    /// what they hold: see [`Length`].
     pub fn len(&self) -> Length {
         Length::new(self.target.clone(), Kind::Map)
+    }
+
+    /// Estimates how many names there are, at the same small cost however many there are and
+    /// whatever they hold: see [`Length`].
+    pub fn approximate_len(&self) -> Query<u64> {
+        let target = self.target.clone();
+        Query::new(target, Kind::Map, Part::Estimate, estimated_length)
     }
 
     /// Changes fields, all of them in one write: one atomic batch.

@@ -109,7 +109,7 @@ pub enum Part {
     /// How many a page of a set's elements, a list's items or the names of a map's fields has,
     /// without them.
     Count(Page),
-    /// About how many elements a set or items a list has.
+    /// About how many elements a set, items a list or names a map has.
     Estimate,
 }
 

@@ -64,7 +64,8 @@ pub enum State {
     /// Is the flag on?
     Flag(bool),
     /// About how many different things the sketch has seen; or to
-    /// [`Part::Estimate`](super::Part::Estimate) about how many elements or items there are.
+    /// [`Part::Estimate`](super::Part::Estimate) about how many elements, items or names of
+    /// fields there are.
     Estimate(u64),
     /// The items of a list, in order.
     List(Vec<Item>),

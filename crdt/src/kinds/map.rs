@@ -97,6 +97,15 @@ impl Path {
         }
         prefix
     }
+
+    /// How many bytes of the [prefix](Self::prefix) the first step takes, the first two, and so on.
+    pub fn ends(&self) -> impl Iterator<Item = usize> {
+        self.names.iter().scan(0, |end, name| {
+            let zeros = name.iter().filter(|&&byte| byte == ZERO).count();
+            *end += name.len() + zeros + 3;
+            Some(*end)
+        })
+    }
 }
 
 /// Why names are no path. Nothing was changed.

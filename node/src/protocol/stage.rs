@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::keys::RowKey;
 use super::messages::KeyedRow;
-use super::samples;
+use super::samples::{self, names};
 use super::shares;
 pub(crate) use super::source_error::MOST_TRIES;
 pub use super::source_error::SourceError;
@@ -236,11 +236,16 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Stages a row, and the mark that stands for it in a sample or among the counters that a clear
+    /// Stages a row, and the marks that stand for it in samples or among the counters that a clear
     /// resets; an empty row is deleted.
     pub fn put_row(&mut self, key: &RowKey, row: &Row) {
         if let Some(mark) = samples::mark_key(key) {
             let shows = !row.versions().is_empty();
+            self.changes
+                .insert(Family::Meta, mark, shows.then(Vec::new));
+        }
+        for mark in names::mark_keys(key) {
+            let shows = names::is_marked(key, row);
             self.changes
                 .insert(Family::Meta, mark, shows.then(Vec::new));
         }

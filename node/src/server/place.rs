@@ -237,9 +237,12 @@ impl Field<'_> {
                 page.check().map_err(|error| failure::of_limit(&error))?;
                 fields::range(key, self.path, page).map(Selection::Range)
             }
-            Part::Estimate => Err(failure::bad_request(
-                &"the number of a map's fields is not estimated; nothing was read: count them",
-            )),
+            Part::Estimate => {
+                let mut range = all(key.field_range(self.path));
+                range.limit = Some(samples::COUNTED);
+                let depth = u8::try_from(self.path.names().len()).unwrap_or(u8::MAX);
+                Ok(Selection::Names { range, depth })
+            }
             Part::Element(_) => Err(failure::bad_request(&NO_ELEMENTS)),
         }
     }

@@ -1,7 +1,7 @@
 //! A key's state by kind, from its joined rows.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_bytes::ByteBuf;
 
@@ -31,7 +31,7 @@ pub(super) struct Shown {
     pub(super) now_ms: u64,
 }
 
-/// Whether elements and items are shown or counted.
+/// Whether elements, items and fields are shown or counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Amount {
     /// They are shown.
@@ -71,10 +71,15 @@ pub(super) fn state(shown: Shown, rows: &BTreeMap<RowKey, Row>) -> Result<State,
     if shown.reverse {
         visible.reverse();
     }
-    match shown.amount {
-        Amount::Counted => Ok(State::Number(i64::try_from(count(&visible)).ok())),
-        Amount::Estimated => Ok(State::Estimate(count(&visible))),
-        Amount::Shown => show(shown, &visible),
+    match (shown.amount, shown.kind) {
+        (Amount::Estimated, Kind::Map) => {
+            let fields = fields(shown, &visible)?;
+            let names: BTreeSet<_> = fields.iter().map(|field| &field.name).collect();
+            Ok(State::Estimate(names.iter().map(|_| 1).sum()))
+        }
+        (Amount::Counted, _) => Ok(State::Number(i64::try_from(count(&visible)).ok())),
+        (Amount::Estimated, _) => Ok(State::Estimate(count(&visible))),
+        (Amount::Shown, _) => show(shown, &visible),
     }
 }
 

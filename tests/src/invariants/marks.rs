@@ -1,5 +1,5 @@
-//! Marks stand for the rows of sets and lists that show something, and for the shares in fields of
-//! maps that hold something, and for nothing else.
+//! Marks stand for the rows of sets, lists and maps that show something, and for the shares in
+//! fields of maps that hold something, and for nothing else.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -7,8 +7,9 @@ use std::ops::ControlFlow;
 use super::Observation;
 use crate::sim::ledger::Ledger;
 use starling_node::protocol::keys::RowKey;
+use starling_node::protocol::samples::{self, names};
+use starling_node::protocol::shares;
 use starling_node::protocol::stage::{Family, Source, SourceError, decode_row};
-use starling_node::protocol::{samples, shares};
 
 pub(super) fn check(observation: &Observation<'_>, _ledger: &Ledger) -> Result<(), String> {
     let Observation::Quiet(resting) = observation else {
@@ -35,14 +36,20 @@ fn differing(source: &dyn Source) -> Result<Vec<Vec<u8>>, SourceError> {
             (Ok(key), Ok(row)) => {
                 let sampled = samples::mark_key(&key).filter(|_| !row.versions().is_empty());
                 let share = shares::mark_key(&key).filter(|_| shares::is_marked(&row));
-                wanted.extend(sampled.into_iter().chain(share));
+                let names = names::mark_keys(&key).into_iter();
+                let names = names.filter(|_| names::is_marked(&key, &row));
+                wanted.extend(sampled.into_iter().chain(share).chain(names));
             }
             (_, Err(error)) => failed = Some(error),
             (Err(_), Ok(_)) => {}
         }
         ControlFlow::Continue(())
     })?;
-    for (from, to) in [("sampled", "samplee"), ("shares", "sharet")] {
+    for (from, to) in [
+        ("sampled", "samplee"),
+        ("names", "namet"),
+        ("shares", "sharet"),
+    ] {
         let (from, to) = (from.as_bytes(), to.as_bytes());
         source.scan(Family::Meta, from, to, &mut |mark, _| {
             marks.insert(mark.to_vec());

@@ -1,10 +1,43 @@
 //! Counting what a collection holds, and printing how much that is.
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::Setting;
 use crate::cli::exit::Exit;
-use starling::Length;
+use starling::{Length, Query};
+
+/// How to count what a collection holds.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct CountOptions {
+    /// Estimate instead, at the same small cost for any size: exact up to 4,096,
+    /// usually within 6 % beyond, and within 3 % from 16,000 on.
+    #[arg(long)]
+    approximate: bool,
+    /// How many replicas must answer, for each page of what is counted.
+    #[arg(short, long, value_name = "COUNT")]
+    r: Option<u8>,
+}
+
+impl CountOptions {
+    /// Counts or estimates, and prints how many; `answer` is the rest of what a program is told.
+    pub(super) async fn show(
+        self,
+        setting: &Setting,
+        (length, estimate): (Length, Query<u64>),
+        mut answer: Value,
+    ) -> anyhow::Result<Exit> {
+        let count = if self.approximate {
+            let estimate = self.r.into_iter().fold(estimate, Query::r);
+            let timeout = setting.timeout.into_iter();
+            timeout.fold(estimate, Query::timeout).await?
+        } else {
+            counted(setting, length, self.r).await?
+        };
+        answer["approximate"] = json!(self.approximate);
+        show_count(setting, answer, count)
+    }
+}
 
 /// Counts, page by page.
 pub(super) async fn counted(

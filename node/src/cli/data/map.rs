@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::change::{Change, Edit, REMOVAL, apply};
-use super::count::{counted, show_count};
+use super::count::CountOptions;
 use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::path::FieldPath;
 use super::place::Place;
@@ -39,9 +39,8 @@ pub(crate) enum MapCommand {
     Len {
         #[command(flatten)]
         place: Place,
-        /// How many replicas must answer for each page.
-        #[arg(short, long, value_name = "COUNT")]
-        r: Option<u8>,
+        #[command(flatten)]
+        options: CountOptions,
     },
     /// Change several fields in one atomic write.
     Update {
@@ -77,7 +76,12 @@ impl MapCommand {
                 let scan = page.apply(setting, place.home(setting).map().scan());
                 walk(setting, scan, page.walk.limit, entry_json, entry_lines).await
             }
-            Self::Len { place, r } => count(setting, &place, r).await,
+            Self::Len { place, options } => {
+                place.kind(setting, &[Kind::Map]).await?;
+                let map = place.home(setting).map();
+                let ways = (map.len(), map.approximate_len());
+                options.show(setting, ways, place.json()).await
+            }
             Self::Update {
                 place,
                 changes,
@@ -97,13 +101,6 @@ impl MapCommand {
             }
         }
     }
-}
-
-async fn count(setting: &Setting, place: &Place, r: Option<u8>) -> anyhow::Result<Exit> {
-    place.kind(setting, &[Kind::Map]).await?;
-    let length = place.home(setting).map().len();
-    let count = counted(setting, length, r).await?;
-    show_count(setting, place.json(), count)
 }
 
 fn entry_json(entry: &MapEntry) -> serde_json::Value {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::count::{counted, show_count};
+use super::count::CountOptions;
 use super::options::{PageOptions, ReadOptions, WriteOptions};
 use super::place::Place;
 use super::scan::walk;
@@ -56,13 +56,8 @@ pub(crate) enum SetCommand {
     Scard {
         #[command(flatten)]
         place: Place,
-        /// Estimate instead, at the same small cost for any size: exact up to 4,096 elements,
-        /// usually within 6 % beyond, and within 3 % from 16,000 on.
-        #[arg(long)]
-        approximate: bool,
-        /// How many replicas must answer for each page.
-        #[arg(short, long, value_name = "COUNT")]
-        r: Option<u8>,
+        #[command(flatten)]
+        options: CountOptions,
     },
     /// Read a set's elements by pages, in byte order.
     Sscan {
@@ -105,11 +100,7 @@ impl SetCommand {
                 element,
                 options,
             } => contains(setting, &place, element, &options).await,
-            Self::Scard {
-                place,
-                approximate,
-                r,
-            } => count(setting, &place, (approximate, r)).await,
+            Self::Scard { place, options } => count(setting, &place, options).await,
             Self::Sscan { place, page } => {
                 let scan = page.apply(setting, scan_of(setting, &place).await?);
                 let json = |element: &Bytes| json!({ "v": 1, "element": bytes_json(element) });
@@ -144,35 +135,19 @@ async fn contains(
     Ok(Exit::Done)
 }
 
-async fn count(
-    setting: &Setting,
-    place: &Place,
-    (is_approximate, r): (bool, Option<u8>),
-) -> anyhow::Result<Exit> {
-    let kind = place.kind(setting, &SETS).await?;
+async fn count(setting: &Setting, place: &Place, options: CountOptions) -> anyhow::Result<Exit> {
     let home = place.home(setting);
-    let (estimate, length) = match kind {
+    let ways = match place.kind(setting, &SETS).await? {
         Kind::GrowSet => {
             let set = home.grow_set();
-            (set.approximate_len(), set.len())
+            (set.len(), set.approximate_len())
         }
         kind => {
             let set = home.set(kind);
-            (set.approximate_len(), set.len())
+            (set.len(), set.approximate_len())
         }
     };
-    let count = if is_approximate {
-        let estimate = r.into_iter().fold(estimate, |estimate, r| estimate.r(r));
-        let timeout = setting.timeout.into_iter();
-        timeout
-            .fold(estimate, |estimate, timeout| estimate.timeout(timeout))
-            .await?
-    } else {
-        counted(setting, length, r).await?
-    };
-    let mut answer = place.json();
-    answer["approximate"] = json!(is_approximate);
-    show_count(setting, answer, count)
+    options.show(setting, ways, place.json()).await
 }
 
 async fn scan_of(setting: &Setting, place: &Place) -> anyhow::Result<Scan<Bytes>> {

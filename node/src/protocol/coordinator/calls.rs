@@ -49,7 +49,10 @@ impl Coordinator {
         let paced = match read.selection {
             // What must be durable waits for the disk.
             Selection::Key(_) | Selection::Row(_) => Some(now).filter(|_| read.durable.is_none()),
-            Selection::Range(_) | Selection::Keys { .. } | Selection::Sample(_) => None,
+            Selection::Range(_)
+            | Selection::Keys { .. }
+            | Selection::Sample(_)
+            | Selection::Names { .. } => None,
         };
         let call = self.begin_call(ticket, to, paced);
         self.effects.push_back(Effect::Call {

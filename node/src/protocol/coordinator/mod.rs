@@ -10,6 +10,7 @@ mod config;
 mod confirm;
 mod inspect;
 mod joined;
+mod names;
 mod order;
 mod reach;
 mod read;

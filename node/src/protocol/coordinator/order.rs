@@ -138,7 +138,7 @@ pub struct ReadDone {
     pub rows: BTreeMap<RowKey, Row>,
     /// The rows are complete only as far as this key; `None` for all that was asked for.
     pub until: Option<ByteBuf>,
-    /// The rows are a sample: those of which the hash of the part is below this.
+    /// The rows are a sample: those of which the hash, of the part or of the name, is below this.
     pub sampled: Option<u64>,
     /// What a reader of none of the rows has seen.
     pub bases: Context,

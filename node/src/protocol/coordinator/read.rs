@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::joined::{Joined, listed};
+use super::names::share_names;
 use super::session::Demand;
 use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
@@ -325,17 +326,19 @@ impl Read {
     }
 
     fn joined(&mut self, answered: u8) -> ReadDone {
-        let (reverse, is_listing) = match &self.order.selection {
-            Selection::Range(range) => (range.reverse, false),
-            Selection::Keys { .. } => (false, true),
-            Selection::Key(_) | Selection::Row(_) | Selection::Sample(_) => (false, false),
+        let (reverse, is_listing, map) = match &self.order.selection {
+            Selection::Range(range) => (range.reverse, false, None),
+            Selection::Keys { .. } => (false, true, None),
+            Selection::Key(_) | Selection::Row(_) | Selection::Sample(_) => (false, false, None),
+            Selection::Names { depth, .. } => (false, false, Some(usize::from(*depth))),
         };
-        let replies = std::mem::take(&mut self.replies);
+        let mut replies = std::mem::take(&mut self.replies);
         let session = self.order.session.take();
         let seen = session.map_or_else(DotSet::default, |seen| seen_in(seen, &replies));
         let until = replies.values().filter_map(|reply| reply.until.clone());
         let until = if reverse { until.max() } else { until.min() };
         let sampled = replies.values().filter_map(|reply| reply.sampled).min();
+        share_names(&mut replies, map);
         let replies = replies.into_values();
         let (mut rows, bases, context) = if is_listing {
             (listed(replies), Context::default(), Context::default())
@@ -352,7 +355,7 @@ impl Read {
             });
         }
         if let Some(bound) = sampled {
-            rows.retain(|key, _| samples::hash(key) < bound);
+            rows.retain(|key, _| samples::hash_in(key, map) < bound);
         }
         ReadDone {
             rows,

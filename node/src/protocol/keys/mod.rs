@@ -8,6 +8,7 @@
 //!   meta     "vnode" | n u8 | partition u32          "behind" | n u8 | partition u32
 //!            "cleared" | n u8 | partition u32 | row key of a clear
 //!            "sampled" | row key but its part | hash u64 | part     (`samples`)
+//!            "names" | row key up to a map | hash u64 | the rest of it   (`samples::names`)
 //!            "shares" | row key of a share               (`shares`)
 //!            "damaged" | n u8 | partition u32        "borrowed" | n u8 | partition u32
 //! ```
@@ -21,7 +22,7 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, mem, ops};
 
 use crdt::Actor;
 use crdt::codec::{DecodeError, Decoder, Encoder};
@@ -252,6 +253,15 @@ impl RowKey {
     pub fn path(&self) -> Path {
         let suffix = self.bytes.get(self.prefix..).unwrap_or_default();
         map::decode_suffix(suffix).map_or_else(|_| Path::root(), |(path, ..)| path)
+    }
+
+    /// Where in the bytes each step of the path begins and ends, outermost first.
+    #[must_use]
+    pub fn steps(&self) -> Vec<ops::Range<usize>> {
+        let path = self.path();
+        let mut begin = self.prefix;
+        let ends = path.ends().map(|end| self.prefix + end);
+        ends.map(|end| mem::replace(&mut begin, end)..end).collect()
     }
 
     /// Is the row in a field of a map?

@@ -18,6 +18,7 @@
 pub mod codec;
 mod encoded;
 mod scrubbing;
+mod selecting;
 mod storing;
 
 use serde::{Deserialize, Serialize};
@@ -26,8 +27,9 @@ use super::event::Event;
 use super::keys::{KeyPrefix, RowKey};
 use crdt::dots::DotSet;
 use crdt::{Clock, Row};
-use ring::{BucketId, VnodeId};
+use ring::VnodeId;
 pub use scrubbing::{Examine, Examined, MAX_BOUNDS};
+pub use selecting::{Range, Selection};
 use starling::wire::Durability;
 pub use storing::{Absorb, Again, Kept};
 
@@ -182,41 +184,6 @@ pub struct KeyedRow {
     pub row: Row,
 }
 
-/// Which rows of a key to read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Selection {
-    /// All rows of the key.
-    Key(#[serde(with = "encoded")] KeyPrefix),
-    /// One row.
-    Row(#[serde(with = "encoded")] RowKey),
-    /// The rows of a range of keys.
-    Range(Range),
-    /// The keys of one bucket in a range: of each the first row that shows a version, without its
-    /// body.
-    Keys {
-        /// The bucket.
-        bucket: BucketId,
-        /// Where to look; the limit is of rows looked at.
-        range: Range,
-    },
-    /// The rows of a set or a list, or where there are more than the range's limit a sample of
-    /// them: see [`samples`](crate::protocol::samples).
-    Sample(Range),
-}
-
-/// A range of row keys, in order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
-    /// The first.
-    pub from: serde_bytes::ByteBuf,
-    /// The first one after it.
-    pub to: serde_bytes::ByteBuf,
-    /// From its end backwards.
-    pub reverse: bool,
-    /// Rows at the most; `None` for all, and then an answer over a message's limit is refused.
-    pub limit: Option<u32>,
-}
-
 /// Reads rows of a vnode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadRows {
@@ -243,7 +210,8 @@ pub struct RowsRead {
     pub catching_up: bool,
     /// The answer is complete only as far as this key, which it includes; `None` for all.
     pub until: Option<serde_bytes::ByteBuf>,
-    /// The answer is a sample: all rows of which the hash of the part is below this.
+    /// The answer is a sample: all rows of which the hash of the part, or in a map that of the
+    /// name, is below this.
     pub sampled: Option<u64>,
 }
 

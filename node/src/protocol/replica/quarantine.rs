@@ -25,7 +25,7 @@ use crate::protocol::keys::{
     vnode_end, vnode_prefix,
 };
 use crate::protocol::messages::{Fingerprint, Refusal};
-use crate::protocol::samples;
+use crate::protocol::samples::{self, names};
 use crate::protocol::shares;
 use crate::protocol::stage::{Family, MOST_TRIES, Source, SourceError, Stage};
 use crate::protocol::vnode::{Remains, Vnode, question};
@@ -324,6 +324,7 @@ fn empty(id: VnodeId, bits: QBits, stage: &mut Stage<'_>) -> Result<bool, Source
         (Family::Records, table),
         (Family::Meta, cleared_range(id)),
         (Family::Meta, samples::marks_of_vnode(id, bits)),
+        (Family::Meta, names::marks_of_vnode(id, bits)),
         (Family::Meta, shares::marks_of_vnode(id, bits)),
         (Family::Meta, only(behind_key(id))),
         (Family::Meta, only(borrowed_key(id))),

@@ -22,6 +22,7 @@ mod collected;
 mod command;
 mod doubles;
 mod expiry;
+mod names;
 mod plan;
 mod pull;
 mod read;

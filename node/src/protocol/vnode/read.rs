@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 
+use super::names::read_names;
 use super::{Limits, Vnode};
 use crate::mutants::{self, Mutant};
 use crate::protocol::clears::Clears;
@@ -25,7 +26,7 @@ pub struct Selected {
     pub rows: Vec<KeyedRow>,
     /// They are complete as far as this key, which is included; `None` for all.
     pub until: Option<ByteBuf>,
-    /// They are a sample: those of which the hash of the part is below this.
+    /// They are a sample: those of which the hash, of the part or of the name, is below this.
     pub sampled: Option<u64>,
 }
 
@@ -92,6 +93,12 @@ pub fn read_rows(
             read_keys(source, *bucket, (range, clears), limits).map(Ok)
         }
         Selection::Sample(range) => read_sample(source, range, clears, limits),
+        Selection::Names { range, depth } => {
+            let map = (range, usize::from(*depth));
+            let mut names = read_names(source, map, clears, limits)?;
+            add_clears(source, range, clears, &mut names.rows)?;
+            Ok(Ok(names))
+        }
     }
 }
 
@@ -276,7 +283,7 @@ fn read_keys(
 
 /// When the last version of a row ends; `None` if it shows nothing. A share all of which was reset
 /// is what a deleted counter leaves.
-fn end_of(KeyedRow { key, row }: &KeyedRow) -> Result<Option<u64>, SourceError> {
+pub(super) fn end_of(KeyedRow { key, row }: &KeyedRow) -> Result<Option<u64>, SourceError> {
     if key.leaf() == Leaf::Share {
         let share =
             Share::of(row).map_err(|error| SourceError::senseless(key.as_bytes(), error))?;
@@ -290,7 +297,7 @@ fn end_of(KeyedRow { key, row }: &KeyedRow) -> Result<Option<u64>, SourceError> 
         .max())
 }
 
-fn without_bodies(keyed: &KeyedRow) -> KeyedRow {
+pub(super) fn without_bodies(keyed: &KeyedRow) -> KeyedRow {
     KeyedRow {
         key: keyed.key.clone(),
         row: keyed.row.map_bodies(|_| Bytes::new()),

@@ -9,6 +9,7 @@ use super::{desk_of_all_kinds, dot, ordered, read, refused, row};
 use crate::protocol::coordinator::{Order, Outcome, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::Selection;
+use crate::protocol::samples;
 use crate::server::Shape;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -299,12 +300,27 @@ fn a_stretch_of_a_map_is_of_names() {
 }
 
 #[test]
-fn the_number_of_fields_is_counted_and_not_estimated() {
-    let request = ReadRequest {
-        part: Part::Estimate,
-        ..read("map", Kind::Map)
+fn an_estimate_counts_the_names_of_a_sample_whatever_they_stand_for() {
+    let (order, shape) = order_of(Part::Estimate);
+    assert_eq!(order.repair, None);
+    let Selection::Names { range, depth } = &order.selection else {
+        panic!("{:?}", order.selection)
     };
-    let failure = refused(&desk_of_all_kinds(), &Request::Read(request));
-    assert_eq!(failure.kind, FailureKind::BadRequest);
-    assert!(failure.message.contains("count them"), "{failure:?}");
+    assert_eq!((range.limit, *depth), (Some(samples::COUNTED), 0));
+    // A quarter of all hashes: six names, one of them for two fields, stand for 24.
+    for (sampled, expected) in [(None, 6), (Some(1 << 62), 24)] {
+        let done = ReadDone {
+            seen: DotSet::default(),
+            until: None,
+            rows: rows(),
+            sampled,
+            bases: Context::default(),
+            context: Context::default(),
+            answered: 2,
+        };
+        match desk_of_all_kinds().respond(&shape, Outcome::Read(Ok(done))) {
+            Response::Read(response) => assert_eq!(response.state, State::Estimate(expected)),
+            other => panic!("{other:?}"),
+        }
+    }
 }

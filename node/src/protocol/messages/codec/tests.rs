@@ -106,15 +106,6 @@ fn range() -> Range {
     }
 }
 
-fn read(selection: Selection) -> PeerRequest {
-    PeerRequest::Read(ReadRows {
-        vnode: VNODE,
-        selection,
-        whole_clock: true,
-        durable: Some(Durability::Wal),
-    })
-}
-
 fn examine() -> Examine {
     let bounds = vec![vec![1].into(), vec![2].into()];
     Examine {
@@ -147,13 +138,6 @@ fn requests() -> Vec<PeerRequest> {
             durability,
             bundle: bundle(),
         }),
-        read(Selection::Row(prefix().row(Leaf::Element, b"e"))),
-        read(Selection::Key(prefix())),
-        read(Selection::Range(range())),
-        read(Selection::Keys {
-            bucket: BucketId(9),
-            range: range(),
-        }),
         PeerRequest::Repair {
             vnode,
             prefix: prefix(),
@@ -184,6 +168,33 @@ fn requests() -> Vec<PeerRequest> {
         }),
         PeerRequest::Examine(examine()),
     ]
+}
+
+/// A read of every sort.
+fn reads() -> Vec<PeerRequest> {
+    let selections = [
+        Selection::Row(prefix().row(Leaf::Element, b"e")),
+        Selection::Key(prefix()),
+        Selection::Range(range()),
+        Selection::Keys {
+            bucket: BucketId(9),
+            range: range(),
+        },
+        Selection::Sample(range()),
+        Selection::Names {
+            range: range(),
+            depth: 2,
+        },
+    ];
+    let read = |selection| {
+        PeerRequest::Read(ReadRows {
+            vnode: VNODE,
+            selection,
+            whole_clock: true,
+            durable: Some(Durability::Wal),
+        })
+    };
+    selections.map(read).to_vec()
 }
 
 fn replies() -> Vec<PeerReply> {
@@ -241,7 +252,7 @@ fn replies() -> Vec<PeerReply> {
 
 #[test]
 fn every_message_comes_back() {
-    for request in requests() {
+    for request in [requests(), reads()].concat() {
         assert_eq!(
             decode::<PeerRequest>(&encode(&request).unwrap()),
             Ok(request)
@@ -293,8 +304,8 @@ proptest! {
     }
 
     #[test]
-    fn a_cut_message_is_an_error(which in 0_usize..11, cut in any::<proptest::sample::Index>()) {
-        let bytes = encode(&requests()[which]).unwrap();
+    fn a_cut_message_is_an_error(which in 0_usize..16, cut in any::<proptest::sample::Index>()) {
+        let bytes = encode(&[requests(), reads()].concat()[which]).unwrap();
         let cut = cut.index(bytes.len());
         prop_assert!(decode::<PeerRequest>(&bytes[..cut]).is_err());
         prop_assert_eq!(decode::<PeerRequest>(&bytes).is_ok(), true);

@@ -7,6 +7,7 @@ mod collected;
 mod doubles;
 mod edits;
 mod expiry;
+mod names;
 mod pulls;
 mod retries;
 mod rights;

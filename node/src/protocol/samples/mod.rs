@@ -14,11 +14,13 @@
 //! Beyer et al., *On Synopses for Distinct-Value Estimation Under Multiset Operations*, SIGMOD'07).
 //! Whatever the length, no more than [`MARKS`] rows are looked at. A mark goes with its row, so
 //! removals are no difficulty, and because the hash depends on the part alone, the samples of
-//! several replicas join like rows.
+//! several replicas join like rows. The names in a map are sampled by [`names`].
+
+pub mod names;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::keys::{RowKey, data_range};
+use crate::protocol::keys::{RowKey, data_range};
 use ring::{QBits, VnodeId};
 
 /// Marks that an estimate looks at: its standard error is about 3 %.
@@ -34,6 +36,16 @@ pub const MARKED_BELOW: u64 = 1 << 60;
 #[must_use]
 pub fn hash(key: &RowKey) -> u64 {
     xxh3_64(key.part())
+}
+
+/// The hash that decides about a row of the map so many steps down: that of its name there. Without
+/// a map, [`hash`]. What is in no sample has none that is below a bound.
+#[must_use]
+pub fn hash_in(key: &RowKey, map: Option<usize>) -> u64 {
+    map.map_or_else(
+        || hash(key),
+        |depth| names::hash_of(key, depth).unwrap_or(u64::MAX),
+    )
 }
 
 /// The `meta` key of the mark of a row; `None` if it has none.
