@@ -1,5 +1,7 @@
 //! From a client's write to a command, with everything checked on the way.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_bytes::ByteBuf;
 use xxhash_rust::xxh3::xxh3_64;
@@ -276,14 +278,34 @@ fn check_ttl(ttl_ms: Option<u64>, edits: &[Edit]) -> Result<(), Failure> {
     }
 }
 
-/// A hash of all that is asked, but for what a retry may have learnt since: the contexts.
+/// A hash of all that is asked, but for what a retry may have learnt since: the contexts, and
+/// beside what it puts the items of a list. Whoever pushes reads the end first, and finds there
+/// what the first try has pushed.
 fn digest(write: &WriteRequest) -> Result<u32, Failure> {
-    let items = write.items.iter();
-    let asked: Vec<_> = items.map(|item| (&item.sort, &item.edits)).collect();
+    let asked = write.items.iter().map(|item| {
+        let edits: Vec<_> = item.edits.iter().map(without_gap).collect();
+        (&item.sort, item.only_if_current, edits)
+    });
+    let asked: Vec<_> = asked.collect();
     let bytes = rmp_serde::to_vec(&(&write.bucket, &write.partition, asked, write.ttl_ms));
     let bytes = bytes.map_err(|error| failure::bad_request(&error))?;
     // The upper half of the hash.
     Ok((xxh3_64(&bytes) >> 32) as u32)
+}
+
+fn without_gap(edit: &Edit) -> Cow<'_, Edit> {
+    let Mutation::Insert { items, .. } = &edit.mutation else {
+        return Cow::Borrowed(edit);
+    };
+    Cow::Owned(Edit {
+        path: edit.path.clone(),
+        kind: edit.kind,
+        mutation: Mutation::Insert {
+            after: None,
+            before: None,
+            items: items.clone(),
+        },
+    })
 }
 
 pub(super) fn op_id(

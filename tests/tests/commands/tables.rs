@@ -83,6 +83,8 @@ pub const MAPS: &[Case] = &[
          v1\\.\\xff  register      text\n\
          vip       disable-flag  on\n",
     ),
+    ("map len map k", 0, "6\n"),
+    ("map len map k --approximate", 0, "6\n"),
     (r"map remove map k v1\.\xff home tasks", 0, ""),
     ("incr map k -f tags", 0, ""),
     ("get map k -f tags", 0, "1\na\nb\n"),
@@ -100,6 +102,11 @@ pub const LISTS: &[Case] = &[
     ("list insert list k --at 2 'b and a half'", 0, ""),
     ("get list k", 0, "a\nb\nb and a half\nc\ne\n"),
     ("list insert list k --at 9 x", 1, ""),
+    ("list push list k once --idempotency-key o-42", 0, ""),
+    ("list push list k once --idempotency-key o-42", 0, ""),
+    ("list push list k twice --idempotency-key o-42", 1, ""),
+    ("get list k", 0, "a\nb\nb and a half\nc\ne\nonce\n"),
+    ("list remove list k --at 5", 0, ""),
     ("list remove list k --at 1 --at 3 --at 2", 0, ""),
     ("get list k", 0, "a\ne\n"),
 ];

@@ -6,7 +6,10 @@ use serde_bytes::ByteBuf;
 
 use super::contexts::token_of;
 use super::kinds::mutations;
-use super::{command_of, desk_of_all_kinds, field, ordered, over, put, read, write, write_edits};
+use super::{
+    command_of, desk_of_all_kinds, dot, field, ordered, over, put, read, write, write_edits,
+};
+use crdt::kinds::list::Position;
 use starling::wire::{Durability, Edit, Kind, Mutation, OperationId, Request, WriteRequest};
 
 fn digest(request: &WriteRequest) -> u32 {
@@ -64,7 +67,8 @@ fn other_payloads() -> Vec<WriteRequest> {
     ]
 }
 
-/// The same put elsewhere: for another time, of another key, field or bucket, or more than once.
+/// The same put elsewhere: for another time, of another key, field or bucket, more than once, or
+/// only if nothing is there.
 fn other_places() -> Vec<WriteRequest> {
     let lasting = |ttl_ms| WriteRequest {
         ttl_ms: Some(ttl_ms),
@@ -80,12 +84,15 @@ fn other_places() -> Vec<WriteRequest> {
     };
     let fields = [&["b"][..], &["a", "b"], &["ab"]];
     let fields = fields.map(|names| write_edits("map", vec![field(names, Kind::Value, put())]));
+    let mut if_current = write("value", put());
+    if_current.items[0].only_if_current = true;
     let twice = write_edits("value", vec![Edit::of_key(Kind::Value, put()); 2]);
     let mut all = vec![
         lasting(1),
         lasting(2),
         of_sort_key,
         both,
+        if_current,
         of_another_key,
         write("values", put()),
         twice,
@@ -130,6 +137,17 @@ fn what_a_retry_may_say_otherwise_leaves_the_digest_as_it_is() {
         };
         assert_eq!(digest(&asked), digest(&later), "{asked:?}");
     }
+    // Where an item goes follows from what is read before an attempt.
+    let insert = |after: Option<&Position>| {
+        let insert = Mutation::Insert {
+            after: after.map(|position| ByteBuf::from(position.as_bytes().to_vec())),
+            before: None,
+            items: vec![ByteBuf::from("x")],
+        };
+        digest(&write("list", insert))
+    };
+    let others = Position::run(None, None, dot(1, 1), 1).unwrap();
+    assert_eq!(insert(None), insert(others.first()));
     // A context grows with what is read between two attempts.
     let token = token_of(&desk_of_all_kinds(), read("values", Kind::Value));
     let asked = write("values", put());
