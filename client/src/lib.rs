@@ -62,7 +62,9 @@
 //! | map | [`Bucket::map`] | as the fields' kinds say | those fields |
 //!
 //! Values of a type of the program's own are read and written by [`Client::typed`], as MessagePack
-//! or, with the feature `json`, as JSON.
+//! or, with the feature `json`, as JSON; contents of registers, elements of sets and items of
+//! lists, also in a map, by the `typed` of their handles. [`Typed`] says which types elements of
+//! sets can be.
 //!
 //! # Blind and informed writes
 //!

@@ -1,16 +1,19 @@
 //! Handles on keys and fields of the simpler kinds.
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::answers::{Answer, Count, Found, Read};
 use super::write::{Adding, Plain, Write, buffer, buffers};
 use super::{Query, Target};
+use crate::typed::{MessagePack, Typed};
 use crate::wire::{Kind, Mutation};
 
 /// A value: opaque bytes, with siblings if it was written concurrently.
 #[derive(Debug, Clone)]
 pub struct Value {
-    target: Target,
+    pub(crate) target: Target,
 }
 
 /// A counter.
@@ -35,7 +38,7 @@ pub struct BoundedCounter {
 /// took them. Of two at the same time one is lost; use a [`Value`] where that matters.
 #[derive(Debug, Clone)]
 pub struct Register {
-    target: Target,
+    pub(crate) target: Target,
 }
 
 /// A number that only grows (a maximum), or only shrinks (a minimum).
@@ -62,6 +65,11 @@ pub struct Sketch {
 impl Value {
     pub(super) fn new(target: Target) -> Self {
         Self { target }
+    }
+
+    /// The same value with contents of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self) -> Typed<T, MessagePack, Self> {
+        Typed::new(self.clone())
     }
 
     /// Reads it, with its siblings and the context for the next write.
@@ -137,6 +145,11 @@ impl BoundedCounter {
 impl Register {
     pub(super) fn new(target: Target) -> Self {
         Self { target }
+    }
+
+    /// The same register with contents of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self) -> Typed<T, MessagePack, Self> {
+        Typed::new(self.clone())
     }
 
     /// Assigns.

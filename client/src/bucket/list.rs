@@ -3,6 +3,8 @@
 use std::borrow::Borrow;
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::answers::{Gap, Items, ListItem, Position, Written};
 use super::edits::insertion;
@@ -10,6 +12,7 @@ use super::length::estimated_length;
 use super::write::{Plain, Write};
 use super::{Length, Query, Scan, Target};
 use crate::error::Error;
+use crate::typed::{MessagePack, Typed};
 use crate::wire::{Kind, Mutation, Page, Part};
 
 /// Items in an order. What several writers put into the same place at the same time stays together,
@@ -26,12 +29,17 @@ use crate::wire::{Kind, Mutation, Page, Part};
 /// ```
 #[derive(Debug, Clone)]
 pub struct List {
-    target: Target,
+    pub(crate) target: Target,
 }
 
 impl List {
     pub(super) fn new(target: Target) -> Self {
         Self { target }
+    }
+
+    /// The same list with items of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self) -> Typed<T, MessagePack, Self> {
+        Typed::new(self.clone())
     }
 
     /// Reads all items at once. A list that does not fit into a message is read by
@@ -42,7 +50,7 @@ impl List {
 
     /// Reads the items by pages, in order; ranges are of [positions](Position::as_bytes).
     pub fn scan(&self) -> Scan<ListItem> {
-        Scan::of_items(self.target.clone())
+        Scan::of_items(self.target.clone(), |_, item| Ok(item))
     }
 
     /// Counts the items, without reading them: see [`Length`].

@@ -24,6 +24,8 @@ pub struct Query<T> {
     is_monotonic: bool,
     node: Option<NodeId>,
     timeout: Option<Duration>,
+    /// Why it cannot be asked.
+    error: Option<Error>,
     finish: fn(Answer) -> Result<T, Error>,
 }
 
@@ -45,8 +47,15 @@ impl<T> Query<T> {
             is_monotonic: false,
             node: None,
             timeout: None,
+            error: None,
             finish,
         }
+    }
+
+    /// The same read, which fails when it is awaited: nothing is asked.
+    pub(crate) fn failing(mut self, error: Error) -> Self {
+        self.error = Some(error);
+        self
     }
 
     /// How many replicas must answer. With r + w > n a read overlaps the last complete write.
@@ -110,8 +119,10 @@ impl<T: 'static> IntoFuture for Query<T> {
                 is_monotonic,
                 node,
                 timeout,
+                error,
                 finish,
             } = self;
+            error.map_or(Ok(()), Err)?;
             target.key.check()?;
             wire::check_path(&target.path)?;
             match &part {

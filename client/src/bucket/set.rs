@@ -1,30 +1,38 @@
 //! Sets.
 
 use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::answers::{Answer, Members};
 use super::length::estimated_length;
 use super::write::{Adding, Elements, Plain, Write, buffer, buffers};
 use super::{Length, Query, Scan, Target};
+use crate::typed::{MessagePack, Typed};
 use crate::wire::{Kind, Mutation, Part};
 
 /// A set of byte strings. An element that is added and removed at the same time stays, or goes if
 /// the handle is that of a [`remove_set`](super::Bucket::remove_set).
 #[derive(Debug, Clone)]
 pub struct Set {
-    target: Target,
-    kind: Kind,
+    pub(crate) target: Target,
+    pub(crate) kind: Kind,
 }
 
 /// A set of byte strings from which nothing is removed.
 #[derive(Debug, Clone)]
 pub struct GrowSet {
-    set: Set,
+    pub(crate) set: Set,
 }
 
 impl Set {
     pub(super) fn new(target: Target, kind: Kind) -> Self {
         Self { target, kind }
+    }
+
+    /// The same set with elements of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self) -> Typed<T, MessagePack, Self> {
+        Typed::new(self.clone())
     }
 
     /// Puts an element in. Others can be [added](Write::add) and [removed](Write::remove) in the
@@ -65,7 +73,7 @@ impl Set {
 
     /// Reads the elements by pages, in byte order.
     pub fn scan(&self) -> Scan<Bytes> {
-        Scan::of_elements(self.target.clone(), self.kind)
+        Scan::of_elements(self.target.clone(), self.kind, |_, element| Ok(element))
     }
 
     /// Counts the elements, without reading them: see [`Length`].
@@ -97,6 +105,11 @@ impl GrowSet {
     pub(super) fn new(target: Target) -> Self {
         let set = Set::new(target, Kind::GrowSet);
         Self { set }
+    }
+
+    /// The same set with elements of a type of the program's own, as MessagePack.
+    pub fn typed<T: Serialize + DeserializeOwned>(&self) -> Typed<T, MessagePack, Self> {
+        Typed::new(self.clone())
     }
 
     /// Puts an element in. More can be [added](Write::add) to the same write.

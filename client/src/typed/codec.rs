@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 /// A way to write values. Every program that uses a bucket must use the same: nothing in the
 /// bytes says which one it was.
 pub trait Codec: 'static {
+    /// What people call the format.
+    const NAME: &'static str;
+
     /// The bytes of a value.
     ///
     /// # Errors
@@ -30,6 +33,8 @@ pub struct MessagePack;
 pub struct Json;
 
 impl Codec for MessagePack {
+    const NAME: &'static str = "MessagePack";
+
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
         rmp_serde::to_vec_named(value).map_err(|error| error.to_string())
     }
@@ -41,6 +46,8 @@ impl Codec for MessagePack {
 
 #[cfg(feature = "json")]
 impl Codec for Json {
+    const NAME: &'static str = "JSON";
+
     fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, String> {
         serde_json::to_vec(value).map_err(|error| error.to_string())
     }

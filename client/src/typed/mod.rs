@@ -1,7 +1,16 @@
-//! Values of a type of the program's own.
+//! Values, elements and items of a type of the program's own.
+//!
+//! There is one shape for all of them: a handle that reads and writes bytes, and beside it a type
+//! and the format in which that becomes bytes. What the handle has beyond that, it has itself
+//! ([`Typed::raw`]).
 
 mod codec;
+mod list;
+mod register;
+mod set;
+mod value;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -9,21 +18,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_bytes::ByteBuf;
 
-use crate::bucket::{
-    Answer, Bucket, Draft, Entry, MultiGet, Plain, Query, Read, Rounds, Scan, Write, Written,
-};
+use crate::bucket::{Bucket, Draft, Plain, Target, Write};
 use crate::error::{Error, ErrorKind};
-use crate::wire::{Edit, Key, Kind, Mutation};
+use crate::wire::{Edit, Kind, Mutation};
 
 #[cfg(feature = "json")]
 pub use codec::Json;
 pub use codec::{Codec, MessagePack};
 
-/// A bucket of values of one type, written as MessagePack unless something else is asked for.
+/// A handle whose values, elements or items are of one type, written as MessagePack unless
+/// something else is asked for: of a bucket of values ([`Client::typed`](crate::Client::typed)),
+/// or of a value, register, set or list that is a key or a field of a map
+/// ([`Register::typed`](crate::Register::typed), and so on).
 ///
-/// What is read has the same siblings and contexts as that of a [`Bucket`]; only the bytes are
-/// turned into a type. A value that is none of that type is an error of kind
-/// [`Codec`](ErrorKind::Codec); its bytes can still be read through [`Typed::bucket`].
+/// What is read has the same siblings and contexts as that of the handle of bytes; only the bytes
+/// are turned into a type. What is none of that type is an error of kind
+/// [`Codec`](ErrorKind::Codec), which names the bucket, the key and the format; its bytes can still
+/// be read through [`Typed::raw`].
 ///
 /// ```no_run
 /// # async fn run(client: starling::Client) -> Result<(), starling::Error> {
@@ -43,157 +54,142 @@ pub use codec::{Codec, MessagePack};
 /// };
 /// let (user, _) = users.update("ada", merge, visit).await?;
 /// assert!(user.visits > 0);
+///
+/// // A field of a map, a set and a list.
+/// let profile = client.bucket("profiles").map("ada");
+/// profile.register("last").typed::<User>().set(&user).await?;
+/// let seen = profile.set("seen").typed::<(u16, String)>();
+/// seen.add(&(2026, "Berlin".to_owned())).await?;
+/// assert!(seen.contains(&(2026, "Berlin".to_owned())).await?);
+/// profile.list("log").typed::<User>().push_back(&user).await?;
 /// # Ok(())
 /// # }
 /// ```
-pub struct Typed<T, C = MessagePack> {
-    bucket: Bucket,
+///
+/// # Elements of sets
+///
+/// Two elements are one if their *bytes* are equal, so what is equal in the program must be encoded
+/// alike, by every version of every program that uses the set. Numbers, texts, enums, tuples, and
+/// structs and ordered maps (`BTreeMap`) of these are. A `HashMap` or `HashSet` is not, since its
+/// order changes with each run; nor are floats (`0.0` and `-0.0` are equal and two elements), nor a
+/// struct to which a field is added later, even one that may be left out: what the older program
+/// has added, the newer one does not find.
+pub struct Typed<T, C = MessagePack, H = Bucket> {
+    handle: H,
     marker: Marker<T, C>,
 }
 
 /// Holds neither a value nor a codec.
 type Marker<T, C> = PhantomData<fn() -> (T, C)>;
 
-impl<T> Typed<T> {
-    pub(crate) fn new(bucket: Bucket) -> Self {
-        Self {
-            bucket,
-            marker: PhantomData,
-        }
+impl<T, H> Typed<T, MessagePack, H> {
+    pub(crate) fn new(handle: H) -> Self {
+        Self::of(handle)
     }
 
-    /// The same bucket with values written in another format.
-    pub fn codec<C: Codec>(self) -> Typed<T, C> {
-        Typed {
-            bucket: self.bucket,
-            marker: PhantomData,
-        }
+    /// The same in another format.
+    pub fn codec<C: Codec>(self) -> Typed<T, C, H> {
+        Typed::of(self.handle)
     }
 
-    /// The same bucket with values written as JSON.
+    /// The same as JSON.
     #[cfg(feature = "json")]
-    pub fn json(self) -> Typed<T, Json> {
+    pub fn json(self) -> Typed<T, Json, H> {
         self.codec()
     }
 }
 
-impl<T: Serialize + DeserializeOwned + 'static, C: Codec> Typed<T, C> {
-    /// The same bucket with values of bytes.
-    pub fn bucket(&self) -> &Bucket {
-        &self.bucket
-    }
-
-    /// Reads a value, with its siblings and the context for the next write.
-    pub fn get(&self, key: impl Into<Key>) -> Query<Read<T>> {
-        self.bucket.target(key).read(Kind::Value, decoded::<T, C>)
-    }
-
-    /// Writes a value over what its [`context`](Write::context) covers. Without one it is
-    /// [`blind`](Write::blind), and becomes a sibling of what is there. A value that cannot be
-    /// encoded is an error when the write is awaited.
-    pub fn put(&self, key: impl Into<Key>, value: &T) -> Write<Plain> {
-        let (bytes, error) = match C::encode(value) {
-            Ok(bytes) => (bytes, None),
-            Err(reason) => (Vec::new(), Some(unencodable(&reason))),
-        };
-        let mutation = Mutation::Put(ByteBuf::from(bytes));
-        let mut draft = Draft::new(vec![Edit::of_key(Kind::Value, mutation)]);
-        draft.error = error;
-        Write::of_draft(self.bucket.target(key), draft)
-    }
-
-    /// Removes what the context covers, or without one what the coordinator sees.
-    pub fn delete(&self, key: impl Into<Key>) -> Write<Plain> {
-        self.bucket.value(key).delete()
-    }
-
-    /// Reads a value, lets `merge` make one of its siblings if there are several, lets `change`
-    /// make the new one of it (of `None` if the key is not there), and writes that over them if
-    /// they are still current. If somebody else was faster it begins again, up to ten times. Gives
-    /// what was written.
-    ///
-    /// # Errors
-    /// As for reading and writing; after a failed read nothing was written.
-    pub async fn update(
-        &self,
-        key: impl Into<Key>,
-        mut merge: impl FnMut(Vec<T>) -> T,
-        mut change: impl FnMut(Option<T>) -> T,
-    ) -> Result<(T, Written), Error> {
-        let key = key.into();
-        let mut rounds = Rounds::default();
-        loop {
-            let read = self.get(&key).await?;
-            let context = read.context().clone();
-            let mut siblings = read.into_siblings();
-            let current = if siblings.len() > 1 {
-                Some(merge(siblings))
-            } else {
-                siblings.pop()
-            };
-            let value = change(current);
-            let put = self.put(&key, &value).context(&context);
-            match put.only_if_current().await {
-                Ok(written) => return Ok((value, written)),
-                Err(error) if rounds.goes_on(self.bucket.client(), &error).await => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Reads several values, some at a time, in the order in which they arrive.
-    pub fn multi_get<K: Into<Key> + 'static, I: IntoIterator<Item = K>>(
-        &self,
-        keys: I,
-    ) -> MultiGet<Read<T>>
-    where
-        I::IntoIter: Send + 'static,
-    {
-        let bucket = self.bucket.clone();
-        MultiGet::new(keys, move |key| {
-            bucket.target(key).read(Kind::Value, decoded::<T, C>)
-        })
-    }
-
-    /// Reads the values of a partition key, in the order of their sort keys.
-    pub fn scan(&self, partition_key: impl AsRef<[u8]>) -> Scan<Entry<Read<T>>> {
-        let target = self.bucket.target(Key::new(partition_key, ""));
-        Scan::of_keys(target, Kind::Value, decoded::<T, C>)
-    }
-}
-
-fn decoded<T: DeserializeOwned, C: Codec>(answer: Answer) -> Result<Read<T>, Error> {
-    let key = answer.target.key.clone();
-    let read = Read::new(answer)?;
-    read.decoded(|bytes| C::decode(bytes).map_err(|reason| undecodable(&key, &reason)))
-}
-
-fn unencodable(reason: &str) -> Error {
-    let message = format!("the value cannot be encoded ({reason}); nothing was sent: change it");
-    Error::local(ErrorKind::Codec, message)
-}
-
-fn undecodable(key: &Key, reason: &str) -> Error {
-    let message = format!(
-        "a value of {key} is none of the type asked for ({reason}); it is still there: read its \
-         bytes"
-    );
-    Error::local(ErrorKind::Codec, message)
-}
-
-impl<T, C> Clone for Typed<T, C> {
-    fn clone(&self) -> Self {
+impl<T, C, H> Typed<T, C, H> {
+    fn of(handle: H) -> Self {
         Self {
-            bucket: self.bucket.clone(),
+            handle,
             marker: PhantomData,
         }
     }
+
+    /// The same handle of bytes.
+    pub fn raw(&self) -> &H {
+        &self.handle
+    }
 }
 
-impl<T, C> fmt::Debug for Typed<T, C> {
+/// A write of values that are encoded. One that cannot be is an error when the write is awaited,
+/// and nothing is sent.
+fn write<T: Serialize, C: Codec>(
+    (target, kind): (&Target, Kind),
+    values: impl IntoIterator<Item = impl Borrow<T>>,
+    mutation: impl FnOnce(Vec<ByteBuf>) -> Mutation,
+) -> Write<Plain> {
+    let encoded: Result<Vec<ByteBuf>, Error> = values
+        .into_iter()
+        .map(|value| encode::<T, C>(target, value.borrow()).map(ByteBuf::from))
+        .collect();
+    let (bytes, error) = match encoded {
+        Ok(bytes) => (bytes, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let edit = Edit {
+        path: target.path.clone(),
+        kind,
+        mutation: mutation(bytes),
+    };
+    let mut draft = Draft::new(vec![edit]);
+    draft.error = error;
+    Write::of_draft(target.clone(), draft)
+}
+
+/// Writes one value.
+fn put(mut bytes: Vec<ByteBuf>) -> Mutation {
+    Mutation::Put(bytes.pop().unwrap_or_default())
+}
+
+fn encode<T: Serialize, C: Codec>(target: &Target, value: &T) -> Result<Vec<u8>, Error> {
+    C::encode(value).map_err(|reason| {
+        let message = format!(
+            "what is meant for {} cannot be encoded as {} ({reason}); nothing was sent: change it",
+            place(target),
+            C::NAME
+        );
+        Error::local(ErrorKind::Codec, message)
+    })
+}
+
+fn decode<T: DeserializeOwned, C: Codec>(target: &Target, bytes: &[u8]) -> Result<T, Error> {
+    C::decode(bytes).map_err(|reason| {
+        let message = format!(
+            "what is in {} is none of the type asked for in {} ({reason}); it is still there: \
+             read its bytes",
+            place(target),
+            C::NAME
+        );
+        Error::local(ErrorKind::Codec, message)
+    })
+}
+
+/// The key, or the field of it, for people.
+fn place(target: &Target) -> String {
+    let of_key = format!("key {} of bucket {}", target.key, target.bucket);
+    if target.path.is_empty() {
+        return of_key;
+    }
+    let names: Vec<String> = target
+        .path
+        .iter()
+        .map(|name| name.escape_ascii().to_string())
+        .collect();
+    format!("field {} of {of_key}", names.join("."))
+}
+
+impl<T, C, H: Clone> Clone for Typed<T, C, H> {
+    fn clone(&self) -> Self {
+        Self::of(self.handle.clone())
+    }
+}
+
+impl<T, C, H: fmt::Debug> fmt::Debug for Typed<T, C, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Typed")
-            .field("bucket", &self.bucket)
+            .field("handle", &self.handle)
             .finish_non_exhaustive()
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 use crate::fake::{Action, Fake, failed, mutation, read, written};
-use starling::wire::{FailureKind, Mutation, Request, State};
-use starling::{ErrorKind, Outcome};
+use starling::wire::{FailureKind, Item, Mutation, Part, Request, State};
+use starling::{ErrorKind, Gap, Kind, Outcome};
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct User {
@@ -24,6 +24,21 @@ fn user(visits: u64) -> User {
 
 fn bytes(user: &User) -> ByteBuf {
     ByteBuf::from(rmp_serde::to_vec_named(user).expect("users encode"))
+}
+
+/// Has no encoding.
+struct Never;
+
+impl Serialize for Never {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("never"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Never {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(serde::de::Error::custom("never"))
+    }
 }
 
 /// A node with one key that holds what was written last, or at first `siblings`; of the first
@@ -158,23 +173,12 @@ async fn bytes_of_another_type_are_an_error_and_stay_readable() {
     let users = fake.client().await.typed::<User>("values");
     let error = users.get("ada").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Codec, "{error}");
-    let raw = users.bucket().get("ada").await.unwrap();
+    let raw = users.raw().get("ada").await.unwrap();
     assert_eq!(raw.single().unwrap().unwrap(), &b"\xc1"[..]);
 }
 
 #[tokio::test]
 async fn a_value_without_bytes_is_an_error_when_it_is_awaited() {
-    struct Never;
-    impl Serialize for Never {
-        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-            Err(serde::ser::Error::custom("never"))
-        }
-    }
-    impl<'de> Deserialize<'de> for Never {
-        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-            Err(serde::de::Error::custom("never"))
-        }
-    }
     let fake = store(&[], 0);
     let put = fake
         .client()
@@ -215,4 +219,115 @@ async fn json_is_an_option() {
     let text = ByteBuf::from(br#"{"name":"Ada","visits":1}"#);
     assert_eq!(mutation(&write), &Mutation::Put(text));
     assert_eq!(users.get("ada").await.unwrap().single(), Ok(Some(&user(1))));
+}
+
+/// A node that holds what was put, added or inserted last in a map's fields.
+fn fields() -> Fake {
+    let held: Arc<Mutex<Vec<ByteBuf>>> = Arc::default();
+    Fake::start(1, move |_, request| {
+        let mut held = held.lock().expect("nobody panics with it");
+        match request {
+            Request::Read(asked) => {
+                let state = match (asked.kind, &asked.part) {
+                    (Kind::Register, _) => State::Register(held.last().cloned()),
+                    (Kind::List, _) => {
+                        let item = |item: &ByteBuf| Item {
+                            position: ByteBuf::from("p"),
+                            item: item.clone(),
+                        };
+                        State::List(held.iter().map(item).collect())
+                    }
+                    (_, Part::Element(element)) => {
+                        let found = held.iter().filter(|own| *own == element);
+                        State::Set(found.cloned().collect())
+                    }
+                    _ => State::Set(held.clone()),
+                };
+                read(state, b"seen")
+            }
+            Request::Write(write) => {
+                match mutation(write) {
+                    Mutation::Put(value) => *held = vec![value.clone()],
+                    Mutation::Add(all) | Mutation::Insert { items: all, .. } => {
+                        held.clone_from(all);
+                    }
+                    Mutation::Remove(all) => held.retain(|own| !all.contains(own)),
+                    _ => return failed(FailureKind::BadRequest, Outcome::NotApplied),
+                }
+                written(b"after")
+            }
+            _ => Action::Silence,
+        }
+    })
+}
+
+#[tokio::test]
+async fn registers_sets_and_lists_are_typed_alike() {
+    let fake = fields();
+    let map = fake.client().await.bucket("map").map("ada");
+    let register = map.register("last").typed::<User>();
+    register.set(&user(7)).await.unwrap();
+    assert_eq!(register.read().await.unwrap().into_value(), Some(user(7)));
+
+    let set = map.set("seen").typed::<User>();
+    set.add_all([user(1), user(2)]).await.unwrap();
+    assert!(set.contains(&user(2)).await.unwrap());
+    set.remove(&user(2)).await.unwrap();
+    assert!(!set.contains(&user(2)).await.unwrap());
+    assert_eq!(set.members().await.unwrap().elements(), [user(1)]);
+    assert_eq!(set.scan().collect().await.unwrap(), [user(1)]);
+    let grown = map.grow_set("seen").typed::<User>();
+    grown.add(&user(3)).await.unwrap();
+    assert_eq!(grown.members().await.unwrap().into_elements(), [user(3)]);
+
+    let list = map.list("log").typed::<User>();
+    list.insert(&Gap::default(), &[user(4), user(5)])
+        .await
+        .unwrap();
+    let items = list.read().await.unwrap();
+    assert_eq!(items.values().collect::<Vec<_>>(), [&user(4), &user(5)]);
+    list.push_back(&user(6)).await.unwrap();
+    let (_, pushed) = fake.writes().pop().unwrap();
+    let after = Some(ByteBuf::from("p"));
+    let expected = Mutation::Insert {
+        after,
+        before: None,
+        items: vec![bytes(&user(6))],
+    };
+    assert_eq!(mutation(&pushed), &expected);
+    let item = list.scan().try_next().await.unwrap().unwrap();
+    assert_eq!(item.value, user(6));
+}
+
+#[tokio::test]
+async fn what_is_of_another_type_says_where_it_is_and_in_which_format_it_was_read() {
+    let fake = fields();
+    let map = fake.client().await.bucket("map").map("ada").map("home");
+    map.register("city").set("London").await.unwrap();
+    let city = map.register("city").typed::<User>();
+    let said = city.read().await.unwrap_err().to_string();
+    let place = "field home.city of key ada of bucket map";
+    assert!(
+        said.contains(place) && said.contains("MessagePack"),
+        "{said}"
+    );
+    let scanned = map.list("city").typed::<User>().scan().try_next().await;
+    assert!(scanned.unwrap_err().to_string().contains(place));
+    let members = map.set("city").typed::<User>().members().await;
+    assert_eq!(members.unwrap_err().kind(), ErrorKind::Codec);
+}
+
+#[tokio::test]
+async fn an_element_without_bytes_is_neither_asked_for_nor_written() {
+    let fake = fields();
+    let set = fake.client().await.bucket("set").set("k").typed::<Never>();
+    for error in [
+        set.contains(&Never).await.unwrap_err(),
+        set.add(&Never).await.unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Codec, "{error}");
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+        assert!(error.to_string().contains("key k of bucket set"), "{error}");
+    }
+    assert!(fake.writes().is_empty());
 }

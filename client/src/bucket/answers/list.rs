@@ -16,11 +16,11 @@ pub struct Position(Bytes);
 
 /// An item of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListItem {
+pub struct ListItem<T = Bytes> {
     /// Where it is.
     pub position: Position,
     /// What it is.
-    pub value: Bytes,
+    pub value: T,
 }
 
 /// A place between two neighbours, or at an end of the list.
@@ -32,8 +32,8 @@ pub struct Gap {
 
 /// A list's items as they were read, in order.
 #[derive(Debug, Clone)]
-pub struct Items {
-    items: Vec<ListItem>,
+pub struct Items<T = Bytes> {
+    items: Vec<ListItem<T>>,
     seen: Seen,
 }
 
@@ -66,6 +66,18 @@ impl ListItem {
     }
 }
 
+impl<T> ListItem<T> {
+    /// The same item, which is made something else.
+    pub(crate) fn decoded<U>(
+        self,
+        decode: impl FnOnce(T) -> Result<U, Error>,
+    ) -> Result<ListItem<U>, Error> {
+        let Self { position, value } = self;
+        let value = decode(value)?;
+        Ok(ListItem { position, value })
+    }
+}
+
 impl Gap {
     /// Between two items of which `after` comes first; `None` is the beginning or the end of the
     /// list. They should be neighbours: between others it is open on which side of those in the
@@ -88,14 +100,28 @@ impl Items {
             (_, seen) => Err(seen.unexpected()),
         }
     }
+}
+
+impl<T> Items<T> {
+    /// The same items, each made something else.
+    pub(crate) fn decoded<U>(
+        self,
+        decode: impl Fn(T) -> Result<U, Error>,
+    ) -> Result<Items<U>, Error> {
+        let items = self.items.into_iter().map(|item| item.decoded(&decode));
+        Ok(Items {
+            items: items.collect::<Result<_, _>>()?,
+            seen: self.seen,
+        })
+    }
 
     /// The items, in order.
-    pub fn items(&self) -> &[ListItem] {
+    pub fn items(&self) -> &[ListItem<T>] {
         &self.items
     }
 
     /// What the items are, in order.
-    pub fn values(&self) -> impl Iterator<Item = &Bytes> {
+    pub fn values(&self) -> impl Iterator<Item = &T> {
         self.items.iter().map(|item| &item.value)
     }
 

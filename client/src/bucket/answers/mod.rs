@@ -50,16 +50,24 @@ pub struct Count {
     seen: Seen,
 }
 
-/// A set's elements as they were read, in byte order.
+/// A set's elements as they were read, in the order of their bytes.
 #[derive(Debug, Clone)]
-pub struct Members {
-    elements: Vec<Bytes>,
+pub struct Members<T = Bytes> {
+    elements: Vec<T>,
     seen: Seen,
 }
 
 impl<T> Found<T> {
     pub(crate) fn new(value: T, seen: Seen) -> Self {
         Self { value, seen }
+    }
+
+    /// The same read of something else.
+    pub(crate) fn decoded<U>(
+        self,
+        decode: impl FnOnce(T) -> Result<U, Error>,
+    ) -> Result<Found<U>, Error> {
+        Ok(Found::new(decode(self.value)?, self.seen))
     }
 
     /// What was read.
@@ -128,14 +136,33 @@ impl Members {
         }
     }
 
-    /// The elements, in byte order.
-    pub fn elements(&self) -> &[Bytes] {
-        &self.elements
-    }
-
     /// Whether an element is among them.
     pub fn contains(&self, element: impl AsRef<[u8]>) -> bool {
         self.elements.iter().any(|own| own == element.as_ref())
+    }
+}
+
+impl<T> Members<T> {
+    /// The same elements, each made something else.
+    pub(crate) fn decoded<U>(
+        self,
+        decode: impl Fn(T) -> Result<U, Error>,
+    ) -> Result<Members<U>, Error> {
+        let elements = self.elements.into_iter().map(decode);
+        Ok(Members {
+            elements: elements.collect::<Result<_, _>>()?,
+            seen: self.seen,
+        })
+    }
+
+    /// The elements, in the order of their bytes.
+    pub fn elements(&self) -> &[T] {
+        &self.elements
+    }
+
+    /// The elements, to keep.
+    pub fn into_elements(self) -> Vec<T> {
+        self.elements
     }
 
     /// How many there are.

@@ -58,19 +58,23 @@ impl<T: 'static> Scan<Entry<T>> {
     }
 }
 
-impl Scan<Bytes> {
+/// Makes of the bytes of an element or item what is scanned. Whoever fails says where they are.
+type Decode<T> = fn(&Target, Bytes) -> Result<T, Error>;
+
+impl<T: 'static> Scan<T> {
     /// A scan of the elements of a set.
-    pub(in crate::bucket) fn of_elements(target: Target, kind: Kind) -> Self {
+    pub(crate) fn of_elements(target: Target, kind: Kind, decode: Decode<T>) -> Self {
         let ask = ask_part(&target, kind, Part::Page);
-        let open: Open<Bytes> = Box::new(|node, response| match response {
+        let of = target.clone();
+        let open: Open<T> = Box::new(move |node, response| match response {
             Response::Read(ReadResponse {
                 state: State::Set(elements),
                 next,
                 ..
             }) => {
                 let elements = elements.into_iter().map(owned);
-                let items = elements.map(|element| (element.clone(), element));
-                Ok((items.collect(), next))
+                let items = elements.map(|element| Ok((element.clone(), decode(&of, element)?)));
+                Ok((items.collect::<Result<_, Error>>()?, next))
             }
             _ => Err(Error::unexpected(node, Outcome::NotApplied)),
         });
@@ -78,19 +82,22 @@ impl Scan<Bytes> {
     }
 }
 
-impl Scan<ListItem> {
+impl<T: 'static> Scan<ListItem<T>> {
     /// A scan of the items of a list.
-    pub(in crate::bucket) fn of_items(target: Target) -> Self {
+    pub(crate) fn of_items(target: Target, decode: Decode<T>) -> Self {
         let ask = ask_part(&target, Kind::List, Part::Page);
-        let open: Open<ListItem> = Box::new(|node, response| match response {
+        let of = target.clone();
+        let open: Open<ListItem<T>> = Box::new(move |node, response| match response {
             Response::Read(ReadResponse {
                 state: State::List(items),
                 next,
                 ..
             }) => {
-                let items = items.into_iter().map(ListItem::new);
-                let items = items.map(|item| (item.position.to_bytes(), item));
-                Ok((items.collect(), next))
+                let items = items.into_iter().map(|item| {
+                    let item = ListItem::new(item).decoded(|bytes| decode(&of, bytes))?;
+                    Ok((item.position.to_bytes(), item))
+                });
+                Ok((items.collect::<Result<_, Error>>()?, next))
             }
             _ => Err(Error::unexpected(node, Outcome::NotApplied)),
         });
