@@ -68,6 +68,10 @@ pub(crate) struct Asking {
     /// Answer in JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Operations on keys: each finds what those before it with the same file have read and
+    /// written, whichever node answers.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) session: Option<PathBuf>,
 }
 
 impl Global {
@@ -131,6 +135,16 @@ impl Global {
     }
 }
 
+impl Asking {
+    /// For commands that are no operations on keys.
+    pub(crate) fn refuse_session(&self) -> anyhow::Result<()> {
+        match self.session {
+            Some(_) => bail!(UsageError(NO_SESSION.to_owned())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The node that a user means by its name, or by the first digits of its id.
 pub(crate) fn find_node(client: &Client, text: &str) -> anyhow::Result<NodeId> {
     let map = client.topology();
@@ -159,5 +173,6 @@ pub(crate) fn find_node(client: &Client, text: &str) -> anyhow::Result<NodeId> {
 const SCHEME: &str = "starling://";
 const NO_SEED: &str = "no node to ask; nothing was sent: give --seed host:port or set STARLING_URL \
                        (`starling demo` prints one to copy)";
+const NO_SESSION: &str = "--session is for operations on keys; nothing was done: leave it out";
 const NO_CA: &str = "no authority to believe; nothing was sent: give --ca FILE or set STARLING_CA \
                      (TLS is never off)";

@@ -37,7 +37,7 @@ use anyhow::Context;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use connect::Global;
-use data::{DataCommand, Setting, Target};
+use data::{DataCommand, Target};
 use exit::Exit;
 use output::{Output, Paint};
 use starling::Client;
@@ -143,6 +143,9 @@ pub fn run() -> ExitCode {
 
 fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
+    if !matches!(command, Command::Data(_)) {
+        global.asking.refuse_session()?;
+    }
     match command {
         Command::Demo(options) => demo::run(&options, &global),
         Command::Server(options) => server::run(&options, output),
@@ -163,12 +166,7 @@ fn execute(cli: Cli, output: Output) -> anyhow::Result<Exit> {
             connected(&global, async |client| command.run(&client, output).await)
         }
         Command::Data(command) => connected(&global, async |client| {
-            let setting = Setting {
-                client,
-                timeout: global.asking.timeout,
-                output,
-            };
-            command.run(&setting).await
+            command.run(&client, &global.asking, output).await
         }),
         Command::Inspect { target } => connected(&global, async |client| {
             inspect::run(&client, &target, output).await

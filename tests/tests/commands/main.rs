@@ -184,6 +184,53 @@ async fn options_of_writes_say_what_must_be_true() -> anyhow::Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_with_one_session_file_build_on_each_other() -> anyhow::Result<()> {
+    let cluster = Cluster::start(in_memory()).await?;
+    expect(&cluster, &[("bucket create words --kind counter", 0, "*")]).await?;
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("session");
+    let with = |command: &str| format!("{command} --session {}", file.display());
+    // Any one of the owners answers, and none shows less than the increments before.
+    for count in 1..=20 {
+        let said = run(&cluster, &with("incr words the -w 1")).await?;
+        ensure!(said.code == 0, "{}", said.err);
+        let said = run(&cluster, &with("get words the -r 1")).await?;
+        ensure!(said.out == format!("{count}\n"), "{}{}", said.out, said.err);
+    }
+    ensure!(std::fs::read_to_string(&file)?.len() > 50);
+    let said = run(&cluster, &with("keys words")).await?;
+    ensure!(
+        said.code == 1 && said.err.contains("no session"),
+        "{}",
+        said.err
+    );
+    let said = run(&cluster, &with("status")).await?;
+    ensure!(
+        said.code == 64 && said.err.contains("--session"),
+        "{}",
+        said.err
+    );
+
+    std::fs::write(&file, "no token")?;
+    let said = run(&cluster, &with("incr words the")).await?;
+    let names_it = said.err.contains("session holds no session");
+    ensure!(
+        names_it && said.err.contains("nothing was sent"),
+        "{}",
+        said.err
+    );
+    let nowhere = format!("incr words the --session {}", directory.path().display());
+    let said = run(&cluster, &nowhere).await?;
+    ensure!(
+        said.code == 1 && said.err.contains("nothing was sent"),
+        "{}",
+        said.err
+    );
+    expect(&cluster, &[("get words the", 0, "20\n")]).await?;
+    cluster.finish()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn inspect_names_fields_and_decodes_what_they_hold() -> anyhow::Result<()> {
     let cluster = Cluster::start(in_memory()).await?;
     expect(&cluster, &[("bucket create map --kind map", 0, "*")]).await?;

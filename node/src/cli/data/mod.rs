@@ -20,6 +20,7 @@ mod place;
 mod read;
 mod register;
 mod scan;
+mod session;
 mod set;
 mod show;
 mod value;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
+use super::connect::Asking;
 use super::exit::Exit;
 use super::output::Output;
 use counter::CounterCommand;
@@ -43,8 +45,9 @@ pub(crate) use path::path_text;
 pub(crate) use place::Target;
 use register::RegisterCommand;
 use scan::ScanCommand;
+use session::SessionFile;
 use set::SetCommand;
-use starling::{Client, Kind};
+use starling::{Bucket, Client, Kind, Session};
 use value::ValueCommand;
 
 /// Operations on keys and fields.
@@ -83,18 +86,52 @@ pub(crate) enum DataCommand {
 
 /// What a data command works with.
 #[derive(Debug, Clone)]
-pub(crate) struct Setting {
+struct Setting {
     /// The cluster.
-    pub(crate) client: Client,
+    client: Client,
+    /// What all operations are of, if anything.
+    session: Option<Session>,
     /// How long each operation may take; as long as the client says if not given.
-    pub(crate) timeout: Option<Duration>,
+    timeout: Option<Duration>,
     /// The way to print.
-    pub(crate) output: Output,
+    output: Output,
+}
+
+impl Setting {
+    /// A bucket, in the session if there is one.
+    fn bucket(&self, name: &str) -> Bucket {
+        match &self.session {
+            Some(session) => session.bucket(name),
+            None => self.client.bucket(name),
+        }
+    }
 }
 
 impl DataCommand {
     /// Runs the operation and prints its answer.
-    pub(crate) async fn run(self, setting: &Setting) -> anyhow::Result<Exit> {
+    pub(crate) async fn run(
+        self,
+        client: &Client,
+        asking: &Asking,
+        output: Output,
+    ) -> anyhow::Result<Exit> {
+        let path = asking.session.as_ref();
+        let file = path.map(|path| SessionFile::open(client, path));
+        let file = file.transpose()?;
+        let setting = Setting {
+            client: client.clone(),
+            session: file.as_ref().map(|file| file.session.clone()),
+            timeout: asking.timeout,
+            output,
+        };
+        let done = self.carry_out(&setting).await;
+        match file {
+            Some(file) => file.close(done),
+            None => done,
+        }
+    }
+
+    async fn carry_out(self, setting: &Setting) -> anyhow::Result<Exit> {
         match self {
             Self::Value(command) => command.run(setting).await,
             Self::Counter(command) => command.run(setting).await,

@@ -53,10 +53,7 @@ impl Target {
 
 impl Place {
     pub(super) fn home(&self, setting: &Setting) -> Home {
-        let (bucket, key) = (
-            setting.client.bucket(&self.target.bucket),
-            self.target.key(),
-        );
+        let (bucket, key) = (setting.bucket(&self.target.bucket), self.target.key());
         let Some((maps, name)) = self.field.as_ref().map(FieldPath::split) else {
             return Home::Key(bucket, key);
         };

@@ -53,7 +53,7 @@ impl ScanCommand {
                 page,
             } => {
                 let kind = kind_of(&setting.client, &bucket).await;
-                let scan = setting.client.bucket(bucket).scan_states(partition, kind);
+                let scan = setting.bucket(&bucket).scan_states(partition, kind);
                 let scan = page.apply(setting, scan);
                 walk(setting, scan, page.walk.limit, entry_json, entry_lines).await
             }
@@ -64,7 +64,7 @@ impl ScanCommand {
                 r,
                 pause,
             } => {
-                let mut keys = setting.client.bucket(bucket).keys();
+                let mut keys = setting.bucket(&bucket).keys();
                 if let Some(cursor) = &cursor {
                     keys = keys.resume(cursor);
                 }

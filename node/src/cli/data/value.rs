@@ -86,7 +86,7 @@ async fn get_many(
     r: Option<u8>,
 ) -> anyhow::Result<Exit> {
     let kind = kind_of(&setting.client, bucket).await;
-    let handle = setting.client.bucket(bucket);
+    let handle = setting.bucket(bucket);
     let mut reads = handle.multi_get_states(keys.clone(), kind);
     if let Some(r) = r {
         reads = reads.r(r);

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::cluster::Cluster;
 use crate::cli::bucket::BucketCommand;
 use crate::cli::connect::Asking;
-use crate::cli::data::{DataCommand, Setting, Target};
+use crate::cli::data::{DataCommand, Target};
 use crate::cli::exit::UsageError;
 use crate::cli::output::Output;
 use crate::cli::owners::RingCommand;
@@ -122,14 +122,12 @@ async fn execute(
     } else {
         output
     };
+    if !matches!(command, Command::Data(_)) {
+        asking.refuse_session()?;
+    }
     match command {
         Command::Data(command) => {
-            let setting = Setting {
-                client: client.clone(),
-                timeout: asking.timeout,
-                output,
-            };
-            command.run(&setting).await?;
+            command.run(client, &asking, output).await?;
         }
         Command::Bucket(command) => {
             command.run(client, output).await?;
