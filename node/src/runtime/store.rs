@@ -10,7 +10,8 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use crate::store::{
-    Barrier, Batch, Direction, Engine, EngineStatistics, KeyRange, StoreError, Table, View, Visit,
+    Backlog, Barrier, Batch, Direction, Engine, EngineStatistics, KeyRange, StoreError, Table,
+    View, Visit,
 };
 
 /// The store, shared by the threads of a node.
@@ -125,6 +126,10 @@ impl Engine for Closed {
 
     fn statistics(&self) -> EngineStatistics {
         EngineStatistics::default()
+    }
+
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
     }
 }
 

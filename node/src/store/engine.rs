@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::backlog::Backlog;
 use super::batch::Batch;
 use super::error::StoreError;
 use super::range::KeyRange;
@@ -78,6 +79,9 @@ pub trait Engine: View + 'static {
 
     /// Sizes, for people and metrics. Cheap, not exact.
     fn statistics(&self) -> EngineStatistics;
+
+    /// How far it is behind with what it puts off. Cheap enough for ten times a second.
+    fn backlog(&self) -> Backlog;
 }
 
 /// How much must fail before a batch can be lost.

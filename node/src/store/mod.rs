@@ -17,6 +17,7 @@
 //! whole number of batches, in the order in which they were written. Rows, dotlog and clock
 //! checkpoint go through the same engine in the same order for exactly this reason.
 
+pub use self::backlog::Backlog;
 pub use self::batch::{Batch, Change, Changes};
 pub use self::directory::{
     DataDirectory, DirectoryError, FileAccess, Identity, LastShutdown, replace_file,
@@ -30,6 +31,7 @@ pub use self::rocks::{LogRecovery, RocksConfig, RocksEngine};
 pub use self::space::free_bytes;
 pub use self::table::Table;
 
+mod backlog;
 mod batch;
 mod directory;
 mod engine;

@@ -7,9 +7,13 @@
 //! again after a pause. A node that took them all would finish none before its client has given
 //! it up and asked anew: it would be busy with what nobody waits for, and stay so when the rush
 //! is over.
+//!
+//! Of writes it takes on fewer still while its store is behind with what it puts off, and none any
+//! more before the store makes all of them wait.
 
 use std::time::Duration;
 
+use super::Outcome;
 use crate::protocol::time::Time;
 
 /// What was finished lately.
@@ -20,17 +24,54 @@ pub(super) struct Admission {
     /// Orders that succeeded in each of the last windows; that of window w lies at w modulo their
     /// number.
     finished: [usize; WINDOWS],
+    /// Writes under way.
+    writes: usize,
+    /// Thousandths of those that may not be, because the store is behind.
+    pressure: u16,
 }
 
 impl Admission {
-    /// An order has come to its end as was asked.
-    pub(super) fn handle_success(&mut self, now: Time) {
+    /// May one more order be taken on? There are so many under way, and never more than `most`.
+    pub(super) fn takes(
+        &mut self,
+        now: Time,
+        is_write: bool,
+        (under_way, most): (usize, usize),
+    ) -> bool {
+        let limit = self.limit(now).min(most);
+        let kept_free = limit.saturating_mul(self.pressure.into()) / 1_000;
+        under_way < limit && (!is_write || self.writes < limit.saturating_sub(kept_free))
+    }
+
+    /// So many thousandths of the writes that may be under way may not, because the store is
+    /// behind.
+    pub(super) fn set_pressure(&mut self, thousandths: u16) {
+        self.pressure = thousandths;
+    }
+
+    /// A write is taken on.
+    pub(super) fn handle_write_begun(&mut self) {
+        self.writes += 1;
+    }
+
+    /// An order has come to its end.
+    pub(super) fn handle_end(&mut self, now: Time, outcome: &Outcome) {
+        if let Outcome::Written(_) = outcome {
+            self.writes = self.writes.saturating_sub(1);
+        }
+        if outcome.is_success() {
+            self.handle_success(now);
+        }
+    }
+
+    /// One has come to its end as was asked.
+    fn handle_success(&mut self, now: Time) {
         self.turn_to(now);
         *self.count_of(self.window) += 1;
     }
 
     /// How many orders may be under way.
-    pub(super) fn limit(&mut self, now: Time) -> usize {
+    fn limit(&mut self, now: Time) -> usize {
         self.turn_to(now);
         self.finished.into_iter().fold(ALWAYS, usize::max)
     }
@@ -66,7 +107,8 @@ const ALWAYS: usize = 1_024;
 mod tests {
     use std::time::Duration;
 
-    use super::{ALWAYS, Admission, Time};
+    use super::{ALWAYS, Admission, Outcome, Time};
+    use crate::protocol::coordinator::OrderFailed;
 
     fn at(ms: u64) -> Time {
         Time::default().after(Duration::from_millis(ms))
@@ -90,6 +132,35 @@ mod tests {
         assert_eq!(admission.limit(at(0)), ALWAYS);
         admission.handle_success(at(60_000));
         assert_eq!(admission.limit(at(60_001)), ALWAYS);
+    }
+
+    #[test]
+    fn while_the_store_is_behind_fewer_writes_are_taken_on_and_reads_as_ever() {
+        let mut admission = Admission::default();
+        let writes = |admission: &mut Admission| {
+            let begun = (0..2_000).take_while(|&n| {
+                let is_taken = admission.takes(at(0), true, (n, usize::MAX));
+                is_taken.then(|| admission.handle_write_begun()).is_some()
+            });
+            let begun = begun.count();
+            let ended = Outcome::Written(Err(OrderFailed::Overloaded));
+            (0..begun).for_each(|_| admission.handle_end(at(0), &ended));
+            begun
+        };
+        let at_pressure = |pressure| {
+            let mut admission = Admission::default();
+            admission.set_pressure(pressure);
+            writes(&mut admission)
+        };
+        assert_eq!([0, 500, 1_000].map(at_pressure), [ALWAYS, ALWAYS / 2, 0]);
+        admission.set_pressure(1_000);
+        assert!(admission.takes(at(0), false, (ALWAYS - 1, usize::MAX)));
+        admission.set_pressure(0);
+        assert_eq!(
+            writes(&mut admission),
+            ALWAYS,
+            "it is over, and all have ended"
+        );
     }
 
     #[test]

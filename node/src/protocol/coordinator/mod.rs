@@ -118,6 +118,12 @@ impl Coordinator {
         self.reach.set_standing(peer, standing);
     }
 
+    /// So many thousandths of the writes that this node could have under way it must not, because
+    /// its store is behind: 1,000 for all of them.
+    pub fn set_pressure(&mut self, thousandths: u16) {
+        self.admission.set_pressure(thousandths);
+    }
+
     /// Does the peer count as reachable? Calls must succeed, and it must not be held for down.
     #[must_use]
     pub fn is_reachable(&self, peer: NodeId) -> bool {
@@ -148,10 +154,12 @@ impl Coordinator {
             .ring
             .as_ref()
             .and_then(|ring| ring.owners(vnode.n, vnode.partition));
-        let limit = self.admission.limit(now.time).min(self.config.orders);
+        let is_write = matches!(order, Order::Write(_));
+        let under_way = (self.orders.len(), self.config.orders);
+        let is_taken = self.admission.takes(now.time, is_write, under_way);
         let owners = match owners {
             _ if order.deadline() <= now.time => Err(OrderFailed::Overloaded),
-            _ if self.orders.len() >= limit => Err(OrderFailed::Overloaded),
+            _ if !is_taken => Err(OrderFailed::Overloaded),
             Some(owners) if owners.contains(self.node) => Ok(owners),
             Some(owners) if order.is_sloppy() && !self.reach.reaches_any(&owners) => Ok(owners),
             Some(_) | None => Err(OrderFailed::NotOwner),

@@ -59,6 +59,7 @@ impl Coordinator {
                 Running::Read(Read::new(now.time, self.node, order, asked, waits))
             }
             Order::Write(order) => {
+                self.admission.handle_write_begun();
                 let routes = Routes {
                     here: self.node,
                     owners,
@@ -175,9 +176,7 @@ impl Coordinator {
         self.set_due(ticket, timeout.filter(|_| finished.is_none()));
         match finished {
             Some(outcome) => {
-                if outcome.is_success() {
-                    self.admission.handle_success(now.time);
-                }
+                self.admission.handle_end(now.time, &outcome);
                 self.effects.push_back(Effect::Finished { ticket, outcome });
             }
             None => {

@@ -17,7 +17,7 @@ mod worker;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
@@ -63,8 +63,17 @@ pub(crate) struct CommitterParts {
 #[derive(Debug)]
 pub(crate) struct Committer {
     sender: Sender<Vec<Queued>>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     thread: JoinHandle<Result<(), StoreError>>,
+}
+
+/// What the thread and those who hand inputs over to it both know.
+#[derive(Debug, Default)]
+struct Shared {
+    /// Inputs that wait.
+    waiting: AtomicUsize,
+    /// See [`Committer::pressure`].
+    pressure: AtomicU16,
 }
 
 impl Committer {
@@ -77,13 +86,13 @@ impl Committer {
         outputs: impl FnMut(Vec<Output>) + Send + 'static,
     ) -> io::Result<Self> {
         let (sender, inputs) = mpsc::channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let worker = Worker::new(parts, inputs, Arc::clone(&waiting), outputs);
+        let shared = Arc::new(Shared::default());
+        let worker = Worker::new(parts, inputs, Arc::clone(&shared), outputs);
         let thread = thread::Builder::new().name("committer".to_owned());
         let thread = thread.spawn(move || worker.run())?;
         Ok(Self {
             sender,
-            waiting,
+            shared,
             thread,
         })
     }
@@ -93,7 +102,7 @@ impl Committer {
     /// rest is taken always: it is bounded by the calls of this node that are under way.
     pub(crate) fn submit(&self, mut queued: Vec<Queued>) -> Vec<Output> {
         let mut refused = Vec::new();
-        if self.waiting.load(Ordering::Relaxed) > MOST_WAITING {
+        if self.shared.waiting.load(Ordering::Relaxed) > MOST_WAITING {
             queued.retain(|queued| match queued.input.refused() {
                 Some(output) => {
                     refused.push(output);
@@ -103,11 +112,18 @@ impl Committer {
             });
         }
         if !queued.is_empty() {
-            self.waiting.fetch_add(queued.len(), Ordering::Relaxed);
+            let waiting = &self.shared.waiting;
+            waiting.fetch_add(queued.len(), Ordering::Relaxed);
             // If the thread has failed, the node loop finds out and ends.
             self.sender.send(queued).ok();
         }
         refused
+    }
+
+    /// How much of what a node usually takes on of its clients' writes it should not, because the
+    /// store is behind: in thousandths, as of a tenth of a second ago.
+    pub(crate) fn pressure(&self) -> u16 {
+        self.shared.pressure.load(Ordering::Relaxed)
     }
 
     /// Whether the thread has ended, which it does by itself only if it fails.

@@ -8,7 +8,7 @@ use crate::protocol::replica::{Lag, Quarantine, Replica, ScrubCounts};
 use crate::protocol::room::Room;
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
-use crate::store::{EngineStatistics, Table};
+use crate::store::{Backlog, EngineStatistics, Table};
 use crdt::clock::Size;
 use ring::{NodeId, VnodeId};
 
@@ -52,6 +52,8 @@ pub(crate) struct Statistics {
     pub(crate) room: Room,
     /// Bytes of it that are free; `None` if the store is not on a disk.
     pub(crate) free_bytes: Option<u64>,
+    /// How far the store is behind with what it puts off.
+    pub(crate) backlog: Backlog,
     /// What came of comparing contents with the other owners.
     pub(crate) scrub: ScrubCounts,
     /// For how many milliseconds some vnode has not been found equal to all its other owners;
@@ -127,6 +129,7 @@ impl Statistics {
             clock_ahead_ms: replica.wall_ahead_ms(),
             room: Room::Ample,
             free_bytes: None,
+            backlog: Backlog::default(),
             scrub: replica.scrub_counts(),
             unagreed_ms: u64::try_from(unagreed.unwrap_or(0)).unwrap_or(u64::MAX),
             failure: None,

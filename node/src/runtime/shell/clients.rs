@@ -31,6 +31,7 @@ impl Shell {
             .received_bytes
             .inc_by(u64::try_from(body.len()).unwrap_or(u64::MAX));
         self.desk.set_posture(self.posture());
+        self.coordinator.set_pressure(self.committer.pressure());
         // Its time began when it was here, wherever it has waited since.
         let since = arrived.time;
         match self.desk.accept(arrived, &body) {

@@ -20,7 +20,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::committer::{Committer, CommitterParts, Probe, Published, Queued};
 use crate::runtime::store::Store;
 use crate::runtime::view::Views;
-use crate::store::{Engine, Fault, MemoryEngine, StoreError};
+use crate::store::{Backlog, Engine, Fault, MemoryEngine, StoreError};
 use crdt::{Context, OpId};
 use ring::{BucketId, NodeId, Token};
 use starling::wire::Durability;
@@ -204,6 +204,24 @@ fn a_store_that_met_a_full_disk_answers_reads_and_is_opened_again() {
     });
     assert_eq!(case.openings.load(Ordering::Relaxed), 2);
     assert_eq!(case.read(), Ok(0));
+    case.committer.stop().expect("an orderly end");
+}
+
+#[test]
+fn fewer_writes_are_taken_on_while_the_store_is_behind_and_all_again_without_any_that_asks() {
+    let mut case = Case::new();
+    case.engine.set_backlog(Backlog {
+        files: 12,
+        ..Backlog::default()
+    });
+    eventually("the store is looked at", || {
+        case.write(put()).is_ok() && case.committer.pressure() == 500
+    });
+    eventually("the metrics show it", || {
+        case.statistics.latest().backlog.files == 12
+    });
+    case.engine.set_backlog(Backlog::default());
+    eventually("it keeps up again", || case.committer.pressure() == 0);
     case.committer.stop().expect("an orderly end");
 }
 

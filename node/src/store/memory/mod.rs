@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use self::fault::Fault;
 use self::fault::{BadStretch, Faults};
 use self::tail::Tail;
+use super::backlog::Backlog;
 use super::batch::{Batch, Change};
 use super::engine::{Barrier, Direction, Engine, EngineStatistics, View, Visit};
 use super::error::StoreError;
@@ -135,6 +136,11 @@ impl MemoryEngine {
         self.lock().faults.spoil(table, from, to);
     }
 
+    /// From now on it says that it is so far behind. It puts nothing off by itself.
+    pub fn set_backlog(&self, backlog: Backlog) {
+        self.lock().backlog = backlog;
+    }
+
     /// Takes back every injected fault.
     pub fn heal(&self) {
         self.lock().faults = Faults::default();
@@ -242,6 +248,10 @@ impl Engine for MemoryEngine {
         }
         statistics
     }
+
+    fn backlog(&self) -> Backlog {
+        self.lock().backlog
+    }
 }
 
 /// The tables as they were; reading them meets the faults of the disk they lie on.
@@ -281,6 +291,7 @@ struct State {
     tail: Tail,
     faults: Faults,
     counters: MemoryCounters,
+    backlog: Backlog,
 }
 
 impl State {

@@ -17,11 +17,15 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use rocksdb::checkpoint::Checkpoint;
-use rocksdb::properties::ESTIMATE_NUM_KEYS;
+use rocksdb::properties::{
+    ACTUAL_DELAYED_WRITE_RATE, ESTIMATE_NUM_KEYS, ESTIMATE_PENDING_COMPACTION_BYTES,
+    IS_WRITE_STOPPED, num_files_at_level,
+};
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ReadOptions, WriteBatch};
 
 use self::errors::Failure;
 pub use self::options::{LogRecovery, RocksConfig};
+use super::backlog::Backlog;
 use super::batch::{Batch, Change};
 use super::engine::{Barrier, Direction, Engine, EngineStatistics, View, Visit};
 use super::error::StoreError;
@@ -166,6 +170,26 @@ impl Engine for RocksEngine {
             disk_bytes: bytes_of_files(&self.database),
             rows,
         }
+    }
+
+    fn backlog(&self) -> Backlog {
+        let mut backlog = Backlog::default();
+        for family in Table::ALL
+            .iter()
+            .filter_map(|&table| self.family(table).ok())
+        {
+            let files = self.db.property_value_cf(family, num_files_at_level(0));
+            let files = files.ok().flatten().and_then(|files| files.parse().ok());
+            backlog.files = backlog.files.max(files.unwrap_or(0));
+            let bytes = ESTIMATE_PENDING_COMPACTION_BYTES;
+            let bytes = self.db.property_int_value_cf(family, bytes);
+            backlog.bytes = backlog.bytes.max(bytes.ok().flatten().unwrap_or(0));
+        }
+        // These two are of the whole database.
+        backlog.delays = [ACTUAL_DELAYED_WRITE_RATE, IS_WRITE_STOPPED]
+            .iter()
+            .any(|&name| matches!(self.db.property_int_value(name), Ok(Some(1..))));
+        backlog
     }
 }
 

@@ -9,6 +9,7 @@ use rocksdb::{
     LruCacheOptions, Options,
 };
 
+use crate::store::backlog::{NONE_FROM_BYTES, NONE_FROM_FILES};
 use crate::store::table::Table;
 
 /// How much memory a database may use. Values below [`RocksConfig::LEAST_BYTES`] count as that.
@@ -96,6 +97,10 @@ impl RocksConfig {
         // a good part of what an idle node may use.
         options.set_arena_block_size(128 << 10);
         options.set_target_file_size_base(32 << 20);
+        // The node takes less before it comes to that, and so must know where it lies.
+        options.set_level_zero_slowdown_writes_trigger(SLOWED_DOWN_FILES);
+        options.set_level_zero_stop_writes_trigger(STOPPED_FILES);
+        options.set_soft_pending_compaction_bytes_limit(SLOWED_DOWN_BYTES);
         options.set_level_compaction_dynamic_level_bytes(true);
         options.set_compression_type(match table {
             Table::Data | Table::Dotlog | Table::Records | Table::Hints => DBCompressionType::Lz4,
@@ -177,4 +182,14 @@ fn size(bytes: usize) -> u64 {
 
 /// Together with the sockets of a node well below the usual limit of 1024 per process.
 const OPEN_FILES: i32 = 512;
+/// With so many files in the first level RocksDB slows writers down.
+const SLOWED_DOWN_FILES: i32 = 20;
+/// With so many it makes them wait.
+const STOPPED_FILES: i32 = 36;
+/// With so many bytes to bring into order it slows writers down.
+const SLOWED_DOWN_BYTES: usize = 64 << 30;
+const _: () = assert!(
+    NONE_FROM_FILES < SLOWED_DOWN_FILES as u64 && NONE_FROM_BYTES < SLOWED_DOWN_BYTES as u64,
+    "a node takes no more writes before RocksDB slows it down"
+);
 const CACHE_SHARD_BITS: i32 = 2;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::{
-    Barrier, Batch, Direction, Engine, KeyRange, RocksConfig, RocksEngine, StoreError, Table, View,
+    Backlog, Barrier, Batch, Direction, Engine, KeyRange, RocksConfig, RocksEngine, StoreError,
+    Table, View,
 };
 
 fn directory() -> TempDir {
@@ -174,6 +175,34 @@ fn damaged_logs_lose_their_tail_only() {
         statistics.rows_of(Table::Data),
         statistics.rows_of(Table::Dotlog)
     );
+}
+
+#[test]
+fn databases_say_that_they_are_behind_before_they_slow_writers_down() {
+    let directory = directory();
+    let engine = open(directory.path()).expect("a new database");
+    assert_eq!(engine.backlog(), Backlog::default());
+    let family = engine.family(Table::Data).expect("a family");
+    // Files are written and never sorted, as on a disk that is far too slow.
+    let never = [("level0_file_num_compaction_trigger", "1000")];
+    engine.db.set_options_cf(family, &never).expect("an option");
+    let mut seen = Vec::new();
+    for key in 0..2_000_u16 {
+        let mut batch = Batch::new();
+        batch.put(Table::Data, &key.to_be_bytes(), &[7; 64 << 10]);
+        engine.write(&batch).expect("a write");
+        let backlog = engine.backlog();
+        seen.push(backlog);
+        if backlog.files >= 20 {
+            break;
+        }
+    }
+    let of_files = |few, many| seen.iter().find(move |b| (few..=many).contains(&b.files));
+    let some = of_files(9, 15).expect("it has some files").pressure();
+    assert!(some > 0, "{seen:?}");
+    let many = of_files(16, 19).expect("it has many files").pressure();
+    assert_eq!(many, 1_000, "{seen:?}");
+    assert!(seen.last().is_some_and(|last| last.delays), "{seen:?}");
 }
 
 #[test]

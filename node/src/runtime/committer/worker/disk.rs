@@ -189,8 +189,8 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             disk.stalled = false;
             let held = disk.held.take();
             let queued = held.map(|input| Queued { input, bytes: 0 });
-            self.waiting
-                .fetch_add(queued.iter().len(), Ordering::Relaxed);
+            let waiting = &self.shared.waiting;
+            waiting.fetch_add(queued.iter().len(), Ordering::Relaxed);
             self.queue.extend(queued);
         }
         tracing::info!("the store was opened again, and takes writes");

@@ -1,21 +1,23 @@
 //! The committer thread: gather, commit, let out.
 
+mod backlog;
 mod disk;
 mod lanes;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use super::statistics::Statistics;
-use super::{CommitterParts, Queued, STAMP_KEY, SURELY_KEY};
+use super::{CommitterParts, Queued, STAMP_KEY, SURELY_KEY, Shared};
 use crate::protocol::messages::{PeerReply, Refusal};
 use crate::protocol::replica::{Commit, Input, Output, Past};
 use crate::protocol::stage::{Family, SourceError};
 use crate::protocol::time::Time;
 use crate::runtime::source::{StoreSource, fill};
 use crate::store::{Barrier, Batch, StoreError, Table};
+use backlog::Watch;
 use disk::Disk;
 use lanes::Lanes;
 use starling::wire::Durability;
@@ -27,8 +29,9 @@ pub(super) struct Worker<F> {
     parts: CommitterParts,
     outputs: F,
     inputs: Receiver<Vec<Queued>>,
-    waiting: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
     queue: Lanes,
+    watch: Watch,
     batch: Batch,
     /// A view may say so of its vnode.
     catching_up: bool,
@@ -45,7 +48,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
     pub(super) fn new(
         mut parts: CommitterParts,
         inputs: Receiver<Vec<Queued>>,
-        waiting: Arc<AtomicUsize>,
+        shared: Arc<Shared>,
         outputs: F,
     ) -> Self {
         let disk = parts.disk.take();
@@ -54,8 +57,9 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
             parts,
             outputs,
             inputs,
-            waiting,
+            shared,
             queue: Lanes::default(),
+            watch: Watch::default(),
             batch: Batch::new(),
             catching_up: true,
             failure: None,
@@ -69,6 +73,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         self.check_disk();
         while self.gather() {
             self.check_disk();
+            self.check_backlog();
             let mut inputs = self.take();
             self.hold_topology(&mut inputs);
             let outputs = self.commit(inputs);
@@ -85,7 +90,8 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
     fn gather(&mut self) -> bool {
         if self.queue.is_empty() {
             let check = self.disk.as_ref().and_then(Disk::next_check);
-            let timeouts = [self.parts.replica.poll_timeout(), check];
+            let watch = self.watch.next_check();
+            let timeouts = [self.parts.replica.poll_timeout(), check, watch];
             let wait = match timeouts.into_iter().flatten().min() {
                 Some(time) => self.parts.clock.until(time),
                 None => LONGEST_SLEEP,
@@ -107,7 +113,9 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
     /// The next batch, within the caps, with a tick if that is due.
     fn take(&mut self) -> Vec<Input> {
         let mut inputs = self.queue.take();
-        self.waiting.fetch_sub(inputs.len(), Ordering::Relaxed);
+        self.shared
+            .waiting
+            .fetch_sub(inputs.len(), Ordering::Relaxed);
         let now = self.parts.clock.time();
         if self
             .parts
@@ -311,6 +319,7 @@ impl<F: FnMut(Vec<Output>)> Worker<F> {
         let engine = self.parts.store.borrow().statistics();
         let mut statistics = Statistics::of(now, &self.parts.replica, engine);
         statistics.failure.clone_from(&self.failure);
+        statistics.backlog = self.watch.backlog();
         if let Some(disk) = &self.disk {
             statistics.room = disk.room();
             statistics.free_bytes = disk.free();
