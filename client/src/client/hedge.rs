@@ -1,6 +1,7 @@
 //! Asking a second node before the first has answered: a hedge.
 //!
-//! A read is hedged when its node is slow, within a budget, since any owner can answer it. A write
+//! A read is hedged when its node is slow, within a budget, since any owner can answer it; beyond
+//! the budget when its node is silent. A write
 //! is entered by whoever takes it, so a second coordinator makes two copies of it, which are found
 //! to be one later: not for a node that is slow, and only for one that has fallen silent. Silent
 //! is who answers nothing at all, reads or writes, for several times as long as a write usually
@@ -78,8 +79,8 @@ impl Shared {
         }
     }
 
-    /// Waits for the answer to a read for as long as is usual, and where no more hedges may be made
-    /// until the node dawdles.
+    /// Waits for the answer to a read for as long as is usual, where no more hedges may be made
+    /// until the node dawdles, and where the next one dawdles too for as long as anything is heard.
     async fn wait_while_quick(
         &self,
         (node, begun): (NodeId, Duration),
@@ -107,10 +108,11 @@ impl Shared {
                 return ControlFlow::Continue(other);
             }
         }
-        ControlFlow::Break(first.await)
+        self.wait_while_heard((node, begun), nodes, retry, first)
+            .await
     }
 
-    /// Waits for the answer to a write for as long as anything is heard of the node.
+    /// Waits for the answer for as long as anything is heard of the node.
     async fn wait_while_heard(
         &self,
         (node, begun): (NodeId, Duration),
@@ -134,6 +136,7 @@ impl Shared {
                 break;
             }
         }
+        // Nothing is heard of it: asking elsewhere is the retry that its timeout would lead to.
         let may_repeat = |_| self.budget().take(self.clock.now());
         match retry.choose_other(nodes, may_repeat) {
             Some(other) => ControlFlow::Continue(other),

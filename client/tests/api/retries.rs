@@ -99,6 +99,37 @@ async fn a_write_whose_node_falls_silent_is_sent_to_the_next_one_too() {
 }
 
 #[tokio::test]
+async fn a_read_leaves_a_silent_node_though_no_hedge_is_left_and_the_next_one_dawdles() {
+    let fake = Fake::start(2, |_, _| Action::Silence);
+    let client = fake.client().await;
+    let first = |key: &str| client.owners("values", key)[0].node;
+    let keys: Vec<String> = (0..64).map(|n| format!("key-{n}")).collect();
+    let ours = keys[0].clone();
+    let of_other = keys.iter().find(|key| first(key) != first(&ours)).unwrap();
+    let dawdling = fake.node(first(of_other));
+    let wanted = ours.clone();
+    dawdling.respond(move |request| match request {
+        Request::Read(asked) if asked.key.partition == wanted.as_bytes() => {
+            read(State::Value(Vec::new()), b"")
+        }
+        _ => Action::Silence,
+    });
+    // These spend all hedges, and leave both nodes with questions that they do not answer.
+    let values = client.bucket("values");
+    let get = |key: &String| values.get(key.clone()).timeout(Duration::from_secs(600));
+    let others: Vec<_> = (0..15)
+        .map(|_| tokio::spawn(get(of_other).into_future()))
+        .collect();
+    while dawdling.requests().len() < others.len() {
+        tokio::task::yield_now().await;
+    }
+    // A third of its time would pass before the first node were given up.
+    let found = get(&ours).await.unwrap();
+    assert_eq!(found.node(), dawdling.id);
+    others.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
 async fn a_read_goes_to_the_next_owner() {
     let fake = troubled(1, |_| Action::Hangup);
     let client = fake.client().await;
