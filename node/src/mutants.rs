@@ -48,6 +48,8 @@ pub enum Mutant {
     SessionUnchecked,
     /// A monotonic read is answered before enough owners hold what it shows.
     AnsweredUnconfirmed,
+    /// A version whose body was left out, and that nobody sends, is shown with an empty one.
+    LeftOutTakenForEmpty,
     /// A row that is pulled, in a repair or otherwise, is stored in place of the join with it.
     RepairOverwrites,
     /// What has waited until nobody waits for it any more is done all the same.
@@ -60,7 +62,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -82,6 +84,7 @@ impl Mutant {
         Self::HintToWrongNode,
         Self::SessionUnchecked,
         Self::AnsweredUnconfirmed,
+        Self::LeftOutTakenForEmpty,
         Self::RepairOverwrites,
         Self::DeadlineIgnored,
     ];

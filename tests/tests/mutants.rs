@@ -93,6 +93,7 @@ fn within(mutant: Mutant) -> u64 {
         | Mutant::SessionUnchecked
         | Mutant::AnsweredUnconfirmed
         | Mutant::RepairOverwrites
+        | Mutant::LeftOutTakenForEmpty
         | Mutant::DeadlineIgnored
         | Mutant::QuarantineSkipped
         | Mutant::ShareCollectedEarly

@@ -10,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::bodies::BodyCounters;
 use super::disk::DiskGauges;
 use super::gossip::GossipMetrics;
 use super::hints::HintGauges;
@@ -36,6 +37,8 @@ pub(crate) struct Metrics {
     stamps_ahead: Gauge,
     clock_ahead: Gauge,
     disk: DiskGauges,
+    /// Reads of large values.
+    pub(crate) bodies: BodyCounters,
     hints: HintGauges,
     vnodes: VnodeGauges,
     /// Membership.
@@ -110,6 +113,7 @@ impl Metrics {
             stamps_ahead: Gauge::default(),
             clock_ahead: Gauge::default(),
             disk: DiskGauges::default(),
+            bodies: BodyCounters::default(),
             hints: HintGauges::default(),
             vnodes: VnodeGauges::default(),
             gossip: GossipMetrics::default(),
@@ -133,6 +137,7 @@ impl Metrics {
         metrics.register_clients(&mut registry);
         metrics.register_store(&mut registry);
         metrics.disk.register(&mut registry);
+        metrics.bodies.register(&mut registry);
         metrics.hints.register(&mut registry);
         metrics.vnodes.register(&mut registry);
         metrics.register_replicas(&mut registry);

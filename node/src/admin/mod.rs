@@ -4,6 +4,7 @@
 //! UDP. Nothing here reads or writes data. Every node has a registry of its own, since several may
 //! live in one process.
 
+mod bodies;
 mod disk;
 mod gossip;
 mod health;

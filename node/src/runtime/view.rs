@@ -120,14 +120,9 @@ impl Views {
             let rows = read_rows(source, &read.selection, &shown.clears, limits);
             fence(Ordering::SeqCst);
             if view.number.load(Ordering::SeqCst) == before {
+                let clock = || Clock::clone(&shown.bases);
                 return Some(rows.map(|rows| {
-                    rows.map(|selected| RowsRead {
-                        rows: selected.rows,
-                        until: selected.until,
-                        sampled: selected.sampled,
-                        clock: Clock::clone(&shown.bases),
-                        catching_up: shown.catching_up,
-                    })
+                    rows.map(|selected| selected.answer(read, clock(), shown.catching_up))
                 }));
             }
         }

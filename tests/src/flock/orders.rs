@@ -86,6 +86,7 @@ impl Flock {
             selection: Selection::Key(self.prefix(key)),
             whole_clock: false,
             durable: None,
+            bodies_up_to: None,
         };
         let (ticket, until) = (0, Time::NEVER);
         let read = Input::Read {

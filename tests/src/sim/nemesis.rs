@@ -205,13 +205,14 @@ impl World {
     /// Begins a process. What the disk's system holds is made durable first, as the shell does.
     pub(crate) fn start(&mut self, node: usize, behind: bool) {
         let now = self.queue.now();
-        let (config, seed) = (self.config(), self.random.u64(..));
+        let configs = (self.config(), self.coordinator_config());
+        let seed = self.random.u64(..);
         let engine = &self.nodes[node].engine;
         let is_marked = !behind || mark_behind(engine).is_some();
         if !is_marked || engine.barrier(Barrier::Synced).is_err() {
             return self.start_later(node, behind);
         }
-        self.nodes[node].start(now, config, behind, seed);
+        self.nodes[node].start(now, configs, behind, seed);
         self.trace
             .note(now, format_args!("n{node} starts, behind: {behind}"));
         for other in (0..self.nodes.len()).filter(|&other| other != node) {

@@ -92,13 +92,19 @@ impl Node {
     }
 
     /// Begins a process on what the disk holds.
-    pub(crate) fn start(&mut self, now: Instant, config: ReplicaConfig, behind: bool, seed: u64) {
+    pub(crate) fn start(
+        &mut self,
+        now: Instant,
+        (replica, coordinator): (ReplicaConfig, CoordinatorConfig),
+        behind: bool,
+        seed: u64,
+    ) {
         self.life += 1;
         self.born = now;
         self.paused_until = now;
         self.process = Some(Process {
-            replica: Replica::new(self.id, config, behind, seed, self.past),
-            coordinator: Coordinator::new(self.id, CoordinatorConfig::default()),
+            replica: Replica::new(self.id, replica, behind, seed, self.past),
+            coordinator: Coordinator::new(self.id, coordinator),
             inbox: Vec::new(),
             has_tick: false,
             is_busy: false,

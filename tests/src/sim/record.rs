@@ -256,6 +256,9 @@ impl World {
                 if rows.catching_up {
                     self.tally.count("a catching-up replica did not count");
                 }
+                if !rows.left_out.is_empty() {
+                    self.tally.count("a body was left out");
+                }
                 let process = self.nodes[node].process.as_ref();
                 if let Some(standing) = process.and_then(|process| process.standing.get(&call)) {
                     self.promise_rows(node, &standing.clone(), rows);

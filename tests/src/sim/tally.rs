@@ -54,6 +54,8 @@ impl fmt::Display for Tally {
 /// What must happen at least once over a range of seeds, or the range proves nothing.
 pub const SOMETIMES: &[&str] = &[
     "a batch was lost in a crash",
+    "a body was asked for after all",
+    "a body was left out",
     "a catching-up replica did not count",
     "a collection was cleared at once",
     "a coordinator answered below quorum",

@@ -19,6 +19,7 @@ use crate::invariants::{Observation, TABLE};
 use crate::rings::of_equal_nodes;
 use ring::{BucketId, ClusterId, NodeId, ReplicaCount, Ring, VnodeId};
 use starling::wire::Kind;
+use starling_node::protocol::coordinator::CoordinatorConfig;
 use starling_node::protocol::keys::KeyPrefix;
 use starling_node::protocol::replica::ReplicaConfig;
 
@@ -131,6 +132,10 @@ impl World {
         let done = self.go();
         let at = self.queue.now();
         self.tally.count("a run ended");
+        let mut processes = self.nodes.iter().filter_map(|node| node.process.as_ref());
+        if processes.any(|process| process.coordinator.fetched() > 0) {
+            self.tally.count("a body was asked for after all");
+        }
         let trace = self.trace.hash();
         match done {
             Ok(()) => Ok(Report {
@@ -220,6 +225,15 @@ impl World {
     /// What the last happening found, if anything is broken.
     fn verdict(&mut self) -> Result<(), Broken> {
         self.broken.take().map_or(Ok(()), Err)
+    }
+
+    /// How the coordinators of this run are set.
+    pub(crate) fn coordinator_config(&self) -> CoordinatorConfig {
+        let mut config = CoordinatorConfig::default();
+        if self.plan.small_messages {
+            config.bodies_up_to = 0;
+        }
+        config
     }
 
     /// How the replicas of this run are set.

@@ -235,6 +235,7 @@ impl Replica {
             selection,
             whole_clock: false,
             durable: None,
+            bodies_up_to: None,
         };
         let read = self
             .vnode

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::read::{Read, Stale};
+use super::read::Read;
+use super::repairs::Stale;
 use super::{Coordinator, Effect, write};
 use crate::protocol::messages::{PeerRequest, ReadRows, Selection};
 use crate::protocol::replica::Input;

@@ -17,7 +17,6 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::read::Unconfirmed;
 use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::messages::{Again, ReadRows, RowsRead};
 use crate::protocol::replica::Held;
@@ -52,6 +51,16 @@ pub(super) struct Confirm {
     again_at: Time,
     pause: Duration,
     late: bool,
+}
+
+/// The answer of a monotonic read, which nobody may hold all of.
+#[derive(Debug)]
+pub(super) struct Unconfirmed {
+    pub(super) order: ReadOrder,
+    /// All that can be asked.
+    pub(super) owners: Vec<NodeId>,
+    pub(super) replies: BTreeMap<NodeId, RowsRead>,
+    pub(super) done: ReadDone,
 }
 
 /// What is to be done next.
@@ -207,7 +216,8 @@ impl Confirm {
     }
 
     pub(super) fn request(&self) -> ReadRows {
-        self.order.request()
+        // What they hold shows in their dots.
+        self.order.request(Some(0))
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Step> {

@@ -61,6 +61,7 @@ impl Inspect {
             selection: selection.clone(),
             whole_clock: true,
             durable: None,
+            bodies_up_to: None,
         }
     }
 

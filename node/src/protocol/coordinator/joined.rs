@@ -106,6 +106,7 @@ mod tests {
     use super::{RowsRead, listed};
     use crate::protocol::keys::{KeyPrefix, RowKey};
     use crate::protocol::messages::KeyedRow;
+    use crdt::dots::DotSet;
     use crdt::kinds::Leaf;
     use crdt::{Actor, Clock, Context, Dot, Hlc, Row, Version};
     use ring::{BucketId, Token};
@@ -121,6 +122,7 @@ mod tests {
             catching_up: false,
             until: None,
             sampled: None,
+            left_out: DotSet::default(),
         }
     }
 

@@ -5,6 +5,7 @@
 //! [`Coordinator::poll_effect`]. Orders live in a table: no task and no lock for each of them.
 
 mod admission;
+mod bodies;
 mod calls;
 mod config;
 mod confirm;
@@ -14,6 +15,7 @@ mod names;
 mod order;
 mod reach;
 mod read;
+mod repairs;
 mod routes;
 mod running;
 mod session;
@@ -77,6 +79,7 @@ pub struct Coordinator {
     calls: Calls,
     pace: Pace,
     hedged: u64,
+    fetched: u64,
     timeouts: BTreeSet<(Time, u64)>,
     effects: VecDeque<Effect>,
 }
@@ -97,6 +100,7 @@ impl Coordinator {
             calls: Calls::default(),
             pace,
             hedged: 0,
+            fetched: 0,
             timeouts: BTreeSet::new(),
             effects: VecDeque::new(),
         }
@@ -140,6 +144,12 @@ impl Coordinator {
     #[must_use]
     pub fn hedged(&self) -> u64 {
         self.hedged
+    }
+
+    /// How often an owner was asked for bodies that it had left out.
+    #[must_use]
+    pub fn fetched(&self) -> u64 {
+        self.fetched
     }
 
     /// A client's order; `ticket` is new and comes back when it is finished.

@@ -72,13 +72,14 @@ pub struct ReadOrder {
 }
 
 impl ReadOrder {
-    /// What each owner is asked.
-    pub(super) fn request(&self) -> ReadRows {
+    /// What an owner is asked: for all bodies, or for those of up to so many bytes.
+    pub(super) fn request(&self, bodies_up_to: Option<u32>) -> ReadRows {
         ReadRows {
             vnode: self.vnode,
             selection: self.selection.clone(),
             whole_clock: self.session.is_some() || self.monotonic.is_some(),
             durable: self.monotonic,
+            bodies_up_to,
         }
     }
 }

@@ -5,8 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use super::bodies;
+use super::confirm::Unconfirmed;
 use super::joined::{Joined, listed};
 use super::names::share_names;
+use super::repairs::{Stale, dots, dots_of, repairs};
 use super::session::Demand;
 use super::{OrderFailed, ReadDone, ReadOrder};
 use crate::protocol::keys::{KeyPrefix, RowKey};
@@ -14,7 +17,7 @@ use crate::protocol::messages::{ReadRows, RowsRead, Selection};
 use crate::protocol::samples;
 use crate::protocol::time::Time;
 use crdt::dots::DotSet;
-use crdt::{Context, Dot, Row};
+use crdt::{Context, Dot};
 use ring::pace::Pace;
 use ring::{NodeId, VnodeId};
 
@@ -36,6 +39,12 @@ pub(super) struct Read {
     /// All that are asked, best first.
     owners: Vec<NodeId>,
     demand: Option<Box<Demand>>,
+    /// From whoever is not the first one to be asked: bodies of up to so many bytes.
+    bodies_up_to: u32,
+    /// Whoever is asked from now on sends all bodies, too.
+    whole: bool,
+    /// Who was asked once more for bodies that it had left out.
+    asked_again: BTreeSet<NodeId>,
 }
 
 /// How long a read waits for the owners that it has asked.
@@ -47,25 +56,6 @@ pub(super) struct Waits {
     pub(super) ask_next_after: Duration,
 }
 
-/// The answer of a monotonic read, which nobody may hold all of.
-#[derive(Debug)]
-pub(super) struct Unconfirmed {
-    pub(super) order: ReadOrder,
-    /// All that can be asked.
-    pub(super) owners: Vec<NodeId>,
-    pub(super) replies: BTreeMap<NodeId, RowsRead>,
-    pub(super) done: ReadDone,
-}
-
-/// Which side of a difference must pull.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stale {
-    /// This node lacks something.
-    Here,
-    /// The peer lacks something.
-    There,
-}
-
 impl Read {
     /// A read of the owners that can be reached, best first.
     pub(super) fn new(
@@ -74,6 +64,7 @@ impl Read {
         order: ReadOrder,
         (mut owners, demand): (Vec<NodeId>, Option<Box<Demand>>),
         waits: Waits,
+        bodies_up_to: u32,
     ) -> Self {
         owners.sort_by_key(|&node| node != here);
         if order.local {
@@ -111,6 +102,9 @@ impl Read {
             late: false,
             owners,
             demand,
+            bodies_up_to,
+            whole: false,
+            asked_again: BTreeSet::new(),
         }
     }
 
@@ -120,12 +114,19 @@ impl Read {
         from: NodeId,
         rows: Result<RowsRead, OrderFailed>,
     ) {
+        let is_of_before = |rows: &RowsRead| !rows.left_out.is_empty();
+        if self.asked_again.contains(&from) && rows.as_ref().is_ok_and(is_of_before) {
+            return;
+        }
         if !self.outstanding.remove(&from) {
             return;
         }
         self.take_rows(from, rows);
-        if self.counted() < self.order.r || self.is_met() {
+        if self.counted() < self.order.r {
             return;
+        }
+        if self.is_met() {
+            return self.ask_for_bodies();
         }
         // Enough have answered, and they lack what the session has seen: whoever is left is asked.
         if self.outstanding.is_empty() {
@@ -137,6 +138,18 @@ impl Read {
                 demand.handle_round_over(now);
             } else {
                 demand.handle_waiting(now);
+            }
+        }
+    }
+
+    /// Has the answer's bodies sent that were left out and that nobody has sent.
+    fn ask_for_bodies(&mut self) {
+        let lacking = bodies::lacking(&self.replies);
+        for node in bodies::left_out_by(&self.replies, &lacking) {
+            self.whole = true;
+            if self.asked_again.insert(node) {
+                self.outstanding.insert(node);
+                self.asking.push_back(node);
             }
         }
     }
@@ -155,10 +168,18 @@ impl Read {
                     self.ask_next();
                 }
             }
-            Err(refused @ OrderFailed::Refused(_)) if self.waiting.is_empty() => {
-                self.refused = Some(refused);
+            Err(failed) => {
+                // It had answered, and was asked for bodies: without them it is as if it had not. A
+                // session goes by what it has said that it holds.
+                if self.demand.is_none() {
+                    self.replies.remove(&from);
+                }
+                if matches!(failed, OrderFailed::Refused(_)) && self.waiting.is_empty() {
+                    self.refused = Some(failed);
+                } else {
+                    self.ask_next();
+                }
             }
-            Err(_) => self.ask_next(),
         }
     }
 
@@ -200,8 +221,17 @@ impl Read {
         self.order.deadline
     }
 
-    pub(super) fn request(&self) -> ReadRows {
-        self.order.request()
+    /// What to ask an owner. The first one sends all bodies, and the others, whose versions are
+    /// mostly the same, all but the large ones.
+    pub(super) fn request(&self, to: NodeId) -> ReadRows {
+        let is_whole = self.whole || self.owners.first() == Some(&to);
+        let bodies_up_to = (!is_whole).then_some(self.bodies_up_to);
+        self.order.request(bodies_up_to)
+    }
+
+    /// Is this owner asked for bodies that it has left out?
+    pub(super) fn is_asked_again(&self, owner: NodeId) -> bool {
+        self.asked_again.contains(&owner)
     }
 
     /// Whom to ask next.
@@ -209,9 +239,10 @@ impl Read {
         self.asking.pop_front()
     }
 
-    /// Have enough owners replied, with all that the session has seen?
+    /// Have enough owners replied, with all that the session has seen, and somebody with each body
+    /// that the answer shows?
     pub(super) fn is_answered(&self) -> bool {
-        self.counted() >= self.order.r && self.is_met()
+        self.counted() >= self.order.r && self.is_met() && bodies::lacking(&self.replies).is_empty()
     }
 
     fn is_met(&self) -> bool {
@@ -237,7 +268,7 @@ impl Read {
             return Some(Ok(self.joined(answered)));
         }
         let is_enough = answered >= required;
-        if let Some(demand) = self.demand.as_ref().filter(|_| is_enough) {
+        if let Some(demand) = self.demand.as_ref().filter(|d| is_enough && !d.is_met()) {
             return demand.failed(self.late).map(Err);
         }
         let hopeless = self.outstanding.is_empty() && self.asking.is_empty();
@@ -245,7 +276,8 @@ impl Read {
             return None;
         }
         let too_few = OrderFailed::TooFewAnswers {
-            answered,
+            // Enough may have answered, and one of them not with the bodies that it was asked for.
+            answered: answered.min(required.saturating_sub(1)),
             required,
             timed_out: self.late,
         };
@@ -269,38 +301,10 @@ impl Read {
         }
     }
 
-    /// Between this node and each peer that replied: who shows other versions than the join of
-    /// both, as far as those versions were written before `young_ms`.
+    /// Which owners lack something that others have shown, as far as it was written before
+    /// `young_ms`.
     pub(super) fn poll_repairs(&self, here: NodeId, young_ms: u64) -> Vec<(NodeId, Stale)> {
-        let Some(mine) = self.replies.get(&here) else {
-            return Vec::new();
-        };
-        let mut repairs = Vec::new();
-        for (&peer, theirs) in self.replies.iter().filter(|(node, _)| **node != here) {
-            if dots(mine).eq(dots(theirs)) {
-                continue;
-            }
-            let mut both = Joined::default();
-            both.add(mine.clone());
-            both.add(theirs.clone());
-            let newest = both.rows().values().flat_map(|row| row.versions().values());
-            if newest
-                .map(|version| version.hlc.milliseconds())
-                .max()
-                .unwrap_or(0)
-                > young_ms
-            {
-                continue;
-            }
-            let shown = both.rows().iter().flat_map(dots_of);
-            if !dots(mine).eq(shown.clone()) {
-                repairs.push((peer, Stale::Here));
-            }
-            if !dots(theirs).eq(shown) {
-                repairs.push((peer, Stale::There));
-            }
-        }
-        repairs
+        repairs(&self.replies, here, young_ms)
     }
 
     /// The vnode and the key to repair, if this read repairs.
@@ -310,6 +314,11 @@ impl Read {
     }
 
     fn ask_next(&mut self) {
+        // The one that was to send all bodies has not: whoever is asked in its place does.
+        self.whole |= self
+            .replies
+            .values()
+            .all(|reply| !reply.left_out.is_empty());
         if let Some(next) = self.waiting.pop_front() {
             self.outstanding.insert(next);
             self.asking.push_back(next);
@@ -343,8 +352,11 @@ impl Read {
         let (mut rows, bases, context) = if is_listing {
             (listed(replies), Context::default(), Context::default())
         } else {
+            // Of two versions under one dot the first stays: the one with its body.
+            let (whole, others): (Vec<_>, Vec<_>) =
+                replies.partition(|reply| reply.left_out.is_empty());
             let mut joined = Joined::default();
-            replies.for_each(|reply| joined.add(reply));
+            whole.into_iter().chain(others).for_each(|r| joined.add(r));
             joined.finish()
         };
         if let Some(until) = &until {
@@ -384,17 +396,4 @@ fn seen_in(mut seen: DotSet, replies: &BTreeMap<NodeId, RowsRead>) -> DotSet {
         None => replies.values().for_each(|r| seen.join(r.clock.dots())),
     }
     seen
-}
-
-/// Which versions a replica shows, in the order of their rows.
-fn dots(reply: &RowsRead) -> impl Iterator<Item = (&RowKey, Dot)> {
-    let rows = reply.rows.iter();
-    rows.flat_map(|keyed| dots_of((&keyed.key, &keyed.row)))
-}
-
-/// Which versions a row shows.
-fn dots_of<'a>(
-    (key, row): (&'a RowKey, &'a Row),
-) -> impl Iterator<Item = (&'a RowKey, Dot)> + Clone {
-    row.versions().keys().map(move |&dot| (key, dot))
 }

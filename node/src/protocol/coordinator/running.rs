@@ -56,7 +56,9 @@ impl Coordinator {
                 };
                 let demand = Demand::new(now.time, order.session.as_ref(), owners);
                 let asked = (reachable, demand.map(Box::new));
-                Running::Read(Read::new(now.time, self.node, order, asked, waits))
+                let bodies_up_to = self.config.bodies_up_to;
+                let read = Read::new(now.time, self.node, order, asked, waits, bodies_up_to);
+                Running::Read(read)
             }
             Order::Write(order) => {
                 self.admission.handle_write_begun();
@@ -189,7 +191,8 @@ impl Coordinator {
     fn drain_read(&mut self, now: Moment, ticket: u64, read: &mut Read) -> Option<Confirm> {
         let until = read.deadline();
         while let Some(to) = read.poll_transmit() {
-            self.ask_rows(now.time, (ticket, until), to, read.request());
+            self.fetched += u64::from(read.is_asked_again(to));
+            self.ask_rows(now.time, (ticket, until), to, read.request(to));
         }
         if !read.is_answered() {
             return None;

@@ -314,6 +314,7 @@ impl Write {
                     selection,
                     whole_clock: self.order.session.is_some(),
                     durable: None,
+                    bodies_up_to: None,
                 };
                 Transmit::Here(Box::new(Input::Read {
                     ticket,

@@ -17,8 +17,8 @@
 
 pub mod codec;
 mod encoded;
+mod reading;
 mod scrubbing;
-mod selecting;
 mod storing;
 
 use serde::{Deserialize, Serialize};
@@ -27,9 +27,9 @@ use super::event::Event;
 use super::keys::{KeyPrefix, RowKey};
 use crdt::dots::DotSet;
 use crdt::{Clock, Row};
+pub use reading::{Range, ReadRows, RowsRead, Selection};
 use ring::VnodeId;
 pub use scrubbing::{Examine, Examined, MAX_BOUNDS};
-pub use selecting::{Range, Selection};
 use starling::wire::Durability;
 pub use storing::{Absorb, Again, Kept};
 
@@ -182,37 +182,6 @@ pub struct KeyedRow {
     /// The row, not filled.
     #[serde(with = "encoded")]
     pub row: Row,
-}
-
-/// Reads rows of a vnode.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReadRows {
-    /// The vnode.
-    pub vnode: VnodeId,
-    /// Which rows.
-    pub selection: Selection,
-    /// Answer with the whole clock, to inspect it, and not its bases alone.
-    pub whole_clock: bool,
-    /// Answer when all that the answer shows is so durable; `None` for whatever it is.
-    #[serde(default)]
-    pub durable: Option<Durability>,
-}
-
-/// Rows and the clock that belongs to them, read as one atomic pair.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowsRead {
-    /// The stored rows, not filled.
-    pub rows: Vec<KeyedRow>,
-    /// The bases of the clock (or all of it, where that was asked).
-    #[serde(with = "encoded")]
-    pub clock: Clock,
-    /// The vnode is catching up: the answer must not count towards r.
-    pub catching_up: bool,
-    /// The answer is complete only as far as this key, which it includes; `None` for all.
-    pub until: Option<serde_bytes::ByteBuf>,
-    /// The answer is a sample: all rows of which the hash of the part, or in a map that of the
-    /// name, is below this.
-    pub sampled: Option<u64>,
 }
 
 /// What one owner tells another of a vnode that both own.

@@ -148,6 +148,7 @@ mod tests {
             selection: Selection::Key(prefix),
             whole_clock: false,
             durable: None,
+            bodies_up_to: None,
         }));
         assert!(!read.is_late(at(49)) && read.is_late(at(50)));
         assert!(read.refused().is_some());

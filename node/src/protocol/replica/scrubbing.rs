@@ -312,6 +312,7 @@ fn request(vnode: VnodeId, task: &Task) -> PeerRequest {
             }),
             whole_clock: true,
             durable: None,
+            bodies_up_to: None,
         }),
     }
 }
@@ -324,6 +325,7 @@ fn shown(read: RowsRead) -> Option<Shown> {
         catching_up,
         until,
         sampled: _,
+        left_out: _,
     } = read;
     (!catching_up).then_some(Shown { clock, rows, until })
 }

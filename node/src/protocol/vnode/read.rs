@@ -14,6 +14,7 @@ use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Se
 use crate::protocol::samples;
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::Clock;
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
 use crdt::kinds::rules::Rows;
@@ -52,13 +53,49 @@ impl Vnode {
         } else {
             Clock::of(self.clock.dots().bases())
         };
-        Ok(selected.map(|selected| RowsRead {
-            rows: selected.rows,
+        let catching_up = self.is_catching_up();
+        Ok(selected.map(|selected| selected.answer(read, clock, catching_up)))
+    }
+}
+
+impl Selected {
+    /// The answer to a read, with the clock that belongs to the rows.
+    #[must_use]
+    pub fn answer(mut self, read: &ReadRows, clock: Clock, catching_up: bool) -> RowsRead {
+        let mut left_out = DotSet::default();
+        if let Some(most) = read.bodies_up_to {
+            for keyed in &mut self.rows {
+                leave_out(keyed, most, &mut left_out);
+            }
+        }
+        RowsRead {
+            rows: self.rows,
             clock,
-            catching_up: self.is_catching_up(),
-            until: selected.until,
-            sampled: selected.sampled,
-        }))
+            catching_up,
+            until: self.until,
+            sampled: self.sampled,
+            left_out,
+        }
+    }
+}
+
+/// Takes the bodies that are longer than `most` bytes out of a row, and notes whose they were.
+fn leave_out(keyed: &mut KeyedRow, most: u32, left_out: &mut DotSet) {
+    let is_long = |body: &Bytes| u32::try_from(body.len()).unwrap_or(u32::MAX) > most;
+    let versions = keyed.row.versions().iter();
+    let mut long = versions
+        .filter(|(_, version)| is_long(&version.body))
+        .peekable();
+    if long.peek().is_some() {
+        long.for_each(|(&dot, _)| left_out.insert(dot));
+        let shortened = |body: &Bytes| {
+            if is_long(body) {
+                Bytes::new()
+            } else {
+                body.clone()
+            }
+        };
+        keyed.row = keyed.row.map_bodies(shortened);
     }
 }
 

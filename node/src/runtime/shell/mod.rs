@@ -256,6 +256,8 @@ impl Shell {
                     Effect::Finished { ticket, outcome } => self.finish(ticket, outcome),
                 }
             }
+            let fetched = &self.metrics.bodies.fetched;
+            fetched.inc_by(self.coordinator.fetched().saturating_sub(fetched.get()));
             let queued = std::mem::take(&mut self.turn.queued);
             let refused = self.hand_over(queued);
             if refused.is_empty() {

@@ -151,7 +151,12 @@ impl Shell {
         let now = self.clock.now();
         match caller {
             Caller::Coordinator(call) => {
-                self.coordinator.handle_reply(now, call, replica(answered));
+                let reply = replica(answered);
+                if let Some(PeerReply::Rows(rows)) = &reply {
+                    let versions = rows.left_out.len();
+                    self.metrics.bodies.left_out.inc_by(versions);
+                }
+                self.coordinator.handle_reply(now, call, reply);
             }
             Caller::Replica(tag) => {
                 let reply = replica(answered);

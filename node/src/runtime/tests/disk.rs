@@ -120,6 +120,7 @@ impl Case {
             selection: Selection::Key(prefix()),
             whole_clock: false,
             durable: None,
+            bodies_up_to: None,
         };
         let until = Time::NEVER;
         let input = Input::Read {

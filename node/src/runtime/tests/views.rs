@@ -44,6 +44,7 @@ fn pairs_of_row_and_clock_are_never_torn() {
         selection,
         whole_clock: false,
         durable: None,
+        bodies_up_to: None,
     };
     let stopped = Arc::clone(&stop);
     let reader = thread::spawn(move || read_until(&stopped, &read, &views, &engine));

@@ -4,6 +4,7 @@ use super::{desk, dot, ordered, row, write};
 use crate::protocol::coordinator::{Order, OrderFailed, Outcome};
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{KeyedRow, Refusal, RowsRead, Selection};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::Share;
 use crdt::kinds::map::Path;
@@ -49,6 +50,7 @@ fn holding(rows: impl IntoIterator<Item = Row>, clock: &[(u64, u64)]) -> Answer 
         catching_up: false,
         until: None,
         sampled: None,
+        left_out: DotSet::default(),
     })
 }
 
@@ -156,6 +158,7 @@ fn a_counters_rows_are_shown_as_text() {
         catching_up: true,
         until: None,
         sampled: None,
+        left_out: DotSet::default(),
     };
     let answers = vec![(NodeId(1), Ok(read))];
     let Response::Inspection(inspection) = desk().respond(&shape, Outcome::Inspected(answers))

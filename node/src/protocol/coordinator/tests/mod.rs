@@ -1,5 +1,6 @@
 //! Reads of three owners that answer when the test says so.
 
+mod bodies;
 mod monotonic;
 mod sessions;
 
@@ -205,6 +206,7 @@ impl Desk {
             catching_up: false,
             until: None,
             sampled: None,
+            left_out: DotSet::default(),
         }
     }
 

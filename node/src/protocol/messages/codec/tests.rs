@@ -192,6 +192,7 @@ fn reads() -> Vec<PeerRequest> {
             selection,
             whole_clock: true,
             durable: Some(Durability::Wal),
+            bodies_up_to: Some(4_096),
         })
     };
     selections.map(read).to_vec()
@@ -217,6 +218,7 @@ fn replies() -> Vec<PeerReply> {
         catching_up: true,
         until: Some(vec![1, 2].into()),
         sampled: Some(9),
+        left_out: dots(),
     };
     let trimmed = dots();
     let pulled = Pulled {

@@ -1,6 +1,7 @@
 //! Directed tests: each rule of the vnode on the smallest history that needs it.
 
 mod aliases;
+mod bodies;
 mod borrowed;
 mod clearing;
 mod collected;
