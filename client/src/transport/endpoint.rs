@@ -14,7 +14,7 @@ use super::connection::Connection;
 use super::error::{CloseCode, TransportError};
 use super::handshake::{Admission, Connect, Expect};
 use super::identity::Principal;
-use super::tls::{Alpn, SERVER_NAME, client_config, server_config};
+use super::tls::{Alpn, SERVER_NAME, client_config, server_config, setup};
 
 /// One UDP socket with TLS on it. Dropping it closes all of its connections.
 #[derive(Debug)]
@@ -34,6 +34,32 @@ impl Endpoint {
     /// # Errors
     /// If the address is in use or cannot be opened, or the certificates are unusable.
     pub fn bind(address: SocketAddr, config: EndpointConfig) -> Result<Self, TransportError> {
+        Self::open(config, |server| open_socket(address, server))
+    }
+
+    /// The same over a socket that is open already, such as one in memory; `seed` is for what QUIC
+    /// draws by itself. Time is that of the tokio runtime around it.
+    ///
+    /// # Errors
+    /// If the certificates are unusable.
+    pub fn over(
+        socket: Arc<dyn quinn::AsyncUdpSocket>,
+        seed: [u8; 32],
+        config: EndpointConfig,
+    ) -> Result<Self, TransportError> {
+        Self::open(config, |server| {
+            let mut settings = quic_endpoint()?;
+            settings.rng_seed(Some(seed));
+            let runtime = Arc::new(quinn::TokioRuntime);
+            quinn::Endpoint::new_with_abstract_socket(settings, server, socket, runtime)
+                .map_err(setup)
+        })
+    }
+
+    fn open(
+        config: EndpointConfig,
+        socket: impl FnOnce(Option<quinn::ServerConfig>) -> Result<quinn::Endpoint, TransportError>,
+    ) -> Result<Self, TransportError> {
         let EndpointConfig {
             identity,
             roots,
@@ -65,7 +91,7 @@ impl Endpoint {
                 Some(server)
             }
         };
-        let quinn = open_socket(address, server)?;
+        let quinn = socket(server)?;
         let (sender, admitted) = mpsc::channel(ADMITTED);
         if let (Some(accept), Some(ours)) = (accept, ours.clone()) {
             let admission = Admission {
@@ -143,11 +169,7 @@ impl Endpoint {
     /// # Errors
     /// If the operating system does not tell.
     pub fn local_addr(&self) -> Result<SocketAddr, TransportError> {
-        self.quinn
-            .local_addr()
-            .map_err(|error| TransportError::Setup {
-                reason: error.to_string(),
-            })
+        self.quinn.local_addr().map_err(setup)
     }
 
     /// Closes all connections and refuses new ones, then waits a moment for the goodbyes to leave.
@@ -183,13 +205,14 @@ fn open_socket(
     };
     let socket = UdpSocket::bind(address).map_err(failed)?;
     raise_buffers(&socket);
-    let mut config = quinn::EndpointConfig::default();
-    config
-        .max_udp_payload_size(MAX_DATAGRAM)
-        .map_err(|error| TransportError::Setup {
-            reason: error.to_string(),
-        })?;
-    quinn::Endpoint::new(config, server, socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+    let runtime = Arc::new(quinn::TokioRuntime);
+    quinn::Endpoint::new(quic_endpoint()?, server, socket, runtime).map_err(failed)
+}
+
+fn quic_endpoint() -> Result<quinn::EndpointConfig, TransportError> {
+    let mut settings = quinn::EndpointConfig::default();
+    settings.max_udp_payload_size(MAX_DATAGRAM).map_err(setup)?;
+    Ok(settings)
 }
 
 /// Larger socket buffers lose fewer packets in a burst. The kernel grants what it is configured to;

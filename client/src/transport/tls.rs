@@ -93,7 +93,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn setup(error: impl std::fmt::Display) -> TransportError {
+pub(super) fn setup(error: impl std::fmt::Display) -> TransportError {
     TransportError::Setup {
         reason: error.to_string(),
     }

@@ -121,6 +121,14 @@ impl Asked {
 }
 
 impl Answered {
+    /// What a replica says, unless somebody else does.
+    pub(crate) fn into_replica(self) -> Option<PeerReply> {
+        match self {
+            Self::Replica(reply) => Some(reply),
+            Self::Cluster(_) | Self::Report(_) => None,
+        }
+    }
+
     /// The bytes of a frame.
     pub(crate) fn encode(&self) -> Result<Bytes, MessageError> {
         match self {

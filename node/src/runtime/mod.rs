@@ -17,6 +17,7 @@
 
 mod accept;
 mod assemble;
+pub mod carrier;
 pub(crate) mod clock;
 mod committer;
 mod envelope;

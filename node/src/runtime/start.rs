@@ -211,12 +211,17 @@ pub(super) fn endpoint(config: &Config) -> Result<EndpointConfig, StartError> {
         identity: Some(identity),
         roots,
         accept: Some(accept),
-        limits: Limits {
-            idle_timeout: IDLE,
-            keep_alive: KEEP_ALIVE,
-            ..Limits::default()
-        },
+        limits: connection_limits(),
     })
+}
+
+/// The bounds that a node sets its connections.
+pub(super) fn connection_limits() -> Limits {
+    Limits {
+        idle_timeout: IDLE,
+        keep_alive: KEEP_ALIVE,
+        ..Limits::default()
+    }
 }
 
 fn open_store(

@@ -52,6 +52,7 @@ use status::Gathering;
 
 pub(crate) use cluster::STATE_FILE;
 pub(crate) use members::{own_record, particular};
+pub(super) use replicas::answer;
 
 /// Everything of a node but its committer thread and its connections.
 pub(crate) struct Shell {

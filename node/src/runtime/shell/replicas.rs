@@ -265,14 +265,11 @@ impl Shell {
 
 /// The reply of a replica; anything else is none.
 fn replica(answered: Option<Answered>) -> Option<PeerReply> {
-    match answered {
-        Some(Answered::Replica(reply)) => Some(reply),
-        Some(Answered::Cluster(_) | Answered::Report(_)) | None => None,
-    }
+    answered.and_then(Answered::into_replica)
 }
 
 /// Queues a reply.
-pub(super) fn answer(to: ReplyTo, answered: &Answered) {
+pub(in crate::runtime) fn answer(to: ReplyTo, answered: &Answered) {
     match answered.encode() {
         Ok(frame) => to.send(frame),
         // Dropping it tells the peer that no reply will come.
