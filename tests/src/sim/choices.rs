@@ -132,7 +132,7 @@ impl World {
         let name = Bytes::from(format!("{}.{}", id.client, id.sequence));
         let elements = |world: &mut Self| world.elements();
         Some(match kind {
-            Kind::Value if self.chance(0.75) => Action::Put(name),
+            Kind::Value if self.chance(0.75) => Action::Put(self.padded(name)),
             Kind::Value => Action::Clear(Some(Leaf::Value)),
             Kind::Counter => return self.change_counter(subject, at),
             Kind::Set => match self.random.u32(..20) {
@@ -181,6 +181,17 @@ impl World {
         } else {
             amount
         }))
+    }
+
+    /// Over a wire some values take many packets, and some of them a stream of their own.
+    fn padded(&mut self, name: Bytes) -> Bytes {
+        if !self.plan.over_wire || self.chance(0.8) {
+            return name;
+        }
+        let size = self.random.usize(1_000..=100_000);
+        let mut padded = name.to_vec();
+        padded.resize(size.max(name.len()), b'.');
+        Bytes::from(padded)
     }
 
     /// One to three different names out of four.

@@ -24,6 +24,7 @@
 //! | `node` | a node: disk, clocks, process |
 //! | `commits` | the committer: from inputs to outputs, step by step |
 //! | `network` | calls and messages, and what befalls them |
+//! | `wire` | the same over real connections, where a run has them |
 //! | `clients`, `choices`, `orders` | clients: what they ask, retry and learn |
 //! | `sessions` | what clients have seen, where a plan makes them sessions |
 //! | `monotonic` | what monotonic reads have shown, where a plan has them |
@@ -56,6 +57,7 @@ mod rest;
 pub(crate) mod sessions;
 mod tally;
 mod trace;
+mod wire;
 mod world;
 
 use std::fmt;
@@ -63,6 +65,7 @@ use std::fmt;
 pub use plan::Plan;
 use ring::QBits;
 pub use tally::{SOMETIMES, Tally};
+pub use wire::{Arrival, Arrived, Links, Wire};
 use world::World;
 
 /// How many owners each key has.
@@ -115,10 +118,15 @@ impl fmt::Display for Failure {
             at % 1_000_000
         )?;
         writeln!(f, "  plan: {plan}")?;
+        let (variable, test) = if plan.over_wire {
+            ("STARLING_WIRE_SEED", "wire")
+        } else {
+            ("STARLING_SEED", "simulation")
+        };
         write!(
             f,
-            "  again: STARLING_SEED={} cargo test -p starling-tests --no-default-features \
-             --test simulation replay -- --nocapture",
+            "  again: {variable}={} cargo test -p starling-tests --no-default-features \
+             --test {test} replay -- --nocapture",
             plan.seed
         )
     }
@@ -129,7 +137,7 @@ impl fmt::Display for Failure {
 /// # Errors
 /// The run broke a promise.
 pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
-    World::new(Plan::of(seed), false).run()
+    World::new(Plan::of(seed), None, false).run()
 }
 
 /// Runs a seed and keeps what happened line by line, should it fail.
@@ -137,5 +145,13 @@ pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
 /// # Errors
 /// The run broke a promise.
 pub fn replay(seed: u64) -> Result<Report, Box<Failure>> {
-    World::new(Plan::of(seed), true).run()
+    World::new(Plan::of(seed), None, true).run()
+}
+
+/// Runs a plan over a wire, and keeps what happened line by line if `verbose`, should it fail.
+///
+/// # Errors
+/// The run broke a promise.
+pub fn run_over(plan: Plan, wire: Box<dyn Wire>, verbose: bool) -> Result<Report, Box<Failure>> {
+    World::new(plan, Some(wire), verbose).run()
 }

@@ -40,6 +40,9 @@ impl World {
                 let pause = if self.chance(0.7) { SECOND } else { 8 * SECOND };
                 let pause = self.up_to(pause);
                 self.nodes[node].paused_until = now + pause;
+                if let Some(wire) = &mut self.wire {
+                    wire.stall(node, now + pause);
+                }
                 self.tally.count("a node was paused");
             }
             Strike::WallStep => {
@@ -72,8 +75,8 @@ impl World {
             if self.plan.leans && self.nodes.len() > N {
                 // Who is alone knows it: only then does it stand in for owners.
                 let (peer, end) = (other, lasting + 2 * MS);
-                self.later(node, MS, notices(peer, false));
-                self.later(node, end, notices(peer, true));
+                self.notice_later(node, MS, peer, false);
+                self.notice_later(node, end, peer, true);
             }
         }
     }
@@ -81,26 +84,13 @@ impl World {
     fn cut(&mut self, from: usize, to: usize, lasting: Instant) {
         self.tally.count("a link was cut");
         *self.cuts.entry((from, to)).or_default() += 1;
+        self.show_cut(from, to);
         self.queue.after(lasting, Happening::Mended { from, to });
         // The shell may notice that its calls fail, or may not in time.
         if self.chance(0.5) {
             let delay = self.up_to(SECOND);
-            self.later(
-                from,
-                delay,
-                Step::Notices {
-                    peer: to,
-                    reachable: false,
-                },
-            );
-            self.later(
-                from,
-                lasting.max(delay) + MS,
-                Step::Notices {
-                    peer: to,
-                    reachable: true,
-                },
-            );
+            self.notice_later(from, delay, to, false);
+            self.notice_later(from, lasting.max(delay) + MS, to, true);
         }
     }
 
@@ -108,6 +98,7 @@ impl World {
         if let Some(cuts) = self.cuts.get_mut(&(from, to)) {
             *cuts = cuts.saturating_sub(1);
         }
+        self.show_cut(from, to);
     }
 
     /// Ends a node's process, with what such a crash does to its disk, and starts it again later.
@@ -116,7 +107,7 @@ impl World {
             return;
         }
         let before = self.nodes[node].engine.counters().batches_lost;
-        self.nodes[node].stop();
+        self.stop(node);
         match crash {
             Crash::Process => {
                 self.nodes[node].engine.crash_process();
@@ -173,7 +164,7 @@ impl World {
         self.ledger.new_disks.insert(node);
         self.ledger.has_unknown_loss |= !behind;
         self.lose_promises(node, Crash::Disk);
-        self.nodes[node].stop();
+        self.stop(node);
         self.nodes[node].engine = engine;
         self.nodes[node].disk_since = self.queue.now();
         self.start_later(node, behind);
@@ -191,14 +182,7 @@ impl World {
             .after(down, Happening::Starts { node, life, behind });
         for other in (0..self.nodes.len()).filter(|&other| other != node) {
             let delay = self.up_to(down.min(SECOND));
-            self.later(
-                other,
-                delay,
-                Step::Notices {
-                    peer: node,
-                    reachable: false,
-                },
-            );
+            self.notice_later(other, delay, node, false);
         }
     }
 
@@ -213,27 +197,16 @@ impl World {
             return self.start_later(node, behind);
         }
         self.nodes[node].start(now, configs, behind, seed);
+        if let Some(wire) = &mut self.wire {
+            wire.start(node);
+        }
         self.trace
             .note(now, format_args!("n{node} starts, behind: {behind}"));
         for other in (0..self.nodes.len()).filter(|&other| other != node) {
             let delay = MS + self.up_to(200 * MS);
-            self.later(
-                other,
-                delay,
-                Step::Notices {
-                    peer: node,
-                    reachable: true,
-                },
-            );
+            self.notice_later(other, delay, node, true);
             let is_up = self.nodes[other].process.is_some() || now == 0;
-            self.later(
-                node,
-                delay,
-                Step::Notices {
-                    peer: other,
-                    reachable: is_up,
-                },
-            );
+            self.notice_later(node, delay, other, is_up);
         }
         if let Some(process) = &mut self.nodes[node].process {
             process.set_ring(&self.ring);
@@ -271,10 +244,6 @@ impl World {
         let next = SECOND + self.up_to(6 * SECOND);
         self.queue.after(next, Happening::Backup { node });
     }
-}
-
-fn notices(peer: usize, reachable: bool) -> Step {
-    Step::Notices { peer, reachable }
 }
 
 /// What a node's shell does first when it may have lost something: the store says so from then on.

@@ -44,7 +44,7 @@ pub(crate) enum Message {
 pub(crate) struct Call {
     from: usize,
     life: u32,
-    to: usize,
+    pub(crate) to: usize,
     waiting: Waiting,
 }
 
@@ -208,6 +208,9 @@ impl World {
 
     /// Puts a message on the link between two nodes.
     fn send(&mut self, from: usize, to: usize, message: Message) {
+        let Some(message) = self.over_wire(message) else {
+            return;
+        };
         let is_cut = self.cuts.get(&(from, to)).is_some_and(|&cuts| cuts > 0);
         if is_cut || self.loses() {
             self.tally.count("a message was lost");
@@ -354,14 +357,6 @@ impl World {
                 until,
             },
         );
-    }
-
-    /// A node hears that a peer can be reached, or cannot.
-    pub(crate) fn notice(&mut self, node: usize, peer: usize, reachable: bool) {
-        let id = self.nodes[peer].id;
-        if let Some(process) = &mut self.nodes[node].process {
-            process.coordinator.handle_reachable(id, reachable);
-        }
     }
 
     fn through_codec<T>(&mut self, value: T) -> T

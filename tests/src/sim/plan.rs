@@ -8,6 +8,7 @@ use std::fmt;
 use fastrand::Rng;
 
 use super::queue::{Instant, MS, SECOND};
+use super::wire::Links;
 use starling::wire::Kind;
 
 /// What a run will be like.
@@ -39,6 +40,8 @@ pub struct Plan {
     pub(crate) sessions: bool,
     /// Most reads are monotonic, and follow each other closely.
     pub(crate) monotonic: bool,
+    /// Messages between nodes go over real connections.
+    pub(crate) over_wire: bool,
     /// Every message goes through the codec.
     pub(crate) encodes: bool,
     /// Reads are answered without the committer when it rests.
@@ -137,6 +140,7 @@ impl Plan {
             think: random.u64(60..=250) * MS,
             keys: random.usize(2..=4),
             encodes,
+            over_wire: false,
             reads_inline,
             waits_for_all,
             restores_known,
@@ -156,9 +160,40 @@ impl Plan {
             strikes: [strikes, flips(seed)].concat(),
         }
     }
+
+    /// The plan of a seed for a run over a wire: packets are lost, links cut and processes killed
+    /// in every one of them.
+    #[must_use]
+    pub fn over_wire(seed: u64) -> Self {
+        let mut plan = Self::of(seed);
+        plan.over_wire = true;
+        plan.loss = plan.loss.max(10);
+        for (strike, mean) in [
+            (Strike::Cut, 4 * SECOND),
+            (Strike::ProcessCrash, 8 * SECOND),
+        ] {
+            if plan.strikes.iter().all(|(known, _)| *known != strike) {
+                plan.strikes.push((strike, mean));
+            }
+        }
+        plan
+    }
+
+    /// What befalls what is on its way.
+    #[must_use]
+    pub fn links(&self) -> Links {
+        Links {
+            nodes: self.nodes,
+            loss: self.loss,
+            duplicates: self.duplicates,
+            delay: self.delay,
+        }
+    }
+
     /// What is switched on, in words.
-    fn switches(&self) -> [(bool, &'static str); 13] {
+    fn switches(&self) -> [(bool, &'static str); 14] {
         [
+            (self.over_wire, "over real connections"),
             (self.batches, "batches"),
             (self.expires, "some versions end"),
             (self.leans, "some writes are sloppy"),

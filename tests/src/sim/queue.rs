@@ -42,6 +42,11 @@ impl<E> Queue<E> {
         self.at(self.now + delay, event);
     }
 
+    /// When the next event happens.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        self.events.first_key_value().map(|(&(at, _), _)| at)
+    }
+
     /// The next event that happens before `limit`; time moves to it. Without one, to the limit.
     pub(crate) fn next_before(&mut self, limit: Instant) -> Option<E> {
         match self.events.first_key_value() {

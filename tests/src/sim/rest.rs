@@ -17,6 +17,9 @@ impl World {
             .note(self.queue.now(), format_args!("all is healed"));
         self.dismiss_clients();
         self.cuts.clear();
+        if let Some(wire) = &mut self.wire {
+            wire.heal();
+        }
         for node in &mut self.nodes {
             node.engine.heal();
             node.wall_ahead = 0;
@@ -174,7 +177,7 @@ mod tests {
         let mut plan = Plan::of(1);
         plan.strikes.clear();
         plan.clients = 0;
-        let mut world = World::new(plan, false);
+        let mut world = World::new(plan, None, false);
         let paused_until = 10 * SECOND;
         world.run_until(2 * SECOND).expect("nothing is broken");
         world.nodes[0].paused_until = paused_until;

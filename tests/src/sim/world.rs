@@ -14,6 +14,7 @@ use super::plan::{Plan, Strike};
 use super::queue::{Instant, MS, Queue, SECOND};
 use super::tally::Tally;
 use super::trace::Trace;
+use super::wire::Wire;
 use super::{Failure, Report, bits};
 use crate::invariants::{Observation, TABLE};
 use crate::rings::of_equal_nodes;
@@ -41,6 +42,8 @@ pub(crate) struct World {
     pub(crate) ledger: Ledger,
     pub(crate) tally: Tally,
     pub(crate) trace: Trace,
+    /// What carries messages between nodes, if the queue does not.
+    pub(crate) wire: Option<Box<dyn Wire>>,
     /// The trouble is over.
     pub(crate) is_healed: bool,
     /// What some step found broken.
@@ -91,7 +94,7 @@ pub(crate) enum Step {
 pub(crate) type Broken = (&'static str, String);
 
 impl World {
-    pub(crate) fn new(plan: Plan, verbose: bool) -> Self {
+    pub(crate) fn new(plan: Plan, wire: Option<Box<dyn Wire>>, verbose: bool) -> Self {
         let ring = ring_of(plan.nodes);
         let subjects = subjects_of(&plan, &ring);
         let ids = ring.layout().roles().iter().map(|(id, _)| id);
@@ -107,6 +110,7 @@ impl World {
             ledger: Ledger::new(plan.clone(), subjects),
             tally: Tally::default(),
             trace: Trace::new(verbose),
+            wire,
             is_healed: false,
             broken: None,
             ring,
@@ -136,6 +140,9 @@ impl World {
         if processes.any(|process| process.coordinator.fetched() > 0) {
             self.tally.count("a body was asked for after all");
         }
+        for (what, times) in self.wire.iter().flat_map(|wire| wire.counts()) {
+            self.tally.add(what, times);
+        }
         let trace = self.trace.hash();
         match done {
             Ok(()) => Ok(Report {
@@ -164,7 +171,7 @@ impl World {
 
     /// Lets everything happen that happens before `limit`.
     pub(crate) fn run_until(&mut self, limit: Instant) -> Result<(), Broken> {
-        while let Some(happening) = self.queue.next_before(limit) {
+        while let Some(happening) = self.next_before(limit) {
             self.happen(happening)?;
         }
         Ok(())
