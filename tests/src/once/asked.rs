@@ -60,13 +60,17 @@ impl Asked {
             .unwrap_or_default()
     }
 
-    /// Does it write something wherever it is entered? Removals may find nothing to remove.
+    /// Does it write something wherever it is entered? Removals may find nothing to remove, and a
+    /// maximum may be as high.
     pub(super) fn writes(&self) -> bool {
         self.edits().any(|edit| match &edit.action {
             Action::Put(_) | Action::Increment(_) | Action::Bounded(_) => true,
             Action::Update(leaf, updates) => {
-                let writes =
-                    |update: &Update| *update != Update::Remove || leaf.rules().writes(update);
+                let writes = |update: &Update| match update {
+                    Update::Offer(_) => false,
+                    Update::Remove => leaf.rules().writes(update),
+                    _ => true,
+                };
                 updates.iter().any(|(_, update)| writes(update))
             }
             Action::Clear(_) => false,
@@ -131,6 +135,8 @@ pub(super) fn some_edits(random: &mut Rng, id: u64, earlier: &[Asked], key: u8) 
                 Some(Action::each(Leaf::Item, element(random), &insert))
             }
             "list" => Some(Action::each(Leaf::Item, element(random), &Update::Remove)),
+            "high" => Some(Action::one(Leaf::Max, Update::Offer(random.i64(0..100)))),
+            "low" => Some(Action::one(Leaf::Min, Update::Offer(random.i64(0..100)))),
             _ => Some(Action::one(Leaf::Register, Update::Assign(name(id)))),
         };
         edits.extend(action.map(|action| edit(&[field], action)));
@@ -190,5 +196,5 @@ fn element(random: &mut Rng) -> Vec<Bytes> {
 }
 
 const FIELDS: &[&str] = &[
-    "count", "more", "value", "set", "out", "flag", "list", "register",
+    "count", "more", "value", "set", "out", "flag", "list", "register", "high", "low",
 ];

@@ -82,10 +82,14 @@ impl Facts {
             let here = |(dot, fact): &(&Dot, &Fact)| fact.row == *row && clock.contains(**dot);
             let here: Vec<(&Dot, &Fact)> = self.0.iter().filter(here).collect();
             let is_covered = |dot: Dot| here.iter().any(|(_, fact)| fact.covers.contains(dot));
+            // A number that somebody raises again is as good as the first.
+            let has_aliases = !matches!(row.leaf(), Leaf::Max | Leaf::Min);
             let is_alive = |dot: Dot, fact: &Fact| {
                 let mut aliases = here.iter().filter(|(other, alias)| {
                     **other == dot
-                        || (alias.operation.is_some() && alias.operation == fact.operation)
+                        || (has_aliases
+                            && alias.operation.is_some()
+                            && alias.operation == fact.operation)
                 });
                 aliases.all(|(other, _)| !is_covered(**other))
             };

@@ -124,7 +124,7 @@ impl Plan {
         } = Shape::of(seed, &strikes);
         Self {
             seed,
-            kinds,
+            kinds: [kinds, minima(seed)].concat(),
             batches,
             expires,
             leans,
@@ -222,6 +222,12 @@ fn flips(seed: u64) -> Vec<(Strike, Instant)> {
 /// Whether contents are compared, and a row is lost, which nothing else would find.
 fn scrubs(seed: u64) -> bool {
     Rng::with_seed(seed ^ LOSS_SALT).f64() < 0.2
+}
+
+/// Whether there is a minimum: drawn apart, too.
+fn minima(seed: u64) -> Vec<Kind> {
+    let is_on = Rng::with_seed(seed ^ MINIMUM_SALT).f64() < 0.15;
+    is_on.then_some(Kind::Min).into_iter().collect()
 }
 
 /// What clients work with: drawn apart, so that the rest of a plan does not depend on it.
@@ -349,6 +355,8 @@ const OTHERS: &[Kind] = &[
 ];
 /// Parts the loss of a row from the rest of the plan.
 const LOSS_SALT: u64 = 0x6c6f_7373_7321;
+/// Parts the choice of minima from the rest of the plan.
+const MINIMUM_SALT: u64 = 0x6d69_6e69_6d61;
 /// Parts the choice of reads from the rest of the plan.
 const MONOTONIC_SALT: u64 = 0x6d6f_6e6f_7321;
 /// Parts the flipping of bits from the rest of the plan.
