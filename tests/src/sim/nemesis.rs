@@ -3,9 +3,11 @@
 use super::N;
 use super::disk::{Image, batch_of};
 use super::ledger::Crash;
+use super::node::Backup;
 use super::plan::Strike;
 use super::queue::{Instant, MS, SECOND};
 use super::world::{Happening, Step, World};
+use starling_node::protocol::replica::Past;
 use starling_node::protocol::vnode::mark_all_behind;
 use starling_node::runtime::source::StoreSource;
 use starling_node::store::{Barrier, Engine, Fault, MemoryEngine};
@@ -30,10 +32,10 @@ impl World {
             Strike::Wipe | Strike::Restore if self.is_something_damaged() => {}
             Strike::Wipe => self.replace_disk(node, None),
             Strike::Restore => {
-                let images = self.nodes[node].images.len();
-                if images > 0 {
-                    let image = self.nodes[node].images[self.random.usize(..images)].clone();
-                    self.replace_disk(node, Some(&image));
+                let backups = self.nodes[node].backups.len();
+                if backups > 0 {
+                    let backup = self.nodes[node].backups[self.random.usize(..backups)].clone();
+                    self.replace_disk(node, Some(&backup));
                 }
             }
             Strike::Pause => {
@@ -144,12 +146,12 @@ impl World {
     }
 
     /// The machine crashes and comes back with another disk: an empty one, or an older copy.
-    fn replace_disk(&mut self, node: usize, image: Option<&Image>) {
+    fn replace_disk(&mut self, node: usize, backup: Option<&Backup>) {
         if self.nodes[node].process.is_none() {
             return;
         }
-        let behind = image.is_none() || self.plan.restores_known;
-        let engine = match image.map(Image::restore) {
+        let behind = backup.is_none() || self.plan.restores_known;
+        let engine = match backup.map(|backup| backup.image.restore()) {
             None => {
                 self.tally.count("a disk was wiped");
                 MemoryEngine::new()
@@ -166,6 +168,7 @@ impl World {
         self.lose_promises(node, Crash::Disk);
         self.stop(node);
         self.nodes[node].engine = engine;
+        self.nodes[node].past = backup.map_or_else(Past::default, |backup| backup.past);
         self.nodes[node].disk_since = self.queue.now();
         self.start_later(node, behind);
     }
@@ -236,10 +239,11 @@ impl World {
         if !self.is_something_damaged()
             && let Ok(image) = Image::of(&self.nodes[node].engine)
         {
-            let images = &mut self.nodes[node].images;
-            images.push(image);
-            let surplus = images.len().saturating_sub(3);
-            images.drain(..surplus);
+            let past = self.nodes[node].known_past();
+            let backups = &mut self.nodes[node].backups;
+            backups.push(Backup { image, past });
+            let surplus = backups.len().saturating_sub(3);
+            backups.drain(..surplus);
         }
         let next = SECOND + self.up_to(6 * SECOND);
         self.queue.after(next, Happening::Backup { node });

@@ -31,10 +31,17 @@ pub(crate) struct Node {
     /// How far the wall clock is ahead, in milliseconds.
     pub(crate) wall_ahead: i64,
     pub(crate) paused_until: Instant,
-    /// The greatest stamp that its processes have given, kept as the shell keeps it.
+    /// What its processes knew of time, as the shell keeps it on the disk.
     pub(crate) past: Past,
     /// Copies of the disk, oldest first.
-    pub(crate) images: Vec<Image>,
+    pub(crate) backups: Vec<Backup>,
+}
+
+/// A copy of a disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Backup {
+    pub(crate) image: Image,
+    pub(crate) past: Past,
 }
 
 /// A running process.
@@ -87,7 +94,7 @@ impl Node {
             wall_ahead: 0,
             paused_until: 0,
             past: Past::default(),
-            images: Vec::new(),
+            backups: Vec::new(),
         }
     }
 
@@ -121,12 +128,18 @@ impl Node {
 
     /// Ends the process, wherever it is.
     pub(crate) fn stop(&mut self) {
-        if let Some(process) = self.process.take() {
+        self.past = self.known_past();
+        self.process = None;
+        self.life += 1;
+    }
+
+    /// What its processes know of time until now.
+    pub(crate) fn known_past(&self) -> Past {
+        self.process.as_ref().map_or(self.past, |process| {
             let past = process.replica.past();
             let stamp = self.past.stamp.max(past.stamp);
-            self.past = Past { stamp, ..past };
-        }
-        self.life += 1;
+            Past { stamp, ..past }
+        })
     }
 
     /// Both clocks.
