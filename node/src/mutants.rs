@@ -50,6 +50,10 @@ pub enum Mutant {
     AnsweredUnconfirmed,
     /// A version whose body was left out, and that nobody sends, is shown with an empty one.
     LeftOutTakenForEmpty,
+    /// A row that is pulled comes without its context and the clock that explains what it lacks.
+    BareContainer,
+    /// Others hear of what is not on the disk yet as a reason to trim.
+    TrimmedBeforeDurable,
     /// A row that is pulled, in a repair or otherwise, is stored in place of the join with it.
     RepairOverwrites,
     /// What has waited until nobody waits for it any more is done all the same.
@@ -62,7 +66,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -85,6 +89,8 @@ impl Mutant {
         Self::SessionUnchecked,
         Self::AnsweredUnconfirmed,
         Self::LeftOutTakenForEmpty,
+        Self::BareContainer,
+        Self::TrimmedBeforeDurable,
         Self::RepairOverwrites,
         Self::DeadlineIgnored,
     ];

@@ -92,6 +92,8 @@ fn within(mutant: Mutant) -> u64 {
         | Mutant::HintToWrongNode
         | Mutant::SessionUnchecked
         | Mutant::AnsweredUnconfirmed
+        | Mutant::BareContainer
+        | Mutant::TrimmedBeforeDurable
         | Mutant::RepairOverwrites
         | Mutant::LeftOutTakenForEmpty
         | Mutant::DeadlineIgnored

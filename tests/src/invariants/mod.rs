@@ -19,6 +19,7 @@
 //! | `retries` | 5: who holds an operation's events knows it again | every write |
 //! | `sessions` | 6: a session reads its writes and never goes back | every read |
 //! | `spans` | an atomic batch arrives whole | every commit |
+//! | `trimming` | what is trimmed survives every crash at every owner | every start |
 
 mod aliases;
 mod causality;
@@ -37,6 +38,7 @@ pub(crate) mod quorum_reads;
 mod retries;
 mod sessions;
 mod spans;
+mod trimming;
 
 use crate::sim::ledger::Ledger;
 use crate::sim::queue::Instant;
@@ -163,6 +165,10 @@ pub(crate) const TABLE: &[Invariant] = &[
     Invariant {
         name: "durability",
         check: durability::check,
+    },
+    Invariant {
+        name: "trimming",
+        check: trimming::check,
     },
     Invariant {
         name: "hints",

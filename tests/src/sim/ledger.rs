@@ -34,6 +34,8 @@ pub(crate) struct Ledger {
     pub(crate) new_disks: BTreeSet<usize>,
     /// What a right wall clock says, in milliseconds since the Unix epoch.
     pub(crate) wall_ms: u64,
+    /// What owners have trimmed from their dotlogs.
+    trimmed: BTreeSet<(VnodeId, Dot)>,
     entries: Vec<Entry>,
     by_dot: BTreeMap<Dot, usize>,
     by_key: BTreeMap<KeyPrefix, Vec<usize>>,
@@ -175,6 +177,7 @@ impl Ledger {
             has_loss: false,
             new_disks: BTreeSet::new(),
             wall_ms: 0,
+            trimmed: BTreeSet::new(),
             entries: Vec::new(),
             by_dot: BTreeMap::new(),
             by_key: BTreeMap::new(),
@@ -292,6 +295,17 @@ impl Ledger {
         let owners = &self.subjects[subject].owners;
         let holders = self.promises.get(&dot).into_iter().flatten();
         holders.filter(|(node, _)| owners.contains(node)).count()
+    }
+
+    /// An owner trims an event.
+    pub(crate) fn trim(&mut self, vnode: VnodeId, dot: Dot) {
+        self.trimmed.insert((vnode, dot));
+    }
+
+    /// What owners of a vnode have trimmed.
+    pub(crate) fn trimmed_of(&self, vnode: VnodeId) -> impl Iterator<Item = Dot> {
+        let trimmed = self.trimmed.iter().filter(move |(id, _)| *id == vnode);
+        trimmed.map(|&(_, dot)| dot)
     }
 
     /// A stand-in keeps an event from now on.

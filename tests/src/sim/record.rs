@@ -61,7 +61,7 @@ impl World {
                         events.entry(vnode).or_default().push(event);
                     }
                 }
-                (Family::Dotlog, None) => self.tally.count("a dotlog entry was trimmed"),
+                (Family::Dotlog, None) => self.record_trimmed(node, key)?,
                 (Family::Data, _) => {
                     let row = RowKey::decode(key).map_err(|error| naming(&error))?;
                     if let Some(vnode) = self.vnode_of(&row) {
@@ -73,6 +73,22 @@ impl World {
             }
         }
         Ok((events, rows))
+    }
+
+    /// Enters that a node logs an event no more, and has still seen it: a damaged vnode that is
+    /// emptied has seen nothing any more.
+    fn record_trimmed(&mut self, node: usize, key: &[u8]) -> Result<(), Broken> {
+        let dot = dot_of_event_key(key).map_err(|error| naming(&error))?;
+        let entry = self.ledger.entry(dot);
+        let vnode = entry.and_then(|entry| self.vnode_of(&entry.event.row));
+        let process = self.nodes[node].process.as_ref();
+        let clock_of = |id| Some(process?.replica.vnode(id)?.clock());
+        let has_seen = |&id: &VnodeId| clock_of(id).is_some_and(|clock| clock.contains(dot));
+        if let Some(vnode) = vnode.filter(has_seen) {
+            self.tally.count("a dotlog entry was trimmed");
+            self.ledger.trim(vnode, dot);
+        }
+        Ok(())
     }
 
     /// Enters the events of a client's write.

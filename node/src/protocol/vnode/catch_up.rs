@@ -123,14 +123,23 @@ impl Vnode {
         let whole = self.awaited().is_none();
         let same = whole
             && fingerprint.clock == hash(&self.clock)
-            && fingerprint.known_durable == hash(&self.durable);
+            && fingerprint.known_durable == hash(self.watermark());
         (!same).then(|| Difference {
             vnode: self.id,
             incarnation: self.actor.nonce,
             clock: self.clock.clone(),
-            durable: self.durable.clone(),
+            durable: self.watermark().clone(),
             whole,
         })
+    }
+
+    /// By what the others may trim.
+    fn watermark(&self) -> &Clock {
+        if mutants::is_active(Mutant::TrimmedBeforeDurable) {
+            &self.clock
+        } else {
+            &self.durable
+        }
     }
 
     /// A peer answered a comparison: its vnode differs so.

@@ -191,7 +191,11 @@ impl Vnode {
         let mine = self.row(key, stage)?;
         let (mut joined, mut other) = (mine.clone(), theirs.clone());
         joined.fill(&self.clock);
-        other.fill(&bundle.bases);
+        if mutants::is_active(Mutant::BareContainer) {
+            other.set_context(Context::default());
+        } else {
+            other.fill(&bundle.bases);
+        }
         joined.join(&other);
         let mut context = mine.context().clone();
         context.join(theirs.context());
