@@ -93,6 +93,7 @@ mod tests {
             catching_up: false,
             until: None,
             sampled: None,
+            left_out: DotSet::default(),
         }
     }
 

@@ -8,8 +8,10 @@ use super::{Owner, command, key, range};
 use crate::protocol::messages::Selection;
 use crate::protocol::samples::{self, names};
 use crate::protocol::stage::Family;
-use crate::protocol::vnode::{Action, FieldEdit, Selected, SetLeaf};
+use crate::protocol::vnode::{Action, FieldEdit, Selected};
+use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
+use crdt::kinds::rules::Update;
 use ring::NodeId;
 
 fn path(names: &[String]) -> Path {
@@ -51,19 +53,20 @@ fn run(owner: &mut Owner, op: u32, edits: Vec<(Vec<String>, Action)>) {
 fn owner_of(count: u32, below: &[String]) -> Owner {
     let mut owner = Owner::new(NodeId(1));
     for from in (0..count).step_by(1_000) {
-        let assign = |at| {
-            let names = [below, &[name(at)]].concat();
-            (names, Action::Assign("v".into()))
-        };
+        let assigned = |at| ([below, &[name(at)]].concat(), assign());
         let until = (from + 1_000).min(count);
-        run(&mut owner, from + 1, (from..until).map(assign).collect());
+        run(&mut owner, from + 1, (from..until).map(assigned).collect());
     }
     owner
 }
 
+fn assign() -> Action {
+    Action::one(Leaf::Register, Update::Assign("v".into()))
+}
+
 fn elements(from: u32, to: u32) -> Action {
     let elements = (from..to).map(|n| Bytes::from(n.to_string()));
-    Action::Add(SetLeaf::AddWins, elements.collect())
+    Action::each(Leaf::Element, elements.collect(), &Update::Add)
 }
 
 #[test]
@@ -117,7 +120,7 @@ fn a_name_is_gone_with_the_last_row_that_shows_something() {
         (vec![name(100)], elements(0, 400)),
         (vec![name(101)], Action::Increment(3)),
         (vec![name(102), name(1)], Action::Increment(3)),
-        (vec![name(102), name(2)], Action::Assign("v".into())),
+        (vec![name(102), name(2)], assign()),
     ];
     run(&mut owner, 1_000, fields);
     assert_eq!(count(&shown(&owner, &[]), 0), 13);
