@@ -72,8 +72,8 @@ pub struct ReadOrder {
 }
 
 impl ReadOrder {
-    /// What an owner is asked: for all bodies, or for those of up to so many bytes. What owners show
-    /// of names is no equal rows, so all of it comes with its bodies.
+    /// What an owner is asked: for all bodies, or for those of up to so many bytes. What owners
+    /// show of names is no equal rows, so all of it comes with its bodies.
     pub(super) fn request(&self, bodies_up_to: Option<u32>) -> ReadRows {
         let is_of_names = matches!(self.selection, Selection::Names { .. });
         let bodies_up_to = bodies_up_to.filter(|_| !is_of_names);

@@ -17,8 +17,8 @@ pub(super) enum Stale {
     There,
 }
 
-/// Between `here` and each peer that replied: who shows other versions than the join of both, as far
-/// as those versions were written before `young_ms`.
+/// Between `here` and each peer that replied: who shows other versions than the join of both, as
+/// far as those versions were written before `young_ms`.
 pub(super) fn repairs(
     replies: &BTreeMap<NodeId, RowsRead>,
     here: NodeId,
