@@ -35,7 +35,8 @@
 //! *A void waits for its winner.* Whoever records one must first know that the winning dot is on as
 //! many replicas as an acknowledged write is. Otherwise a retry that was acknowledged at two is
 //! made void for the sake of a winner that only one replica holds, and with that one disk the
-//! increment is gone. Both dots count until then.
+//! increment is gone. They must be replicas that hold the losing dot, too: what was heard of one
+//! before it had that may be about a disk that it has lost since. Both dots count until then.
 //!
 //! | concurrent | gives |
 //! |---|---|

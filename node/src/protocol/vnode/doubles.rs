@@ -7,6 +7,11 @@
 //! winner may be lost, and the loser is the copy that was acknowledged. Until then both count, and
 //! the counter reads too high for a while.
 //!
+//! *Every owner must hold the loser durably, too*, and must have said so together: what one said of
+//! the winner before the loser reached it may be about a disk that it has lost since. Most likely
+//! it has: the retry was entered under the loser because nothing was known of the winner there.
+//! So every disk that the void counts on has both, and who loses one copy with it loses both.
+//!
 //! Those of bounded counters are taken back by the nodes that entered them (`rights`).
 //!
 //! *Versions.* The dots at one place of the spans are aliases: one version under several names. A
@@ -30,7 +35,7 @@ use crdt::kinds::rules::Twice;
 use crdt::{Context, Dot, Hlc, OpId, Row};
 
 impl Vnode {
-    /// Makes void what counts twice, as far as every owner holds the winner. Looks at a bounded
+    /// Makes void what counts twice, as far as every owner holds both copies. Looks at a bounded
     /// number of operations; the others wait for their turn. Returns the voids.
     ///
     /// # Errors
@@ -82,8 +87,8 @@ impl Vnode {
         for increment in shares.filter(|increment| increment.share.leaf() == Leaf::Share) {
             let mut dots = record.applied.at(increment.place);
             let winner = dots.next();
-            let is_safe = winner.is_some_and(|winner| self.is_durable_everywhere(winner));
             for loser in dots {
+                let is_safe = winner.is_some_and(|winner| self.may_go(loser, winner));
                 let row = increment.share.share_of(loser.actor);
                 let current = stage.row(&row)?;
                 let share = share_of(&row, &current)?;
@@ -107,6 +112,15 @@ impl Vnode {
             }
         }
         Ok(is_done)
+    }
+
+    /// May a copy go for the sake of the winner? Not before every owner has told that it holds both
+    /// durably. Of a copy that a total counts and no clock has any more, nobody will ever tell.
+    pub(super) fn may_go(&self, loser: Dot, winner: Dot) -> bool {
+        let is_held = |dot| self.is_durable_everywhere(dot);
+        let mut clocks = self.peers().map(|(_, view)| view.clock());
+        let is_seen = self.clock.contains(loser) || clocks.any(|clock| clock.contains(loser));
+        is_held(winner) && (is_held(loser) || !is_seen)
     }
 
     /// Removes what stands in a row although an alias of it is gone. `before` is the row before

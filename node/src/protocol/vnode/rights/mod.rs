@@ -25,10 +25,10 @@
 //!
 //! *A copy is taken back once, by the node that made it* (`returns`): an add is used up, a spend is
 //! added again, by an event that names the copy and so enters it in the record of the operation, in
-//! one batch with the row. As with the other counters the winner must be durable at every owner
-//! first, or be lost with all who held it (`lost`). Nobody else writes the row, so while that node
-//! is away the copy stays: a spend that counts twice leaves the value too low, an add too high, and
-//! its rights unused.
+//! one batch with the row. As with the other counters every owner must hold both durably first,
+//! or the winner be lost with all who held it (`lost`). Nobody else writes the row, so while that
+//! node is away the copy stays: a spend that counts twice leaves the value too low, an add too
+//! high, and its rights unused.
 //!
 //! *Granted by a row.* A refused spend asks the owner with the most rights for some (`grants`). It
 //! grants by an event of its own row, and the asker may spend when the row has arrived. No message

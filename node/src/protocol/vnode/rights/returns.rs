@@ -11,9 +11,9 @@ use crdt::{Dot, Hlc, OpId};
 use ring::NodeId;
 
 impl Vnode {
-    /// Takes back this node's copies of one operation, as far as every owner holds the winner
-    /// durably. True if no copy is left to take back, and no other owner has an add to take back:
-    /// it may lose its disk, and must then learn from the record that the add is a copy.
+    /// Takes back this node's copies of one operation, as far as every owner holds it and the
+    /// winner durably. True if no copy is left to take back, and no other owner has an add to take
+    /// back: it may lose its disk, and must then learn from the record that the add is a copy.
     pub(in crate::protocol::vnode) fn take_back(
         &mut self,
         (id, record): (OpId, &Record),
@@ -37,7 +37,7 @@ impl Vnode {
             }
             losers.retain(|loser| loser.actor.node == self.actor.node);
             for loser in losers {
-                let is_safe = winner.is_some_and(|winner| self.is_durable_everywhere(winner));
+                let is_safe = winner.is_some_and(|winner| self.may_go(loser, winner));
                 // A record may come before the increments that it is about.
                 let may_act = is_safe && self.awaited().is_none() && self.clock.contains(loser);
                 let rights = if may_act {

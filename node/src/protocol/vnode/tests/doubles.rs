@@ -101,6 +101,33 @@ fn nothing_is_made_void_before_every_owner_holds_the_winner_durably() {
 }
 
 #[test]
+fn nothing_is_made_void_by_what_an_owner_held_on_a_disk_that_it_has_lost() {
+    let mut owners = NODES.map(Owner::new);
+    let increment = |owner: &mut Owner| {
+        let written = owner.write(1, &Context::default(), Action::Increment(5));
+        changes(&written.unwrap()).to_vec()
+    };
+    increment(&mut owners[0]);
+    pull_all(&mut owners);
+    exchange_clocks(&mut owners);
+    // The third has lost the winner, enters the retry, and the others have not heard of it since.
+    owners[2].disk = Default::default();
+    owners[2].restart(8);
+    let copy = increment(&mut owners[2]);
+    for owner in &mut owners[..2] {
+        owner.receive(&copy);
+        owner.vnode.handle_synced();
+        assert!(owner.void().is_empty());
+    }
+    tell_clocks(&mut owners);
+    assert!(owners.iter_mut().all(|owner| owner.void().is_empty()));
+    pull_all(&mut owners);
+    exchange_clocks(&mut owners);
+    assert!(owners.iter_mut().all(|owner| owner.void().len() == 1));
+    assert!(owners.iter().all(|owner| owner.counter() == 5));
+}
+
+#[test]
 fn what_counts_twice_is_made_void_after_a_restart_too() {
     let mut owners = NODES.map(Owner::new);
     for owner in &mut owners[..2] {
