@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .w(2)
         .await?;
     let read = users.get("ada").r(2).await?;
-    let value = read.single()?.expect("it was just written").clone();
+    let value = read.single()?.ok_or("it was just written")?.clone();
     println!(
         "read {:?} from {} replicas",
         String::from_utf8_lossy(&value),

@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
 
     // Merge, and write over both.
-    let merged = read.resolve(union).expect("there are values");
+    let merged = read.resolve(union).ok_or("there are values")?;
     carts.put("cart", merged).context(&context).await?;
     let read = carts.get("cart").await?;
     assert_eq!(

@@ -35,12 +35,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .prefix("2026-11-")
         .reverse()
         .page_size(10);
-    let latest = november.try_next().await?.expect("it was just written");
+    let latest = november.try_next().await?.ok_or("it was just written")?;
     println!("the latest of november: {}", latest.key);
     assert_eq!(latest.key, Key::new("customer-7", "2026-11-25"));
 
     // A scan goes on from its cursor, in this process or another.
-    let cursor = november.cursor().expect("it is not at its end");
+    let cursor = november.cursor().ok_or("it is not at its end")?;
     let rest = orders
         .scan("customer-7")
         .prefix("2026-11-")
