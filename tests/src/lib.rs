@@ -7,9 +7,11 @@
 //! - [`once`]: the model of exactly-once, on the node's own vnodes.
 //! - [`cluster`]: real `starling` processes on loopback.
 //! - [`netns`]: networks, disks and clocks of their own for them, and what can go wrong with those.
+//! - [`asked`]: how long, how many, which seed: what the environment asks for.
 //! - [`workload`]: clients that write down what they do.
 //! - [`history`]: what clients saw, and the checker for lost, phantom and double-counted effects.
 
+pub mod asked;
 pub mod cluster;
 pub mod flock;
 pub mod history;

@@ -21,6 +21,7 @@ mod setting;
 mod world;
 
 use setting::{Setting, Tally};
+use starling_tests::asked::number;
 use world::run;
 
 #[test]
@@ -99,8 +100,7 @@ fn passes(setting: Setting) -> Tally {
 }
 
 fn seeds() -> u64 {
-    let asked = std::env::var("STARLING_BOUNDED_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(400)
+    number("STARLING_BOUNDED_SEEDS").unwrap_or(400)
 }
 
 /// Within how many schedules a mutant must be caught.

@@ -17,6 +17,7 @@ use starling_node::protocol::stage::Family;
 use starling_node::protocol::vnode::{
     Action, Command, FieldEdit, Limits, Rejected, Sending, Written,
 };
+use starling_tests::asked::number;
 use starling_tests::once::Owner;
 
 /// Each client writes over what it has read and what it wrote before, at any owner, while deltas
@@ -69,7 +70,7 @@ fn puts_over_one_stale_context_stay_within_the_limit_of_siblings() {
     let stale = first.contexts[0].clone();
     let limit = Limits::default().siblings;
     let mut refused = 0;
-    for turn in 0..number("STARLING_PUTS", 100_000) {
+    for turn in 0..count("STARLING_PUTS", 100_000) {
         let at = turn % 3;
         match flock.write(at, 0, Action::Put("again".into()), &stale) {
             Ok(written) => flock.replicate(at, changes(&written)),
@@ -101,7 +102,7 @@ fn deletes_leave_nothing() {
     flock.replicate(0, changes(&made.expect("the row is empty")));
     flock.settle();
     let before: Vec<usize> = flock.owners.iter().map(size_of_clock).collect();
-    let keys = number("STARLING_DELETES", 20_000);
+    let keys = count("STARLING_DELETES", 20_000);
     for index in 1..=keys {
         let (making, deleting) = (index % 3, (index / 3) % 3);
         let name = u32::try_from(index).expect("there are fewer keys");
@@ -294,10 +295,8 @@ fn key(name: u32) -> KeyPrefix {
     KeyPrefix::new(3, Token(7), BucketId(1), &name, b"")
 }
 
-fn number(variable: &str, default: usize) -> usize {
-    let set = std::env::var(variable).ok();
-    set.map_or(default, |set| {
-        set.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number, not {set:?}"))
-    })
+/// How often something is done.
+fn count(variable: &str, default: u64) -> usize {
+    let asked = number(variable).unwrap_or(default);
+    usize::try_from(asked).expect("so many steps can be counted")
 }

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use tokio::task::JoinSet;
 
+use starling_tests::asked::number;
 use starling_tests::cluster::{Cluster, Engine, Options};
 use starling_tests::workload::{BUCKETS, Session, Shared, clients, judge, make_bucket};
 
@@ -119,10 +120,6 @@ async fn kill_for(
     }
     cluster.wait_ready().await?;
     Ok(kills)
-}
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok()?.parse().ok()
 }
 
 /// How long a kill waits for sessions that do not get on.

@@ -22,6 +22,7 @@ mod setting;
 mod world;
 
 use setting::{Setting, Tally};
+use starling_tests::asked::number;
 use world::run;
 
 #[test]
@@ -84,6 +85,5 @@ fn passes(setting: Setting) -> Tally {
 }
 
 fn seeds() -> u64 {
-    let asked = std::env::var("STARLING_MODEL_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(150)
+    number("STARLING_MODEL_SEEDS").unwrap_or(150)
 }

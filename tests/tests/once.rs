@@ -2,6 +2,7 @@
 //!
 //! `STARLING_MODEL_SEEDS` sets how many seeds each number of coordinators runs (default 150).
 
+use starling_tests::asked::number;
 use starling_tests::once::{self, Setting, Tally};
 
 #[test]
@@ -44,6 +45,5 @@ fn passes(owners: u64) -> Tally {
 }
 
 fn seeds() -> u64 {
-    let asked = std::env::var("STARLING_MODEL_SEEDS").ok();
-    asked.and_then(|seeds| seeds.parse().ok()).unwrap_or(150)
+    number("STARLING_MODEL_SEEDS").unwrap_or(150)
 }

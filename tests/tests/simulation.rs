@@ -9,6 +9,7 @@
 
 use std::time::Instant;
 
+use starling_tests::asked::number;
 use starling_tests::sim;
 
 #[test]
@@ -89,14 +90,6 @@ fn run(seeds: impl IntoIterator<Item = u64>) -> sim::Tally {
     );
     assert_eq!(failures, 0, "so many seeds failed");
     tally
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let set = std::env::var(variable).ok()?;
-    Some(
-        set.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number, not {set:?}")),
-    )
 }
 
 /// How many seeds run every time, from 0.

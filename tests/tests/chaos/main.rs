@@ -33,6 +33,7 @@ use tokio::task::JoinSet;
 use nemesis::Nemesis;
 use plan::{Fault, Plan};
 use starling::{Client, Kind};
+use starling_tests::asked::number;
 use starling_tests::cluster::Engine;
 use starling_tests::netns::{Sandbox, enter};
 use starling_tests::workload::{BUCKETS, Session, Shared, Verdict, clients, judge, make_bucket};
@@ -160,10 +161,6 @@ async fn torment(nemesis: &mut Nemesis, plan: &Plan) -> anyhow::Result<()> {
 /// Says something to whoever runs the tests, who does not see what a test that passes prints.
 fn say(message: &str) -> anyhow::Result<()> {
     writeln!(std::io::stderr(), "{message}").context("stderr")
-}
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok()?.parse().ok()
 }
 
 const SESSIONS: usize = 8;

@@ -18,6 +18,7 @@ mod nodes;
 use std::time::Instant;
 
 use nodes::Nodes;
+use starling_tests::asked::number;
 use starling_tests::sim::{self, Plan, Tally};
 
 #[test]
@@ -75,14 +76,6 @@ fn run(seeds: impl IntoIterator<Item = u64>) -> Tally {
     let (runs, took) = (tally.of("a run ended"), began.elapsed().as_secs_f64());
     println!("{runs} seeds in {took:.0} s:\n{tally}");
     tally
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let set = std::env::var(variable).ok()?;
-    Some(
-        set.parse()
-            .unwrap_or_else(|_| panic!("{variable} is a number, not {set:?}")),
-    )
 }
 
 /// How many seeds run every time, from 0.
