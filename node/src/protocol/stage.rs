@@ -46,6 +46,18 @@ impl Family {
     ];
 }
 
+/// The keys `from <= key < to` of a family, in order or from the last to the first; none when
+/// `to <= from`.
+#[derive(Debug, Clone, Copy)]
+pub struct Span<'a> {
+    /// The first key that may be in it.
+    pub from: &'a [u8],
+    /// The first key behind it.
+    pub to: &'a [u8],
+    /// Is the last key visited first?
+    pub reverse: bool,
+}
+
 /// Is shown a key and its value, and says whether to go on.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
@@ -57,6 +69,17 @@ pub trait Source {
     /// When the store cannot be read.
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError>;
 
+    /// Visits the keys of a span until the visitor breaks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn walk(
+        &self,
+        family: Family,
+        span: Span<'_>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), SourceError>;
+
     /// Visits the keys from `from` up to but without `to`, in order, until the visitor breaks.
     ///
     /// # Errors
@@ -67,19 +90,10 @@ pub trait Source {
         from: &[u8],
         to: &[u8],
         visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError>;
-
-    /// Visits the same keys from the last to the first, until the visitor breaks.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    fn scan_back(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError>;
+    ) -> Result<(), SourceError> {
+        let reverse = false;
+        self.walk(family, Span { from, to, reverse }, visit)
+    }
 }
 
 /// Everything one batch changes: each key once, in order; `None` deletes.
@@ -178,18 +192,6 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What the batch changes in a range.
-    fn staged(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-    ) -> impl DoubleEndedIterator<Item = Staged<'_>> {
-        // A range whose ends are the wrong way round is empty.
-        let bounds = (Bound::Included(from), Bound::Excluded(to.max(from)));
-        self.changes.of(family).range::<[u8], _>(bounds)
-    }
-
     /// Stages a value.
     pub fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
         self.changes.insert(family, key, Some(value));
@@ -268,32 +270,21 @@ impl Source for Stage<'_> {
         }
     }
 
-    fn scan(
+    fn walk(
         &self,
         family: Family,
-        from: &[u8],
-        to: &[u8],
+        span: Span<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
-        let staged = self.staged(family, from, to);
-        let is_before = |a: &[u8], b: &[u8]| a < b;
-        merge(staged, is_before, visit, &mut |visit| {
-            self.source.scan(family, from, to, visit)
-        })
-    }
-
-    fn scan_back(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        let staged = self.staged(family, from, to).rev();
-        let is_before = |a: &[u8], b: &[u8]| a > b;
-        merge(staged, is_before, visit, &mut |visit| {
-            self.source.scan_back(family, from, to, visit)
-        })
+        let Span { from, to, reverse } = span;
+        let bounds = (Bound::Included(from), Bound::Excluded(to.max(from)));
+        let staged = self.changes.of(family).range::<[u8], _>(bounds);
+        let mut under = |visit: &mut Visit<'_>| self.source.walk(family, span, visit);
+        if reverse {
+            merge(staged.rev(), |a, b| a > b, visit, &mut under)
+        } else {
+            merge(staged, |a, b| a < b, visit, &mut under)
+        }
     }
 }
 

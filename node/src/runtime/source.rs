@@ -1,6 +1,6 @@
 //! Between the protocol's view of storage and the store's: families are tables, changes a batch.
 
-use crate::protocol::stage::{Changes, Family, Source, SourceError, Visit};
+use crate::protocol::stage::{Changes, Family, Source, SourceError, Span, Visit};
 use crate::store::{Batch, Direction, KeyRange, StoreError, Table, View};
 
 /// A store, or a snapshot of one, as the protocol reads it.
@@ -15,17 +15,6 @@ impl<'a> StoreSource<'a> {
     pub fn new(view: &'a dyn View) -> Self {
         Self { view }
     }
-
-    fn scan_in(
-        &self,
-        direction: Direction,
-        family: Family,
-        range: KeyRange<'_>,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        let scanned = self.view.scan(table(family), range, direction, visit);
-        scanned.map_err(|error| source_error(&error))
-    }
 }
 
 impl Source for StoreSource<'_> {
@@ -35,34 +24,19 @@ impl Source for StoreSource<'_> {
             .map_err(|error| source_error(&error))
     }
 
-    fn scan(
+    fn walk(
         &self,
         family: Family,
-        from: &[u8],
-        to: &[u8],
+        span: Span<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
-        self.scan_in(
-            Direction::Forward,
-            family,
-            KeyRange::between(from, to),
-            visit,
-        )
-    }
-
-    fn scan_back(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        self.scan_in(
-            Direction::Backward,
-            family,
-            KeyRange::between(from, to),
-            visit,
-        )
+        let range = KeyRange::between(span.from, span.to);
+        let direction = match span.reverse {
+            false => Direction::Forward,
+            true => Direction::Backward,
+        };
+        let walked = self.view.scan(table(family), range, direction, visit);
+        walked.map_err(|error| source_error(&error))
     }
 }
 

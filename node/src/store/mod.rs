@@ -1,8 +1,8 @@
 //! What a node keeps: an ordered key-value engine, and the directory it lives in.
 //!
 //! Everything above speaks to the [`Engine`] trait and never to RocksDB, so that the simulator
-//! can run the same node on a [`MemoryEngine`] whose disk crashes on command. One
-//! conformance suite runs over both.
+//! can run the same node on a [`MemoryEngine`] whose disk crashes on command. One suite of tests
+//! runs over both.
 //!
 //! ```text
 //!            get, scan ─────────────┐
@@ -44,4 +44,4 @@ mod space;
 mod table;
 
 #[cfg(test)]
-mod conformance;
+mod tests;

@@ -12,7 +12,7 @@ use crate::protocol::clears::Clears;
 use crate::protocol::keys::{KeyPrefix, successor};
 use crate::protocol::messages::{KeyedRow, Range, ReadRows, Refusal, RowsRead, Selection};
 use crate::protocol::samples;
-use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
+use crate::protocol::stage::{Family, Source, SourceError, Span, Stage, decode_keyed};
 use crdt::Clock;
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
@@ -227,11 +227,12 @@ fn read_range(
         }
         ControlFlow::Continue(())
     };
-    if range.reverse {
-        source.scan_back(Family::Data, &range.from, &range.to, &mut visit)?;
-    } else {
-        source.scan(Family::Data, &range.from, &range.to, &mut visit)?;
-    }
+    let span = Span {
+        from: &range.from,
+        to: &range.to,
+        reverse: range.reverse,
+    };
+    source.walk(Family::Data, span, &mut visit)?;
     if let Some(error) = failed {
         return Err(error);
     }

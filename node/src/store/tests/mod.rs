@@ -137,7 +137,7 @@ macro_rules! suite {
         $($(
             #[test]
             fn $claim() {
-                $crate::store::conformance::$group::$claim::<$subject>();
+                $crate::store::tests::$group::$claim::<$subject>();
             }
         )*)*
     };

@@ -13,7 +13,7 @@ use std::ops::ControlFlow;
 use super::Seat;
 use crate::protocol::keys::{dot_of_event_key, vnode_end, vnode_prefix};
 use crate::protocol::messages::Refusal;
-use crate::protocol::stage::{Family, Source, SourceError, Stage, Visit};
+use crate::protocol::stage::{Family, Source, SourceError, Span, Stage, Visit};
 use crate::protocol::vnode::Vnode;
 use crdt::Dot;
 use crdt::dots::DotSet;
@@ -236,30 +236,17 @@ impl Source for Shelved<'_> {
         self.under.get(Family::Hints, &key)
     }
 
-    fn scan(
+    fn walk(
         &self,
         family: Family,
-        from: &[u8],
-        to: &[u8],
+        span: Span<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
         let at = |key: &[u8]| key_of(self.id, Some(family), key);
+        let (from, to) = (&at(span.from)[..], &at(span.to)[..]);
         let mut inner = |key: &[u8], value: &[u8]| visit(key.get(HEAD..).unwrap_or(&[]), value);
-        self.under
-            .scan(Family::Hints, &at(from), &at(to), &mut inner)
-    }
-
-    fn scan_back(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        let at = |key: &[u8]| key_of(self.id, Some(family), key);
-        let mut inner = |key: &[u8], value: &[u8]| visit(key.get(HEAD..).unwrap_or(&[]), value);
-        self.under
-            .scan_back(Family::Hints, &at(from), &at(to), &mut inner)
+        let shelved = Span { from, to, ..span };
+        self.under.walk(Family::Hints, shelved, &mut inner)
     }
 }
 

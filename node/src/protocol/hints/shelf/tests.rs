@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Family, Held, Source, SourceError, Visit, key_of, list};
+use super::{Family, Held, Source, SourceError, Span, Visit, key_of, list};
 use ring::{PartitionId, ReplicaCount, VnodeId};
 
 /// A table of hints, and a key in it that cannot be read.
@@ -29,14 +29,9 @@ impl Source for Disk {
         Ok(self.rows.get(key).cloned())
     }
 
-    fn scan(
-        &self,
-        _: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        for (key, value) in self.rows.range(from.to_vec()..to.to_vec()) {
+    fn walk(&self, _: Family, span: Span<'_>, visit: &mut Visit<'_>) -> Result<(), SourceError> {
+        assert!(!span.reverse, "shelves are read in order");
+        for (key, value) in self.rows.range(span.from.to_vec()..span.to.to_vec()) {
             if self.bad.as_ref() == Some(key) {
                 let reason = "a bad block".to_owned();
                 return Err(SourceError::Unreadable { reason });
@@ -45,16 +40,6 @@ impl Source for Disk {
                 break;
             }
         }
-        Ok(())
-    }
-
-    fn scan_back(
-        &self,
-        _: Family,
-        _: &[u8],
-        _: &[u8],
-        _: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
         Ok(())
     }
 }

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::messages::{Change, Pull, Range, Selection};
-use crate::protocol::stage::{Family, Source, SourceError, Stage, Visit};
+use crate::protocol::stage::{Family, Source, SourceError, Span, Stage, Visit};
 use crate::protocol::time::Time;
 use crdt::kinds::map::Path;
 use crdt::kinds::{Leaf, counter, value};
@@ -44,48 +44,25 @@ struct Disk(BTreeMap<Place, Vec<u8>>, Cell<usize>);
 
 type Place = (Family, Vec<u8>);
 
-impl Disk {
-    /// A range whose ends are the wrong way round is empty.
-    fn between(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-    ) -> impl DoubleEndedIterator<Item = (&Place, &Vec<u8>)> {
-        let to = to.max(from).to_vec();
-        self.0.range((family, from.to_vec())..(family, to))
-    }
-}
-
 impl Source for Disk {
     fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, SourceError> {
         self.1.update(|reads| reads + 1);
         Ok(self.0.get(&(family, key.to_vec())).cloned())
     }
 
-    fn scan(
+    fn walk(
         &self,
         family: Family,
-        from: &[u8],
-        to: &[u8],
+        span: Span<'_>,
         visit: &mut Visit<'_>,
     ) -> Result<(), SourceError> {
-        for ((_, key), value) in self.between(family, from, to) {
-            if visit(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn scan_back(
-        &self,
-        family: Family,
-        from: &[u8],
-        to: &[u8],
-        visit: &mut Visit<'_>,
-    ) -> Result<(), SourceError> {
-        for ((_, key), value) in self.between(family, from, to).rev() {
+        let to = span.to.max(span.from).to_vec();
+        let mut within = self.0.range((family, span.from.to_vec())..(family, to));
+        let mut next = || match span.reverse {
+            false => within.next(),
+            true => within.next_back(),
+        };
+        while let Some(((_, key), value)) = next() {
             if visit(key, value).is_break() {
                 break;
             }
