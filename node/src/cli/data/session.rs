@@ -1,10 +1,11 @@
 //! `--session FILE`: commands that build on each other, each a process of its own.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
+use tempfile::NamedTempFile;
 
 use crate::cli::exit::Exit;
 use starling::{Client, MOST_SESSION_BYTES, Session};
@@ -51,6 +52,9 @@ impl SessionFile {
 }
 
 fn read(path: &Path) -> io::Result<String> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is no regular file"));
+    }
     let file = OpenOptions::new().append(true).create(true).open(path);
     drop(file?);
     let mut text = String::new();
@@ -61,12 +65,14 @@ fn read(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// In place of what was there, in one piece: half a session would promise less, and not say so.
+/// In place of what was there, in one piece: half a session would promise less, and not say so. No
+/// two commands write beside it under one name.
 fn write(path: &Path, token: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, format!("{token}\n"))?;
-    fs::rename(&beside, path)
+    let directory = path.parent().filter(|parent| parent.is_dir());
+    let mut beside = NamedTempFile::new_in(directory.unwrap_or_else(|| Path::new(".")))?;
+    writeln!(beside, "{token}")?;
+    beside.persist(path)?;
+    Ok(())
 }
 
 /// More than the digits of any session that a client goes on with.
@@ -74,6 +80,9 @@ const MOST_TEXT: u64 = 8 * MOST_SESSION_BYTES as u64;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::thread;
+
     use super::{read, write};
 
     #[test]
@@ -85,9 +94,26 @@ mod tests {
         write(&path, "0102").unwrap();
         assert_eq!(read(&path).unwrap().trim(), "0102");
         assert_eq!(directory.path().read_dir().unwrap().count(), 1);
-        // Neither a directory nor what is in none is a file.
+        // Neither a directory, nor a device, nor what is in no directory is a file.
         assert!(read(directory.path()).is_err());
+        assert!(read(Path::new("/dev/null")).is_err());
         assert!(read(&path.join("below")).is_err());
         assert!(write(directory.path(), "01").is_err());
+    }
+
+    #[test]
+    fn commands_at_the_same_time_leave_a_whole_session() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("session");
+        let token = |of: u32| format!("{of}").repeat(5_000);
+        thread::scope(|scope| {
+            for of in 1..5 {
+                let (path, token) = (&path, token(of));
+                scope.spawn(move || (0..50).for_each(|_| write(path, &token).unwrap()));
+            }
+        });
+        let left = read(&path).unwrap();
+        assert!((1..5).any(|of| left.trim() == token(of)));
+        assert_eq!(directory.path().read_dir().unwrap().count(), 1);
     }
 }

@@ -44,8 +44,8 @@ pub(super) struct Confirm {
     holding: BTreeSet<NodeId>,
     /// Pulls under way, from a source or by an owner, and since when.
     pulling: BTreeMap<NodeId, Time>,
-    /// Did this node answer the read?
-    serves: bool,
+    /// Does this node serve no read of the vnode?
+    refuses: bool,
     steps: VecDeque<Step>,
     /// When to ask again whoever does not hold it by then.
     again_at: Time,
@@ -60,6 +60,8 @@ pub(super) struct Unconfirmed {
     /// All that can be asked.
     pub(super) owners: Vec<NodeId>,
     pub(super) replies: BTreeMap<NodeId, RowsRead>,
+    /// Who serves no read.
+    pub(super) refusing: BTreeSet<NodeId>,
     pub(super) done: ReadDone,
 }
 
@@ -80,6 +82,7 @@ impl Confirm {
             order,
             owners,
             replies,
+            refusing,
             done,
         } = answer;
         let mut seen = DotSet::default();
@@ -95,7 +98,7 @@ impl Confirm {
             others: owners.into_iter().filter(|&n| n != here).collect(),
             holding: BTreeSet::new(),
             pulling: BTreeMap::new(),
-            serves: replies.contains_key(&here),
+            refuses: refusing.contains(&here),
             steps: VecDeque::new(),
             again_at: now.time,
             pause: FIRST_PAUSE,
@@ -148,7 +151,7 @@ impl Confirm {
         }
         if held.is_held {
             self.steps.push_back(Step::Read(self.here));
-        } else if !self.serves && !held.has_answered {
+        } else if self.refuses && !held.has_answered {
             // A vnode that serves no read takes nothing in either, and all others pull from it:
             // another coordinator can do better at once.
             self.late = true;

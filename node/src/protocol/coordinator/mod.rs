@@ -5,6 +5,7 @@
 //! [`Coordinator::poll_effect`]. Orders live in a table: no task and no lock for each of them.
 
 mod admission;
+mod answer;
 mod bodies;
 mod calls;
 mod config;

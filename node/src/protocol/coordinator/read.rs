@@ -3,21 +3,18 @@
 //! owner is asked, and whoever answers first counts.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
 use std::time::Duration;
 
+use super::answer::answer;
 use super::bodies;
 use super::confirm::Unconfirmed;
-use super::joined::{Joined, listed};
-use super::names::share_names;
-use super::repairs::{Stale, dots, dots_of, repairs};
+use super::repairs::{Stale, repairs};
 use super::session::Demand;
 use super::{OrderFailed, ReadDone, ReadOrder};
-use crate::protocol::keys::{KeyPrefix, RowKey};
-use crate::protocol::messages::{ReadRows, RowsRead, Selection};
-use crate::protocol::samples;
+use crate::protocol::keys::KeyPrefix;
+use crate::protocol::messages::{ReadRows, RowsRead};
 use crate::protocol::time::Time;
-use crdt::dots::DotSet;
-use crdt::{Context, Dot};
 use ring::pace::Pace;
 use ring::{NodeId, VnodeId};
 
@@ -35,6 +32,8 @@ pub(super) struct Read {
     ask_next_at: Time,
     ask_next_after: Duration,
     refused: Option<OrderFailed>,
+    /// Who serves no read.
+    refusing: BTreeSet<NodeId>,
     late: bool,
     /// All that are asked, best first.
     owners: Vec<NodeId>,
@@ -99,6 +98,7 @@ impl Read {
             ask_next_at: now.after(ask_next_after),
             ask_next_after,
             refused,
+            refusing: BTreeSet::new(),
             late: false,
             owners,
             demand,
@@ -174,7 +174,11 @@ impl Read {
                 if self.demand.is_none() {
                     self.replies.remove(&from);
                 }
-                if matches!(failed, OrderFailed::Refused(_)) && self.waiting.is_empty() {
+                let is_refused = matches!(failed, OrderFailed::Refused(_));
+                if is_refused {
+                    self.refusing.insert(from);
+                }
+                if is_refused && self.waiting.is_empty() {
                     self.refused = Some(failed);
                 } else {
                     self.ask_next();
@@ -254,6 +258,7 @@ impl Read {
         self.order.monotonic?;
         Some(Unconfirmed {
             replies: self.replies.clone(),
+            refusing: self.refusing.clone(),
             owners: self.owners.clone(),
             done: self.joined(self.counted()),
             order: self.order.clone(),
@@ -335,65 +340,6 @@ impl Read {
     }
 
     fn joined(&mut self, answered: u8) -> ReadDone {
-        let (reverse, is_listing, map) = match &self.order.selection {
-            Selection::Range(range) => (range.reverse, false, None),
-            Selection::Keys { .. } => (false, true, None),
-            Selection::Key(_) | Selection::Row(_) | Selection::Sample(_) => (false, false, None),
-            Selection::Names { depth, .. } => (false, false, Some(usize::from(*depth))),
-        };
-        let mut replies = std::mem::take(&mut self.replies);
-        let session = self.order.session.take();
-        let seen = session.map_or_else(DotSet::default, |seen| seen_in(seen, &replies));
-        let until = replies.values().filter_map(|reply| reply.until.clone());
-        let until = if reverse { until.max() } else { until.min() };
-        let sampled = replies.values().filter_map(|reply| reply.sampled).min();
-        share_names(&mut replies, map);
-        let replies = replies.into_values();
-        let (mut rows, bases, context) = if is_listing {
-            (listed(replies), Context::default(), Context::default())
-        } else {
-            // Of two versions under one dot the first stays: the one with its body.
-            let (whole, others): (Vec<_>, Vec<_>) =
-                replies.partition(|reply| reply.left_out.is_empty());
-            let mut joined = Joined::default();
-            whole.into_iter().chain(others).for_each(|r| joined.add(r));
-            joined.finish()
-        };
-        if let Some(until) = &until {
-            // Beyond it some replica has not spoken, and its silence says nothing.
-            rows.retain(|key, _| match reverse {
-                false => key.as_bytes() <= &until[..],
-                true => key.as_bytes() >= &until[..],
-            });
-        }
-        if let Some(bound) = sampled {
-            rows.retain(|key, _| samples::hash_in(key, map) < bound);
-        }
-        ReadDone {
-            rows,
-            until,
-            sampled,
-            bases,
-            context,
-            answered,
-            seen,
-        }
+        answer(&mut self.order, mem::take(&mut self.replies), answered)
     }
-}
-
-/// What a session has seen after it is shown the join of these. If one of them shows all of it, the
-/// session has seen no more than that one: what others had besides was of no matter.
-fn seen_in(mut seen: DotSet, replies: &BTreeMap<NodeId, RowsRead>) -> DotSet {
-    let mut both = Joined::default();
-    for reply in replies.values() {
-        both.add(reply.clone());
-    }
-    let shown: Vec<(&RowKey, Dot)> = both.rows().iter().flat_map(dots_of).collect();
-    let is_all = |reply: &RowsRead| dots(reply).eq(shown.iter().copied());
-    let all = replies.values().filter(|r| r.until.is_none() && is_all(r));
-    match all.min_by_key(|reply| reply.clock.dots().len()) {
-        Some(least) => seen.join(least.clock.dots()),
-        None => replies.values().for_each(|r| seen.join(r.clock.dots())),
-    }
-    seen
 }

@@ -50,6 +50,15 @@ fn vnode() -> VnodeId {
     }
 }
 
+/// How the coordinator's own replica answers reads.
+#[derive(Debug, Clone, Copy)]
+enum Serving {
+    Prompt,
+    /// Later than anybody asks for here.
+    Slow,
+    Not,
+}
+
 /// The coordinator of node 1, which reaches the two others.
 struct Desk {
     coordinator: Coordinator,
@@ -65,7 +74,7 @@ struct Desk {
     /// The rows of those that have any.
     rows: BTreeMap<NodeId, Vec<KeyedRow>>,
     /// This node's vnode is in use.
-    serves: bool,
+    serving: Serving,
     /// Reads are monotonic.
     monotonic: Option<Durability>,
     /// Who is to pull what from whom, and what its answer goes to.
@@ -96,7 +105,7 @@ impl Desk {
             failed: Vec::new(),
             clocks: BTreeMap::new(),
             rows: BTreeMap::new(),
-            serves: true,
+            serving: Serving::Prompt,
             monotonic: None,
             pulls: VecDeque::new(),
         }
@@ -160,10 +169,10 @@ impl Desk {
         while let Some(effect) = self.coordinator.poll_effect() {
             match effect {
                 Effect::Submit(Input::Read { ticket, .. }) => {
-                    let result = if self.serves {
-                        Ok(self.held(HERE))
-                    } else {
-                        Err(Refusal::Quarantined)
+                    let result = match self.serving {
+                        Serving::Prompt => Ok(self.held(HERE)),
+                        Serving::Slow => continue,
+                        Serving::Not => Err(Refusal::Quarantined),
                     };
                     let output = Output::RowsRead { ticket, result };
                     self.coordinator.handle_output(moment(ms), output);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::{Desk, HERE, OTHERS, Pull, moment};
+use super::{Desk, HERE, OTHERS, Pull, Serving, moment};
 use crate::protocol::coordinator::OrderFailed;
 use crate::protocol::keys::KeyPrefix;
 use crate::protocol::messages::{KeyedRow, PeerReply};
@@ -147,7 +147,7 @@ fn a_pull_that_may_still_come_is_not_asked_for_again_and_others_are() {
 #[test]
 fn a_node_that_serves_no_read_gives_up_as_soon_as_it_cannot_pull() {
     let mut desk = Desk::monotonic();
-    desk.serves = false;
+    desk.serving = Serving::Not;
     desk.knows(OTHERS[0], 5);
     desk.knows(OTHERS[1], 4);
     desk.begin(0, 2, None);
@@ -167,6 +167,30 @@ fn a_node_that_serves_no_read_gives_up_as_soon_as_it_cannot_pull() {
         desk.failed,
         [OrderFailed::Unconfirmed { holding, required }]
     );
+}
+
+#[test]
+fn a_node_that_is_only_slow_pulls_from_another_peer_when_one_cannot_be_asked() {
+    let mut desk = Desk::monotonic();
+    desk.serving = Serving::Slow;
+    desk.knows(OTHERS[0], 5);
+    desk.knows(OTHERS[1], 4);
+    desk.begin(0, 2, None);
+    // It has not answered itself: a third owner was asked in its place.
+    (1..200).for_each(|ms| desk.pass(ms));
+    desk.answer(200, &OTHERS);
+    let unreached = desk.pulls[0].from;
+    let held = Held {
+        from: Some(unreached),
+        is_held: false,
+        has_answered: false,
+    };
+    let ticket = desk.orders;
+    let output = Output::Held { ticket, held };
+    desk.coordinator.handle_output(moment(201), output);
+    (201..1_500).for_each(|ms| desk.pass(ms));
+    assert_eq!(desk.failed, []);
+    assert!(desk.pulls.iter().any(|pull| pull.from != unreached));
 }
 
 #[test]
