@@ -4,6 +4,7 @@ mod clocks;
 mod damage;
 mod hints;
 mod pulls;
+mod tending;
 
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::replica::ReplicaConfig;

@@ -14,7 +14,6 @@
 use std::time::Duration;
 
 use super::calls::{Call, Purpose, Unanswered};
-use super::tending::TEND_AGAIN;
 use super::{Batch, Replica, ReplicaConfig};
 use crate::protocol::messages::{
     Differences, Fingerprint, Page, PeerReply, PeerRequest, Pulled, Refusal,
@@ -36,7 +35,7 @@ impl Replica {
         let pulls = self.takes_growth() && self.vnodes.values().any(Vnode::is_missing_dots);
         let pulls = pulls.then(|| self.last_tick.after(PULL_TICK));
         let scrub = self.next_scrub();
-        let tending = self.tends_again.then(|| self.last_tick.after(TEND_AGAIN));
+        let tending = self.tending.poll_timeout();
         let hints = self.hints.poll_timeout();
         let timeouts = compares.chain(calls).chain(sync).chain(pulls);
         let recovery = self.next_recovery();

@@ -77,9 +77,7 @@ pub struct Replica {
     unsynced: bool,
     last_sync: Time,
     last_tick: Time,
-    next_tending: Time,
-    /// There is more to trim than one batch took.
-    tends_again: bool,
+    tending: tending::Tending,
     /// The vnode in which expired versions were looked for last.
     expired_in: VnodeId,
     walk: walk::Walk,
@@ -140,8 +138,7 @@ impl Replica {
             unsynced: false,
             last_sync: Time::default(),
             last_tick: Time::default(),
-            next_tending: Time::default(),
-            tends_again: false,
+            tending: tending::Tending::default(),
             expired_in: VnodeId {
                 n: ReplicaCount::DEFAULT,
                 partition: PartitionId(0),

@@ -55,7 +55,7 @@ impl Vnode {
     ///
     /// # Errors
     /// When the store cannot be read: the batch is given up.
-    pub fn purge_cleared(
+    pub(in crate::protocol) fn purge_cleared(
         &mut self,
         hlc: Hlc,
         stage: &mut Stage<'_>,
@@ -116,7 +116,7 @@ impl Vnode {
 
 /// What a step of purging did.
 #[derive(Debug, Default)]
-pub struct Purged {
+pub(in crate::protocol) struct Purged {
     /// Rows changed.
     pub is_changed: bool,
     /// There is more to go through.

@@ -49,12 +49,12 @@ use crate::mutants::{self, Mutant};
 use catch_up::CatchUp;
 pub(crate) use catch_up::question;
 pub use catch_up::{PeerView, mark_all_behind};
-pub use clearing::Purged;
 pub use command::{Action, Command, FieldEdit, PartUpdate, Rejected, Sending, Target, Written};
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::{Actor, Clock, Context, Dot, Hlc, OpId, Row};
 pub use read::{Selected, read_rows};
+pub use records::RECORDS_PER_SWEEP;
 pub use recover::Beginning;
 pub(crate) use recover::Remains;
 pub use rights::Shortage;
@@ -122,6 +122,8 @@ pub struct Vnode {
     catch_up: CatchUp,
     records: u64,
     records_swept_to: Vec<u8>,
+    /// When the last pass over the records ended.
+    records_swept_ms: u64,
     /// The span whose record was written last.
     noted: Option<(OpId, Dot)>,
     /// The operations that were entered under two spans, and whether an increment still counts

@@ -4,7 +4,8 @@
 //! is written in the batch of the effect and travels with the dots, so that whoever has the effect
 //! has the record. What is done where two spans of one operation meet is in `doubles`.
 //!
-//! A record is kept for twice the retry window, counted from the coordinator's stamp, and longer
+//! A record is kept for twice the retry window, counted from the coordinator's stamp, and from then
+//! on until a pass over the records comes to it; one begins every half a window. It is kept longer
 //! while it has an increment that still counts twice, or one of this node's in a bounded counter
 //! that not every owner is known to hold. A retry after that is not known again.
 
@@ -308,9 +309,16 @@ impl Vnode {
         }
     }
 
+    /// Is it time to look through the records? A pass that has begun goes on, and the next one
+    /// begins half a retry window after its end, so that a record is looked at some five times.
+    #[must_use]
+    pub fn may_sweep_records(&self, now_ms: u64, limits: &Limits) -> bool {
+        let is_due = now_ms.saturating_sub(self.records_swept_ms) >= limits.retry_window_ms / 2;
+        self.records > 0 && (is_due || !self.records_swept_to.is_empty())
+    }
+
     /// Looks through a stretch of the records and removes those that are expired at a time that has
-    /// surely come. The next call goes on
-    /// where this one ended. Returns how many went.
+    /// surely come. The next call goes on where this one ended. Returns how many went.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -320,17 +328,22 @@ impl Vnode {
         limits: &Limits,
         stage: &mut Stage<'_>,
     ) -> Result<usize, SourceError> {
-        if self.records == 0 {
-            return Ok(0);
-        }
         let from = self
             .records_swept_to
             .clone()
             .max(vnode_prefix(self.id).to_vec());
-        let found = stage.range(Family::Records, &from, &vnode_end(self.id), SWEEP)?;
+        let found = stage.range(
+            Family::Records,
+            &from,
+            &vnode_end(self.id),
+            RECORDS_PER_SWEEP,
+        )?;
         self.records_swept_to = match found.last() {
-            Some((key, _)) if found.len() == SWEEP => successor(key),
-            _ => Vec::new(),
+            Some((key, _)) if found.len() == RECORDS_PER_SWEEP => successor(key),
+            _ => {
+                self.records_swept_ms = now_ms;
+                Vec::new()
+            }
         };
         let mut gone = 0;
         for (key, value) in found {
@@ -374,7 +387,7 @@ fn is_expired(record: &Record, now_ms: u64, limits: &Limits) -> bool {
 }
 
 /// How many records one sweep looks at.
-const SWEEP: usize = 512;
+pub const RECORDS_PER_SWEEP: usize = 512;
 const FORMAT: u8 = 2;
 /// With applications that were taken back.
 const FORMAT_TAKEN: u8 = 3;

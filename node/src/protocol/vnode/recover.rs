@@ -75,6 +75,7 @@ impl Vnode {
             catch_up: CatchUp::new(beginning.behind || is_new, is_marked),
             records,
             records_swept_to: Vec::new(),
+            records_swept_ms: 0,
             noted: None,
             doubled,
             voided_to: None,
