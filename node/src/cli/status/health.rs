@@ -95,34 +95,8 @@ fn away(member: &MemberStatus) -> u32 {
 mod tests {
     use ring::{NodeRole, NodeState, QBits, ReplicaCount, RoleStamp, Roles, Zone};
 
-    use super::{Health, Layout, MemberStatus, NodeId, Verdict};
-    use starling::wire::ScrubStatus;
-
-    fn member(node: u64, reachable: bool) -> MemberStatus {
-        MemberStatus {
-            node,
-            name: format!("n{node}"),
-            zone: "z".to_owned(),
-            address: String::new(),
-            reachable,
-            note: String::new(),
-            rtt_us: 0,
-            vnodes: 16,
-            catching_up: 0,
-            rows: 0,
-            disk_bytes: 0,
-            reads: 0,
-            writes: 0,
-            missing_here: 0,
-            missing_there: 0,
-            view: starling::wire::MemberView::default(),
-            hints: Vec::new(),
-            vnodes_quarantined: 0,
-            scrub: ScrubStatus::default(),
-            clock_ahead_ms: 0,
-            hints_damaged: 0,
-        }
-    }
+    use super::{Health, Layout, NodeId, Verdict};
+    use crate::cli::status::tests::member;
 
     fn layout() -> Layout {
         let mut roles = Roles::new();

@@ -4,8 +4,11 @@
 //! because only a node knows its own rows and disk. Who is suspect or down is what the members have
 //! told each other; what is unreachable is what the calls of the node that was asked fail to reach.
 
+mod advice;
 mod health;
 mod screen;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::future::IntoFuture;
