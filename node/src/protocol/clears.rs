@@ -3,7 +3,8 @@
 //! ```text
 //!   a clear arrives   its range is hidden at once, in every read, pull and write
 //!   bit by bit        the rows of the range are gone through, and what is hidden is removed
-//!   at last           every owner holds the clear, the clock has all it removed: it is forgotten
+//!   at last           every owner holds the clear, the clock has all it removed, and its event is
+//!                     trimmed: it is forgotten
 //! ```
 //!
 //! Until it is forgotten a clear waits for versions that are still on their way here: the clock

@@ -6,11 +6,12 @@
 //! version that a replica has seen and does not show is covered by some event: nothing vanishes.
 //!
 //! At rest the second holds with an event that is *in the clock*. A kill that outlives the event
-//! it came from would be a lost write, unless that event was a removal, or its version is itself
-//! covered so: then nothing is missing that should be there. Such kills are the ones that the
-//! row's context names (I2). They stay when every disk that held the event is replaced before a
-//! full sync has brought its dot, while the rows that it changed are there already; the vnode that
-//! has them vouches for them then, so that all owners have them.
+//! it came from would be a lost write, unless that event was a removal or a clear, or its version
+//! is itself covered so: then nothing is missing that should be there. Such kills are the ones that
+//! the row's context names (I2), and those of an event by which no node stands any more. They stay
+//! when every disk that held the event is replaced before a full sync has brought its dot, while
+//! the rows that it changed are there already, or are not there already; the vnode that has them
+//! vouches for them then, so that all owners have them.
 //!
 //! What has an end may be gone after it, and ends at the same time everywhere.
 //!
@@ -136,10 +137,12 @@ fn is_known(dot: Dot, row: &Row, clock: &Clock, ledger: &Ledger) -> bool {
     if clock.contains(dot) {
         return true;
     }
-    let entry = ledger.entry(dot).filter(|_| row.context().contains(dot));
+    let is_left = row.context().contains(dot) || ledger.holders(dot) == 0;
+    let entry = ledger.entry(dot).filter(|_| is_left);
     entry.is_some_and(|entry| {
         let mut covering = entry.covered_by.iter();
-        entry.body.is_none() || covering.any(|&by| is_known(by, row, clock, ledger))
+        let is_removal = entry.body.is_none() || entry.event.row.leaf() == Leaf::Cleared;
+        is_removal || covering.any(|&by| is_known(by, row, clock, ledger))
     })
 }
 

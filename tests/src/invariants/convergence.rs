@@ -5,7 +5,8 @@
 //! a row has seen what it shows needs no saying, and a removal's own dot shows nowhere. (What a
 //! context says of another row, or of an event that was lost with its disks after a client had seen
 //! it, kills nothing. It goes when the clock explains it, and where a disk took part of an actor's
-//! events with it, that may be never.)
+//! events with it, that may be never. So each owner forgets a clear by itself when it has seen all
+//! that the clear names, and the rows of clears are compared where nothing was lost.)
 //!
 //! Where nothing was lost, stored rows have no context left at all and dotlogs are empty: every
 //! owner holds everything durably and knows that all do.
@@ -86,6 +87,10 @@ fn rows(
         return Ok(rows);
     };
     for (key, stored) in entries(resting, Family::Data, &data_range(id, bits()))? {
+        let of = RowKey::decode(&key).map_err(|error| error.to_string())?;
+        if ledger.has_loss && of.leaf() == Leaf::Cleared {
+            continue;
+        }
         let mut row = decode_row(&key, &stored).map_err(|error| error.to_string())?;
         row.strip(vnode.clock());
         let cleared = cleared(both, &key);

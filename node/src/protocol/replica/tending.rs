@@ -141,7 +141,7 @@ fn tend_vnode(
     stage: &mut Stage<'_>,
 ) -> Result<Tended, SourceError> {
     let mut answers = vnode.void_doubles(hlc, limits, stage)?;
-    let purged = vnode.purge_cleared(hlc, stage)?;
+    let purged = vnode.purge_cleared(hlc, limits, stage)?;
     answers.extend(purged.answers);
     let trimmed = vnode.trim(hlc, limits, stage)?;
     answers.extend(trimmed.answers);

@@ -2,12 +2,18 @@
 //!
 //! A clear's row is joined and pulled like any other; what is special is here. While its range has
 //! not been gone through, the store keeps a mark with what is to go: the row's own version may be
-//! dropped before that, when another owner is done with it.
+//! dropped before that, when another owner has a later clear.
+//!
+//! Of all events a clear alone takes effect outside of its row, and so it is the one that must not
+//! come to anybody with its row alone, when that shows nothing of it any more: whoever has rows of
+//! the range from an old disk would have seen the clear and show them still. So an owner forgets a
+//! clear no sooner than it has trimmed its events, and from then on it comes by a full sync, as
+//! does what it removed. Until then its row shows it, whoever else has forgotten it ([`kept`]).
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::Vnode;
+use super::{Limits, Vnode, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::clears::Clears;
 use crate::protocol::keys::{RowKey, cleared_key, cleared_range, row_of_cleared_key, successor};
@@ -15,7 +21,8 @@ use crate::protocol::messages::{Change, KeyedRow};
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
 use crdt::codec::{Decoder, Encoder};
 use crdt::dots::DotSet;
-use crdt::{Hlc, Row};
+use crdt::kinds::{Leaf, cleared};
+use crdt::{Clock, Context, Hlc, Row};
 use ring::VnodeId;
 
 impl Vnode {
@@ -58,13 +65,14 @@ impl Vnode {
     pub(in crate::protocol) fn purge_cleared(
         &mut self,
         hlc: Hlc,
+        limits: &Limits,
         stage: &mut Stage<'_>,
     ) -> Result<Purged, SourceError> {
         if self.clears.is_empty() {
             return Ok(Purged::default());
         }
         let Some((clear, (from, to))) = self.clears.unfinished() else {
-            let is_changed = self.forget_clears(stage)?;
+            let is_changed = self.forget_clears(limits, stage)?;
             return Ok(Purged {
                 is_changed,
                 ..Purged::default()
@@ -91,27 +99,81 @@ impl Vnode {
         })
     }
 
-    /// Forgets the clears whose range is clean, that every owner holds, and of which nothing can
-    /// be on its way any more. True if there were any.
-    fn forget_clears(&mut self, stage: &mut Stage<'_>) -> Result<bool, SourceError> {
+    /// Forgets the clears whose range is clean, that every owner holds, of which nothing can be on
+    /// its way any more, and of which the dotlog tells nobody. True if there were any.
+    fn forget_clears(
+        &mut self,
+        limits: &Limits,
+        stage: &mut Stage<'_>,
+    ) -> Result<bool, SourceError> {
         let bases = self.clock.dots().bases();
         let mut forgotten = Vec::new();
         let is_early = mutants::is_active(Mutant::ClearForgotten);
         for (key, removed) in self.clears.iter() {
             let row = stage.row(key)?;
-            if is_early || bases.covers(removed) && self.holds_durably(&row) {
+            let is_done = bases.covers(removed)
+                && self.holds_durably(&row)
+                && !self.is_clear_logged((key, &row, removed), limits, stage)?;
+            if is_early || is_done {
                 forgotten.push((key.clone(), row));
             }
         }
         for (key, row) in &mut forgotten {
             // The clock holds the dots: a row that does not show them says that they are gone.
-            row.hide(super::versions_of(row).dots());
+            row.hide(versions_of(row).dots());
             stage.put_row(key, row);
             stage.delete(Family::Meta, cleared_key(self.id, key));
             Arc::make_mut(&mut self.clears).forget(key);
         }
         Ok(!forgotten.is_empty())
     }
+
+    /// The rows of the clears in a range that whoever has seen `have` does not know.
+    pub(super) fn clears_lacked(
+        &self,
+        (from, to): (&[u8], &[u8]),
+        have: &Clock,
+        stage: &Stage<'_>,
+    ) -> Result<Vec<RowKey>, SourceError> {
+        let mut lacked = Vec::new();
+        for key in self.clears.meeting(from, to) {
+            let row = stage.row(key)?;
+            if row.versions().keys().any(|&dot| !have.contains(dot)) {
+                lacked.push(key.clone());
+            }
+        }
+        Ok(lacked)
+    }
+
+    /// Does the dotlog hold an event of a clear's row, as far as one search tells? A clear has
+    /// removed those that it took over.
+    fn is_clear_logged(
+        &self,
+        (key, row, removed): (&RowKey, &Row, &DotSet),
+        limits: &Limits,
+        stage: &Stage<'_>,
+    ) -> Result<bool, SourceError> {
+        let mut dots = versions_of(row).dots().clone();
+        dots.join(removed);
+        let logged = dots.difference(self.unlogged.dots());
+        let found = self.logged_of(&logged, limits, stage)?;
+        Ok(found.cut || found.events.iter().any(|event| event.row == *key))
+    }
+}
+
+/// The versions in the row of a clear here that must stay though another owner lacks them: that one
+/// is done with them, and none of its own has taken them over. In other rows there are none.
+pub(super) fn kept(key: &RowKey, here: &Row, there: &Row) -> Row {
+    let mut kept = Row::default();
+    if key.leaf() == Leaf::Cleared {
+        let taken_over = cleared::removed(there).unwrap_or_default();
+        for (&dot, version) in here.versions() {
+            if !taken_over.contains(dot) {
+                kept.join(&Row::write(dot, version.clone(), Context::default()));
+            }
+        }
+    }
+    kept
 }
 
 /// What a step of purging did.

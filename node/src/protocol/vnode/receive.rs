@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Vnode, chosen};
+use super::{Vnode, chosen, clearing, versions_of};
 use crate::mutants::{self, Mutant};
 use crate::protocol::event::Event;
 use crate::protocol::keys::{KeyPrefix, RowKey};
@@ -189,6 +189,7 @@ impl Vnode {
             return Ok(theirs.clone());
         }
         let mine = self.row(key, stage)?;
+        let kept = clearing::kept(key, &mine, theirs);
         let (mut joined, mut other) = (mine.clone(), theirs.clone());
         joined.fill(&self.clock);
         if mutants::is_active(Mutant::BareContainer) {
@@ -204,7 +205,12 @@ impl Vnode {
         for &dot in dropped.filter(|dot| !joined.versions().contains_key(dot)) {
             context.insert(dot);
         }
+        if !kept.is_empty() {
+            let gone = context.dots().difference(versions_of(&kept).dots());
+            context = Context::of(gone);
+        }
         joined.set_context(context);
+        joined.join(&kept);
         Ok(joined)
     }
 

@@ -164,6 +164,9 @@ impl Vnode {
             .map(|event| &event.row)
             .filter(is_inside);
         keys.extend(gone.cloned());
+        // And the clears say why rows of the page are gone.
+        let to = upto.as_ref().map_or(end, |upto| successor(upto.as_bytes()));
+        keys.extend(self.clears_lacked((&from, &to), &sync.have, stage)?);
         let mut bundle = self.bundle_rows(keys, others, stage)?;
         bundle.trimmed = self.trimmed_beyond(&sync.have);
         bundle.lent.join(&self.lent_to(&sync.have));

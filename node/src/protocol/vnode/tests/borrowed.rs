@@ -36,7 +36,7 @@ fn restored() -> ([Owner; 3], Dot) {
 }
 
 /// The first page of a full sync, and no other.
-fn begin_sync(owner: &mut Owner, from: &Owner) {
+pub(super) fn begin_sync(owner: &mut Owner, from: &Owner) {
     owner.vnode.begin_sync(node_of(from));
     let (_, sync) = owner.vnode.next_page().unwrap();
     let stage = Stage::new(&from.disk);

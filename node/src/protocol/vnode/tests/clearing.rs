@@ -1,15 +1,19 @@
 //! Clears of large collections.
 
+use std::cell::Cell;
+
 use bytes::Bytes;
 
-use super::{NODES, Owner, changes, command, edit, exchange_clocks, key, pull_all};
+use super::borrowed::begin_sync;
+use super::syncing::sync;
+use super::{Disk, NODES, Owner, changes, command, edit, exchange_clocks, key, pull_all};
 use crate::protocol::messages::{Change, Selection};
 use crate::protocol::stage::Family;
 use crate::protocol::vnode::{Action, FieldEdit, Rejected};
-use crdt::Context;
 use crdt::kinds::Leaf;
 use crdt::kinds::map::Path;
 use crdt::kinds::rules::Update;
+use crdt::{Context, Dot};
 
 /// Three owners of a set, for which more than two elements are many.
 fn owners() -> [Owner; 3] {
@@ -53,6 +57,7 @@ fn settle(owners: &mut [Owner; 3]) {
         for owner in owners.iter_mut() {
             owner.purge();
             owner.trim();
+            owner.commit(|vnode, stage, _| vnode.settle_some(stage).unwrap());
             let has_vouched = owner.commit(|vnode, stage, _| vnode.pay_back(stage));
             assert!(!has_vouched, "nothing was lost");
         }
@@ -128,13 +133,109 @@ fn an_owner_that_drops_the_clear_before_it_went_through_the_rows_still_heeds_it(
     // The second is quick and done with it, while the third has not begun.
     let mut owners = [one, two, three];
     exchange_clocks(&mut owners);
+    owners[1].trim();
     owners[1].purge();
     assert!(owners[1].vnode.clears().is_empty());
     let [_, two, mut three] = owners;
     three.pull(&two);
     assert_eq!(elements(&three), Vec::<String>::new());
+    three.trim();
     three.purge();
     assert_eq!(three.stored(Family::Data), 0);
+}
+
+/// Three elements that were cleared. All owners have the clear on their disks and have gone through
+/// the rows; then the disk of the second was replaced by a copy from before it. Returns the clear,
+/// too.
+fn restored() -> ([Owner; 3], Dot) {
+    let mut owners = owners();
+    write(&mut owners[0], 1, add(&["a", "b", "c"]));
+    pull_all(&mut owners);
+    let copy = owners[1].disk.0.clone();
+    let clear = clear(&mut owners[0], 2)[0].event.dot;
+    pull_all(&mut owners);
+    exchange_clocks(&mut owners);
+    for owner in &mut owners {
+        owner.purge();
+    }
+    owners[1].disk = Disk(copy, Cell::new(0));
+    owners[1].restart(50);
+    assert_eq!(elements(&owners[1]), ["a", "b", "c"]);
+    (owners, clear)
+}
+
+/// The clear has arrived with what it does, if it has.
+fn heeds(owner: &Owner, clear: Dot) -> bool {
+    let is_here = owner.vnode.clock().contains(clear);
+    assert_eq!(is_here, elements(owner).is_empty());
+    is_here
+}
+
+#[test]
+fn a_clear_that_is_pulled_alone_clears() {
+    let (owners, clear) = restored();
+    let [one, mut two, _] = owners;
+    two.pull(&one);
+    assert!(heeds(&two, clear));
+}
+
+#[test]
+fn a_clear_that_is_trimmed_and_forgotten_comes_with_a_full_sync() {
+    let (mut owners, clear) = restored();
+    let [one, two, _] = &mut owners;
+    one.trim();
+    one.purge();
+    assert!(one.vnode.clears().is_empty());
+    two.pull(one);
+    assert!(!heeds(two, clear));
+    sync(two, one);
+    assert!(heeds(two, clear));
+    settle(&mut owners);
+    for owner in &owners {
+        assert_eq!(owner.stored(Family::Data), 0);
+    }
+}
+
+#[test]
+fn who_is_done_with_a_clear_does_not_take_it_from_who_still_logs_it() {
+    let (mut owners, clear) = restored();
+    let [one, two, three] = &mut owners;
+    one.trim();
+    one.purge();
+    sync(three, one);
+    two.pull(three);
+    assert!(heeds(two, clear));
+    settle(&mut owners);
+    for owner in &owners {
+        assert_eq!(owner.stored(Family::Data), 0);
+    }
+}
+
+#[test]
+fn a_later_clear_does_not_stand_for_one_that_it_did_not_see() {
+    let ([mut one, mut old, mut three], clear) = restored();
+    one.trim();
+    one.purge();
+    let [_, mut empty, _] = owners();
+    empty.restart(60);
+    write(&mut empty, 3, add(&["x", "y", "z"]));
+    one.receive(&self::clear(&mut empty, 4));
+    sync(&mut three, &one);
+    old.pull(&three);
+    assert!(heeds(&old, clear));
+}
+
+#[test]
+fn a_page_that_lacks_cleared_rows_brings_the_clear() {
+    let (owners, clear) = restored();
+    let [mut one, mut two, _] = owners;
+    for (op, element) in [(3, "x"), (4, "y")] {
+        write(&mut one, op, add(&[element]));
+    }
+    one.limits.message_bytes = 1;
+    begin_sync(&mut two, &one);
+    assert_eq!(elements(&two), ["x"]);
+    assert!(two.vnode.clock().contains(clear));
 }
 
 #[test]

@@ -146,8 +146,8 @@ impl Owner {
     fn purge(&mut self) -> Vec<Change> {
         let mut answers = Vec::new();
         loop {
-            let purged = self.commit(|vnode, stage, _| {
-                let purged = vnode.purge_cleared(Hlc::at(3_000), stage);
+            let purged = self.commit(|vnode, stage, limits| {
+                let purged = vnode.purge_cleared(Hlc::at(3_000), limits, stage);
                 purged.unwrap()
             });
             answers.extend(purged.answers);
