@@ -41,7 +41,7 @@ impl Hints {
             if self.asked.contains_key(&owner) {
                 continue;
             }
-            let shelves = self.shelves.values();
+            let shelves = self.shelves.values_mut();
             let fingerprints: Vec<Fingerprint> = shelves
                 .filter_map(|shelf| shelf.vnode.fingerprint(owner))
                 .collect();

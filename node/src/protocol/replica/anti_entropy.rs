@@ -97,7 +97,7 @@ impl Replica {
                 continue;
             }
             state.compares_since = Some(now);
-            let vnodes = self.vnodes.values();
+            let vnodes = self.vnodes.values_mut();
             let told = vnodes.filter_map(|vnode| vnode.fingerprint(peer));
             let fingerprints: Vec<Fingerprint> = told.chain(questions).collect();
             state.compared = fingerprints

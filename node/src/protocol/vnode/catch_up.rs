@@ -34,6 +34,8 @@ pub struct PeerView {
     pub(super) is_whole: bool,
     /// Under which actors it compared its clock with this vnode's.
     pub(super) lives: Lives,
+    /// Under which of them it was known when it was last asked to compare.
+    asked: Option<u64>,
 }
 
 impl PeerView {
@@ -41,6 +43,18 @@ impl PeerView {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// It has begun anew, and what it held durably before may have gone with its disk.
+    pub(super) fn begin_anew(&mut self) {
+        self.durable = Clock::default();
+    }
+
+    /// Does this answer come late, from a life that has ended since it was asked? `told` is who
+    /// answered, if the answer says so.
+    fn is_outlived(&self, told: Option<u64>) -> bool {
+        let life = self.lives.last();
+        self.asked.is_some() && self.asked != life && told != life
     }
 }
 
@@ -106,8 +120,9 @@ impl Vnode {
 
     /// What to tell `peer` when clocks are compared; `None` if it is no owner.
     #[must_use]
-    pub fn fingerprint(&self, peer: NodeId) -> Option<Fingerprint> {
-        let view = self.peers.get(&peer)?;
+    pub fn fingerprint(&mut self, peer: NodeId) -> Option<Fingerprint> {
+        let view = self.peers.get_mut(&peer)?;
+        view.asked = view.lives.last();
         Some(Fingerprint {
             vnode: self.id,
             incarnation: self.actor.nonce,
@@ -142,11 +157,14 @@ impl Vnode {
         }
     }
 
-    /// A peer answered a comparison: its vnode differs so.
+    /// A peer answered a comparison: its vnode differs so. An answer that is outlived says nothing.
     pub fn handle_difference(&mut self, now: Time, peer: NodeId, difference: Difference) {
         let Some(view) = self.peers.get_mut(&peer) else {
             return;
         };
+        if view.is_outlived(Some(difference.incarnation)) {
+            return;
+        }
         // What was missed earlier keeps its time: new dots are on their way, old ones are due.
         view.missing = view.missing.difference(self.clock.dots());
         if view.missing.is_empty() || view.incarnation != difference.incarnation {
@@ -164,7 +182,8 @@ impl Vnode {
     /// A peer answered a comparison: its clock equals ours as it was then.
     pub fn handle_equal(&mut self, peer: NodeId) {
         let clock = self.clock.clone();
-        if let Some(view) = self.peers.get_mut(&peer) {
+        let view = self.peers.get_mut(&peer);
+        if let Some(view) = view.filter(|view| !view.is_outlived(None)) {
             view.missing = DotSet::default();
             view.clock = clock;
             view.is_whole = true;
@@ -179,7 +198,7 @@ impl Vnode {
     /// lost.
     pub fn handle_unknown(&mut self, peer: NodeId) {
         if let Some(view) = self.peers.get_mut(&peer) {
-            view.durable = Clock::default();
+            view.begin_anew();
         }
     }
 

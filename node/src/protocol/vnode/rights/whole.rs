@@ -75,10 +75,15 @@ impl Vnode {
     }
 
     /// A peer compares its clock with this vnode's: what an older life of it has sent and is still
-    /// under way will not be known to it, and must not arrive any more.
+    /// under way will not be known to it, and must not arrive any more. Nor does what that one held
+    /// count any more, before this one tells what it has.
     pub fn meet(&mut self, peer: NodeId, fingerprint: &Fingerprint) {
-        if let Some(view) = self.peers.get_mut(&peer) {
-            view.lives.begin(fingerprint.incarnation);
+        let life = fingerprint.incarnation;
+        if let Some(view) = self.peers.get_mut(&peer)
+            && view.lives.begin(life)
+            && view.incarnation != life
+        {
+            view.begin_anew();
         }
     }
 
@@ -121,15 +126,21 @@ pub(in crate::protocol::vnode) struct Lives {
 }
 
 impl Lives {
-    /// One compares. A late word of one that has ended changes nothing.
-    fn begin(&mut self, life: u64) {
+    /// The last that was heard of.
+    pub(in crate::protocol::vnode) fn last(&self) -> Option<u64> {
+        self.last
+    }
+
+    /// One compares. A late word of one that has ended changes nothing. True if it is a new one.
+    fn begin(&mut self, life: u64) -> bool {
         if self.last == Some(life) || self.ended.contains(&life) {
-            return;
+            return false;
         }
         self.ended.extend(self.last.replace(life));
         if self.ended.len() > MAX_ENDED {
             self.ended.pop_front();
         }
+        true
     }
 }
 

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
+use super::syncing::{lose_the_disk, sync};
 use super::{NODES, Owner, changes, command, edit, exchange_clocks, pull_all, put, tell_clocks};
+use crate::protocol::time::Time;
 use crate::protocol::vnode::{Action, Command, Rejected, Sending};
 use crdt::Context;
 use crdt::kinds::rules::Update;
@@ -21,6 +23,37 @@ fn a_retried_put_is_one_version_and_its_owners_are_asked_again() {
     };
     assert!(dots.len() == 1 && dots.contains(changes(&first)[0].event.dot));
     assert_eq!(owner.values(), ["a"]);
+}
+
+#[test]
+fn what_a_peer_held_before_it_began_anew_does_not_count() {
+    let mut owners = NODES.map(Owner::new);
+    let none = Context::default();
+    owners[0].write(1, &none, put("a")).unwrap();
+    pull_all(&mut owners);
+    exchange_clocks(&mut owners);
+    assert!(owners[0].trim() > 0);
+    let [one, two, _] = &mut owners;
+    let holders = |one: &mut Owner| one.write(1, &none, put("a")).unwrap().sending;
+    let meet = |one: &mut Owner, two: &mut Owner| {
+        let fingerprint = two.vnode.fingerprint(NODES[0]).unwrap();
+        one.vnode.meet(NODES[1], &fingerprint);
+    };
+    meet(one, two);
+    assert_eq!(holders(one), Sending::Held(NODES[1..].to_vec()));
+    two.write(2, &none, put("b")).unwrap();
+    let asked = one.vnode.fingerprint(NODES[1]).unwrap();
+    let late = two.vnode.difference(&asked).unwrap();
+    lose_the_disk(two);
+    meet(one, two);
+    assert_eq!(holders(one), Sending::Held(vec![NODES[2]]));
+    // What the lost one had answered comes only now.
+    one.vnode.handle_difference(Time::default(), NODES[1], late);
+    assert_eq!(holders(one), Sending::Held(vec![NODES[2]]));
+    // What the new one tells counts.
+    sync(two, one);
+    exchange_clocks(&mut owners);
+    assert_eq!(holders(&mut owners[0]), Sending::Held(NODES[1..].to_vec()));
 }
 
 #[test]
