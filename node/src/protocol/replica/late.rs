@@ -54,7 +54,7 @@ impl Input {
     /// Can it be dropped without a word, when there is too much to do?
     #[must_use]
     pub fn is_dispensable(&self) -> bool {
-        matches!(self, Self::Repair { .. })
+        matches!(self, Self::Repair { .. } | Self::Unread(_))
     }
 
     /// The answer to an input that is not taken up, because there is too much to do; none to what
@@ -152,6 +152,13 @@ mod tests {
         }));
         assert!(!read.is_late(at(49)) && read.is_late(at(50)));
         assert!(read.refused().is_some());
+    }
+
+    #[test]
+    fn what_tells_of_trouble_and_nobody_waits_for_is_dropped_before_it_piles_up() {
+        let unread = Input::Unread(VNODE);
+        assert!(unread.refused().is_none() && unread.is_dispensable());
+        assert!(!Input::Tick.is_dispensable(), "time goes on");
     }
 
     #[test]

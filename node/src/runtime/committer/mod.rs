@@ -98,8 +98,9 @@ impl Committer {
     }
 
     /// Hands inputs over. At most [`MOST_WAITING`] wait; beyond it reads, writes and requests are
-    /// refused as overload, and the answers to them returned here, and repairs are dropped. The
-    /// rest is taken always: it is bounded by the calls of this node that are under way.
+    /// refused as overload, and the answers to them returned here, and repairs and what tells of
+    /// unreadable rows are dropped. The rest is taken always: it is bounded by the calls of this
+    /// node that are under way.
     pub(crate) fn submit(&self, mut queued: Vec<Queued>) -> Vec<Output> {
         let mut refused = Vec::new();
         if self.shared.waiting.load(Ordering::Relaxed) > MOST_WAITING {
