@@ -29,4 +29,5 @@ pub mod shares;
 mod source_error;
 pub mod stage;
 pub mod time;
+mod unreadable;
 pub mod vnode;

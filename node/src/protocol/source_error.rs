@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use super::unreadable::LASTS_AFTER;
 use ring::VnodeId;
 
 /// The store could not be read, or holds bytes that nothing here wrote. The batch at hand is given
@@ -33,10 +34,6 @@ pub enum SourceError {
     },
 }
 
-/// How often in a row the same stretch must be unreadable to be taken for damaged: a disk, or the
-/// way to it, may fail for a moment. At two tries a second it may do so for ten seconds.
-pub(crate) const MOST_TRIES: u32 = 20;
-
 impl SourceError {
     pub(crate) fn corrupt(key: &[u8], reason: impl fmt::Display) -> Self {
         Self::Corrupt {
@@ -53,15 +50,20 @@ impl SourceError {
         }
     }
 
-    /// The same for what could not be read time and again: as good as damaged.
+    /// The same for what could not be read for so long that it is as good as damaged: a key of a
+    /// stretch that begins `after` another one, or at the beginning.
     pub(crate) fn lasting(self, after: &[u8]) -> Self {
         match self {
             Self::Unreadable { reason } => {
-                let after = after.escape_ascii();
+                let key = match after {
+                    [] => "some key".to_owned(),
+                    _ => format!("some key after {}", after.escape_ascii()),
+                };
+                let seconds = LASTS_AFTER.as_secs();
                 Self::Corrupt {
                     vnode: None,
-                    key: format!("some key after {after}"),
-                    reason: format!("{MOST_TRIES} times in a row it could not be read: {reason}"),
+                    key,
+                    reason: format!("for {seconds} seconds it could not be read: {reason}"),
                 }
             }
             Self::Corrupt { .. } | Self::Senseless { .. } => self,

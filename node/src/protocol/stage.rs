@@ -14,7 +14,6 @@ use super::keys::RowKey;
 use super::messages::KeyedRow;
 use super::samples::{self, names};
 use super::shares;
-pub(crate) use super::source_error::MOST_TRIES;
 pub use super::source_error::SourceError;
 use crate::mutants::{self, Mutant};
 use crdt::Row;

@@ -30,6 +30,8 @@ pub use orders::{command, dots_of, increment, put};
 
 /// Where all keys lie.
 const TOKEN: Token = Token(1);
+/// How time passes if a test does not say otherwise, in milliseconds.
+const HALF_A_SECOND: u64 = 500;
 
 /// The nodes, of which some own the partition of all keys and the others may stand in.
 #[derive(Debug)]
@@ -43,8 +45,8 @@ pub struct Flock {
     cuts: BTreeSet<(NodeId, NodeId)>,
     /// Who answers nothing, while all are connected to it.
     hanging: BTreeSet<NodeId>,
-    /// Half seconds since the beginning.
-    halves: u64,
+    /// Milliseconds since the beginning.
+    ms: u64,
     /// How far wall clocks are ahead, in milliseconds.
     ahead: BTreeMap<NodeId, i64>,
     sequence: u64,
@@ -90,7 +92,7 @@ impl Flock {
             away: BTreeSet::new(),
             cuts: BTreeSet::new(),
             hanging: BTreeSet::new(),
-            halves: 0,
+            ms: 0,
             ahead: BTreeMap::new(),
             sequence: 0,
             failures: 0,
@@ -208,9 +210,14 @@ impl Flock {
 
     /// Lets so many seconds go by, in halves.
     pub fn pass(&mut self, seconds: u64) {
+        self.pass_in_steps(2 * seconds, HALF_A_SECOND);
+    }
+
+    /// Lets so many steps go by, of so many milliseconds each.
+    pub fn pass_in_steps(&mut self, steps: u64, ms: u64) {
         let all: Vec<NodeId> = self.nodes.keys().copied().collect();
-        for _ in 0..2 * seconds {
-            self.halves += 1;
+        for _ in 0..steps {
+            self.ms += ms;
             for &node in &all {
                 self.handle(node, Input::Tick);
             }
@@ -220,7 +227,7 @@ impl Flock {
     /// Lets so many seconds go by at one node; the others answer, and do nothing by themselves.
     pub fn pass_at(&mut self, node: NodeId, seconds: u64) {
         for _ in 0..2 * seconds {
-            self.halves += 1;
+            self.ms += HALF_A_SECOND;
             self.handle(node, Input::Tick);
         }
     }
@@ -241,8 +248,8 @@ impl Flock {
     #[must_use]
     pub fn now(&self) -> Moment {
         Moment {
-            time: Time::at(Duration::from_millis(500 * self.halves)),
-            wall_ms: 1_700_000_000_000 + 500 * self.halves,
+            time: Time::at(Duration::from_millis(self.ms)),
+            wall_ms: 1_700_000_000_000 + self.ms,
         }
     }
 

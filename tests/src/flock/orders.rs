@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::{Flock, TOKEN};
 use crdt::{Context, Dot, OpId};
-use ring::{BucketId, NodeId, ReplicaCount};
+use ring::{BucketId, NodeId, ReplicaCount, VnodeId};
 use starling::wire::Durability;
 use starling_node::protocol::coordinator::{
     Effect, Order, OrderFailed, Outcome, WriteDone, WriteOrder,
@@ -100,6 +100,11 @@ impl Flock {
             _ => None,
         });
         rows.next().expect("a read is answered")
+    }
+
+    /// A reader beside the replica could not read something of a vnode.
+    pub fn tell_unread(&mut self, node: NodeId, id: VnodeId) {
+        self.handle(node, Input::Unread(id));
     }
 
     /// Somebody wants the contents compared by one node, now.

@@ -109,7 +109,8 @@ impl World {
             }
         }
         if let Some(unread) = resting.iter().find_map(|r| r.replica.unread().next()) {
-            return Err(format!("{unread:?} could not be read"));
+            let (id, aside) = unread;
+            return Err(format!("{id:?} could not be read: {}", aside.reason()));
         }
         is_converged(&resting, &self.ledger)?;
         if self.plan.expires {

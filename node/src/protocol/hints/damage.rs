@@ -5,52 +5,56 @@
 //! It is taken up again when the shelves are looked for again, and set aside as soon as the damage
 //! is met.
 //!
-//! A read that fails for other reasons may succeed later. A delivery that meets it is tried again.
-//! A shelf to which something was to be added remembers half of that: it is set aside, and taken up
-//! again with the next housekeeping. Both at most [`MOST_TRIES`] times in a row.
+//! A read that fails for other reasons may succeed later. A delivery that meets it is tried again
+//! when the owner is asked next; a shelf of which nothing could be read for long is set aside, as
+//! is one to which something was to be added, since it remembers half of that. It is taken up again
+//! by the housekeeping, for ever, after pauses that grow ([`Unreadable`]).
 
 use super::shelf::{self, Held, Shelf};
 use super::{Hints, Seat};
 use crate::protocol::messages::Refusal;
-use crate::protocol::stage::{MOST_TRIES, Source, SourceError};
+use crate::protocol::stage::{Source, SourceError};
+use crate::protocol::unreadable::Unreadable;
 use ring::VnodeId;
 
 /// A shelf of which nothing is taken and to which nothing is added.
 #[derive(Debug)]
 pub(super) struct Aside {
     reason: String,
-    /// How often in a row it could not be read; `None` if trying again is of no use.
-    unread: Option<u32>,
-}
-
-impl Aside {
-    fn new(unread: u32, error: &SourceError) -> Self {
-        let may_pass = matches!(error, SourceError::Unreadable { .. }) && unread < MOST_TRIES;
-        Self {
-            reason: error.to_string(),
-            unread: may_pass.then_some(unread),
-        }
-    }
+    /// For how long it could not be read; `None` if it is damaged: trying again is of no use.
+    unread: Option<Unreadable>,
 }
 
 /// What could not be read of where the shelves lie: it may hide some.
 #[derive(Debug)]
 pub(super) struct Hidden {
     reason: String,
-    /// How often in a row that was so.
-    unread: u32,
+    unread: Unreadable,
 }
 
 impl Hints {
-    /// The shelves that are set aside, each with what is wrong with it.
+    /// The shelves that are damaged, each with how.
     pub fn damaged(&self) -> impl Iterator<Item = (VnodeId, &str)> {
-        self.aside.iter().map(|(&id, aside)| (id, &*aside.reason))
+        let damaged = self
+            .aside
+            .iter()
+            .filter(|(_, aside)| aside.unread.is_none());
+        damaged.map(|(&id, aside)| (id, &*aside.reason))
     }
 
-    /// Why some shelves of an earlier life may not have been found: those are not handed over. All
-    /// others are, and more is kept for anybody whose shelf can be read.
+    /// The shelves that are set aside until they can be read, each with what was met.
+    pub fn unreadable(&self) -> impl Iterator<Item = (VnodeId, &str)> {
+        let unread = self
+            .aside
+            .iter()
+            .filter(|(_, aside)| aside.unread.is_some());
+        unread.map(|(&id, aside)| (id, &*aside.reason))
+    }
+
+    /// Why some shelves of an earlier life may not have been found: those are not handed over until
+    /// they are. All others are, and more is kept for anybody whose shelf can be read.
     #[must_use]
-    pub fn unread(&self) -> Option<&str> {
+    pub fn hidden(&self) -> Option<&str> {
         self.hidden.as_ref().map(|hidden| &*hidden.reason)
     }
 
@@ -63,21 +67,23 @@ impl Hints {
         let (found, failed) = shelf::list(source);
         for id in found {
             if !self.shelves.contains_key(&id) && !self.aside.contains_key(&id) {
-                self.take_up(id, 0, source, seat);
+                self.take_up(id, Unreadable::default(), source, seat);
             }
         }
         let before = self.hidden.take();
-        self.hidden = failed.map(|error| Hidden {
-            reason: error.to_string(),
-            unread: before.map_or(0, |before| before.unread) + 1,
+        self.hidden = failed.map(|error| {
+            let mut unread = before.map_or_else(Unreadable::default, |before| before.unread);
+            unread.fail(self.now);
+            let reason = error.to_string();
+            Hidden { reason, unread }
         });
     }
 
-    /// Takes up a shelf that could not be read so often in a row.
+    /// Takes up a shelf that could not be read for so long.
     fn take_up(
         &mut self,
         id: VnodeId,
-        unread: u32,
+        unread: Unreadable,
         source: &dyn Source,
         seat: &mut dyn FnMut(VnodeId) -> Seat,
     ) {
@@ -90,22 +96,22 @@ impl Hints {
                 self.shelves.insert(id, Shelf { unread, ..shelf });
             }
             Ok(None) => {}
-            Err(error) => {
-                self.aside.insert(id, Aside::new(unread + 1, &error));
-            }
+            Err(error) => self.put_aside(id, unread, &error),
         }
     }
 
     /// Tries again what could not be read and may have passed.
     pub fn try_again(&mut self, source: &dyn Source, mut seat: impl FnMut(VnodeId) -> Seat) {
+        let now = self.now;
         let unread = self.aside.iter();
         let unread = unread.filter_map(|(&id, aside)| Some((id, aside.unread?)));
-        for (id, tries) in unread.collect::<Vec<_>>() {
+        let due = unread.filter(|(_, unread)| unread.is_due(now));
+        for (id, unread) in due.collect::<Vec<_>>() {
             self.aside.remove(&id);
-            self.take_up(id, tries, source, &mut seat);
+            self.take_up(id, unread, source, &mut seat);
         }
         let hidden = self.hidden.as_ref();
-        if hidden.is_some_and(|hidden| hidden.unread < MOST_TRIES) {
+        if hidden.is_some_and(|hidden| hidden.unread.is_due(now)) {
             self.look_for_shelves(source, &mut seat);
         }
     }
@@ -113,8 +119,18 @@ impl Hints {
     /// Nothing more is done with a shelf.
     fn set_aside(&mut self, id: VnodeId, error: &SourceError) {
         let shelf = self.shelves.remove(&id);
-        let unread = shelf.map_or(0, |shelf| shelf.unread);
-        self.aside.insert(id, Aside::new(unread + 1, error));
+        let unread = shelf.map_or_else(Unreadable::default, |shelf| shelf.unread);
+        self.put_aside(id, unread, error);
+    }
+
+    fn put_aside(&mut self, id: VnodeId, mut unread: Unreadable, error: &SourceError) {
+        unread.fail(self.now);
+        let may_pass = matches!(error, SourceError::Unreadable { .. });
+        let aside = Aside {
+            reason: error.to_string(),
+            unread: may_pass.then_some(unread),
+        };
+        self.aside.insert(id, aside);
     }
 
     /// A shelf could not be read, and nothing has been changed: whatever waits for it goes on
@@ -122,10 +138,11 @@ impl Hints {
     pub(super) fn bear(&mut self, id: VnodeId, error: &SourceError) {
         if let SourceError::Unreadable { .. } = error
             && let Some(shelf) = self.shelves.get_mut(&id)
-            && shelf.unread + 1 < MOST_TRIES
         {
-            shelf.unread += 1;
-            return;
+            shelf.unread.fail(self.now);
+            if !shelf.unread.lasts() {
+                return;
+            }
         }
         self.set_aside(id, error);
     }
@@ -137,9 +154,17 @@ impl Hints {
         id: VnodeId,
         done: Result<T, SourceError>,
     ) -> Result<T, Refusal> {
-        done.map_err(|error| {
-            self.set_aside(id, &error);
-            Refusal::Storage
-        })
+        match done {
+            Ok(done) => {
+                if let Some(shelf) = self.shelves.get_mut(&id) {
+                    shelf.unread = Unreadable::default();
+                }
+                Ok(done)
+            }
+            Err(error) => {
+                self.set_aside(id, &error);
+                Err(Refusal::Storage)
+            }
+        }
     }
 }

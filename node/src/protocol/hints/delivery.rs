@@ -10,6 +10,7 @@ use crate::mutants::{self, Mutant};
 use crate::protocol::messages::{Absorb, Differences, Fingerprint, Pull, PullKey, Pulled, Refusal};
 use crate::protocol::stage::{SourceError, Stage};
 use crate::protocol::time::Time;
+use crate::protocol::unreadable::Unreadable;
 use crate::protocol::vnode::{Limits, Vnode};
 use crdt::dots::DotSet;
 use crdt::{Actor, Clock, Dot, Row};
@@ -108,7 +109,7 @@ impl Hints {
                     return None;
                 }
             };
-            shelf.unread = 0;
+            shelf.unread = Unreadable::default();
             if mutants::is_active(Mutant::HintDroppedEarly) {
                 shelf.is_given_up = true;
             }
@@ -153,11 +154,17 @@ impl Hints {
         if self.aside.contains_key(&id) {
             return Some(Err(Refusal::Storage));
         }
-        let looked = self.shelves.get(&id)?.look(stage, answer);
-        Some(looked.map_err(|error| {
-            self.bear(id, &error);
-            Refusal::Storage
-        }))
+        let shelf = self.shelves.get_mut(&id)?;
+        Some(match shelf.look(stage, answer) {
+            Ok(pulled) => {
+                shelf.unread = Unreadable::default();
+                Ok(pulled)
+            }
+            Err(error) => {
+                self.bear(id, &error);
+                Err(Refusal::Storage)
+            }
+        })
     }
 
     /// A delivery was acknowledged, or was not.

@@ -81,6 +81,8 @@ pub struct Hints {
     aside: BTreeMap<VnodeId, Aside>,
     /// Where the store could not be looked through for shelves.
     hidden: Option<Hidden>,
+    /// When the batch at hand is handled.
+    now: Time,
     /// Owners who have been asked how far they are, and about which vnodes.
     asked: BTreeMap<NodeId, Vec<VnodeId>>,
     next_compare: Time,
@@ -127,14 +129,20 @@ impl Hints {
             shelves: BTreeMap::new(),
             aside: BTreeMap::new(),
             hidden: None,
+            now: Time::default(),
             asked: BTreeMap::new(),
             next_compare: Time::default(),
             delivered: 0,
         }
     }
 
+    /// A batch begins at this time: by it goes when what cannot be read is tried again.
+    pub fn handle_time(&mut self, now: Time) {
+        self.now = now;
+    }
+
     /// Takes up what the store holds. A shelf that is damaged is left alone; if one may be hidden
-    /// by what cannot be read, [`Hints::unread`] says so.
+    /// by what cannot be read, [`Hints::hidden`] says so.
     pub fn recover(&mut self, source: &dyn Source, mut seat: impl FnMut(VnodeId) -> Seat) {
         self.shelves.clear();
         self.aside.clear();

@@ -7,10 +7,12 @@
 //! ```text
 //!   somebody reads          it is refused; nothing has changed, and the vnode goes on
 //!   a vnode works           nothing of it is done, and the vnode is set aside: it remembers half
-//!   then                    it is recovered from the store, under a new actor: at once, but no
-//!                           more than twice a second
-//!   it cannot be recovered  that is tried again, each time after twice as long, up to a minute
+//!   then                    it is recovered from the store, under a new actor: at once
+//!   it is set aside again,  that is tried later, each time after twice as long, up to a minute,
+//!   or cannot be recovered  until it has been in use for ten minutes without trouble
 //! ```
+//!
+//! Every life leaves the name of its actor in the clock for ever, so it must not have many.
 //!
 //! A vnode that is aside is in no use, and says that its store failed. It is never taken for
 //! another's, and its bytes stay as they are. Whether what cannot be read is damage, the walk over
@@ -22,6 +24,7 @@ use super::{Batch, Replica};
 use crate::protocol::messages::Refusal;
 use crate::protocol::stage::{Source, SourceError, Stage};
 use crate::protocol::time::Time;
+use crate::protocol::unreadable::TRY_EVERY;
 use crate::protocol::vnode::{Limits, Vnode};
 use crdt::Clock;
 use ring::VnodeId;
@@ -29,18 +32,39 @@ use starling::wire::Durability;
 
 /// A vnode that is not in use until it can be recovered.
 #[derive(Debug, Default)]
-pub(super) struct Aside {
+pub struct Aside {
     /// What could not be read.
     reason: String,
     /// What it remembered; `None` if it has not begun in this life.
     before: Option<Box<Vnode>>,
-    /// How often in a row it could not be recovered.
+    /// How often in a row it was set aside again, or could not be recovered.
     tries: u32,
     /// When that is tried next.
     next: Time,
 }
 
+/// That a vnode was aside, and is in use again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Recovered {
+    at: Time,
+    /// How often it was tried in a row.
+    tries: u32,
+}
+
 impl Aside {
+    /// What could not be read.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+
+    /// Has it been in use in this life of the node? If so, the walk over what is stored finds out
+    /// whether what it met lasts; if not, it is only tried again.
+    #[must_use]
+    pub fn was_in_use(&self) -> bool {
+        self.before.is_some()
+    }
+
     /// For a vnode that is to be recovered in place of `before`.
     pub(super) fn of(before: Vnode) -> Self {
         Self {
@@ -55,9 +79,9 @@ impl Aside {
 }
 
 impl Replica {
-    /// The vnodes that are in no use because they could not be read, each with what was met.
-    pub fn unread(&self) -> impl Iterator<Item = (VnodeId, &str)> {
-        self.aside.iter().map(|(&id, aside)| (id, &*aside.reason))
+    /// The vnodes that are in no use because they could not be read.
+    pub fn unread(&self) -> impl Iterator<Item = (VnodeId, &Aside)> {
+        self.aside.iter().map(|(&id, aside)| (id, aside))
     }
 
     /// How many vnodes this node has, in use or not.
@@ -126,9 +150,12 @@ impl Replica {
     /// What a vnode in use remembers is no longer what is stored.
     fn set_aside(&mut self, id: VnodeId, error: &SourceError, batch: &mut Batch<'_>) {
         if let Some(before) = self.vnodes.remove(&id) {
+            let now = batch.now.time;
             let last = self.recovered.get(&id);
+            let last = last.filter(|last| now.since(last.at) < WITHOUT_TROUBLE);
             let aside = Aside {
-                next: last.map_or(batch.now.time, |last| last.after(TRY_EVERY)),
+                tries: last.map_or(0, |last| last.tries.saturating_add(1)),
+                next: last.map_or(now, |last| last.at.after(pause(last.tries))),
                 ..Aside::of(before)
             };
             self.insert_aside(id, aside, error);
@@ -164,8 +191,8 @@ impl Replica {
                 vnode
             }),
             Err(error) => {
-                aside.next = now.after(TRY_EVERY * (1 << aside.tries.min(MOST_DOUBLED)));
-                aside.tries += 1;
+                aside.next = now.after(pause(aside.tries));
+                aside.tries = aside.tries.saturating_add(1);
                 self.insert_aside(id, aside, &error);
                 None
             }
@@ -197,10 +224,11 @@ impl Replica {
             let Some(aside) = self.aside.remove(&id) else {
                 continue;
             };
+            let tries = aside.tries;
             match self.recover(id, aside, now, &batch.stage) {
                 Some(vnode) => {
                     self.put_to_use(vnode, batch);
-                    self.recovered.insert(id, now);
+                    self.recovered.insert(id, Recovered { at: now, tries });
                     // What it had not synced before becomes durable with the next sync.
                     self.unsynced = true;
                 }
@@ -217,7 +245,12 @@ impl Replica {
     }
 }
 
-/// How soon it is tried again to recover a vnode.
-const TRY_EVERY: Duration = Duration::from_millis(500);
-/// How often that is doubled at the most: to about a minute.
+/// How long after the last try a vnode is recovered.
+fn pause(tries: u32) -> Duration {
+    TRY_EVERY * (1 << tries.min(MOST_DOUBLED))
+}
+
+/// How often the first pause is doubled at the most: to about a minute.
 const MOST_DOUBLED: u32 = 7;
+/// After so long in use without trouble a vnode begins again with the first pause.
+const WITHOUT_TROUBLE: Duration = Duration::from_secs(600);

@@ -33,8 +33,9 @@ pub struct ReplicaConfig {
     pub far_behind: u64,
     /// Pulls under way at one time. Default 8.
     pub pulls: usize,
-    /// Rows, events or records of which it is looked every half a second whether they are sound;
-    /// with 0 damage is found only when what it hit is read. Default 1,024.
+    /// Rows, events, records or marks of which it is looked every half a second whether they are
+    /// sound, and as many of a vnode of which something could not be read; with 0 damage is found
+    /// only when what it hit is read. Default 1,024.
     pub verify_rows: usize,
     /// Between two stretches of rows whose content is compared with the other owners. Default 1 s.
     pub scrub_every: Duration,

@@ -36,7 +36,8 @@ use super::room::Room;
 use super::stage::{Source, SourceError, Stage};
 use super::time::{Moment, Time};
 use super::vnode::{Command, Vnode, Written};
-use aside::Aside;
+pub use aside::Aside;
+use aside::Recovered;
 use calls::PeerState;
 pub use config::ReplicaConfig;
 use crdt::hlc::HlcClock;
@@ -62,7 +63,7 @@ pub struct Replica {
     /// Vnodes of this node that could not be read: they are in no use until they can.
     aside: BTreeMap<VnodeId, Aside>,
     /// When such a vnode was recovered last.
-    recovered: BTreeMap<VnodeId, Time>,
+    recovered: BTreeMap<VnodeId, Recovered>,
     /// Vnodes of this node that are damaged: they are in no use.
     quarantine: BTreeMap<VnodeId, Quarantine>,
     quarantines: u64,
@@ -171,6 +172,7 @@ impl Replica {
             outputs: Vec::new(),
             touched: Vec::new(),
         };
+        self.hints.handle_time(batch.now.time);
         self.pending = inputs.iter().filter_map(Pending::of).collect();
         for input in self.refuse_late(inputs, &mut batch) {
             if let Err(error) = self.handle(input, &mut batch) {

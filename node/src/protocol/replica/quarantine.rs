@@ -20,15 +20,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use super::{Batch, Replica};
-use crate::protocol::keys::{
-    behind_key, borrowed_key, checkpoint_key, cleared_range, damaged_key, data_range, successor,
-    vnode_end, vnode_prefix,
-};
+use crate::protocol::keys::damaged_key;
 use crate::protocol::messages::{Fingerprint, Refusal};
-use crate::protocol::samples::{self, names};
-use crate::protocol::shares;
-use crate::protocol::stage::{Family, MOST_TRIES, Source, SourceError, Stage};
-use crate::protocol::vnode::{Remains, Vnode, question};
+use crate::protocol::stage::{Family, Source, SourceError, Stage};
+use crate::protocol::time::Time;
+use crate::protocol::unreadable::Unreadable;
+use crate::protocol::vnode::{Remains, Vnode, everything_of, question};
 use crdt::Clock;
 use ring::{NodeId, QBits, VnodeId};
 use starling::wire::Durability;
@@ -48,8 +45,8 @@ pub struct Quarantine {
     is_emptying: bool,
     /// The store says as much of it as is known here.
     is_marked: bool,
-    /// How often in a row the bytes could not be read in order to delete them.
-    unread: u32,
+    /// For how long the bytes could not be read in order to delete them.
+    unread: Unreadable,
     /// Why the bytes cannot be deleted.
     stuck: Option<String>,
 }
@@ -106,10 +103,10 @@ impl Quarantine {
     }
 
     /// Its bytes could not be deleted now.
-    fn bear(&mut self, error: &SourceError) {
-        self.unread += 1;
+    fn bear(&mut self, now: Time, error: &SourceError) {
+        self.unread.fail(now);
         let may_pass = matches!(error, SourceError::Unreadable { .. });
-        if !may_pass || self.unread >= MOST_TRIES {
+        if !may_pass || self.unread.lasts() {
             self.stuck = Some(error.to_string());
         }
     }
@@ -194,6 +191,7 @@ impl Replica {
     pub(super) fn put_into_quarantine(&mut self, id: VnodeId, reason: String, source: &dyn Source) {
         self.vnodes.remove(&id);
         self.aside.remove(&id);
+        self.recovered.remove(&id);
         self.quarantines += 1;
         let damaged = Quarantine {
             reason,
@@ -203,7 +201,7 @@ impl Replica {
             unused_at: BTreeSet::new(),
             is_emptying: false,
             is_marked: false,
-            unread: 0,
+            unread: Unreadable::default(),
             stuck: None,
         };
         self.quarantine.insert(id, damaged);
@@ -264,7 +262,7 @@ impl Replica {
                 batch.barrier = Durability::Synced;
                 batch.stage.put(Family::Meta, damaged_key(id), mark);
                 goes_on |= damaged.is_emptying;
-            } else if damaged.is_emptying {
+            } else if damaged.is_emptying && damaged.unread.is_due(batch.now.time) {
                 goes_on |= self.empty_or_begin(id, batch)?;
             }
         }
@@ -281,14 +279,14 @@ impl Replica {
             Ok(Some(vnode)) => vnode,
             Ok(None) => {
                 if let Some(damaged) = self.quarantine.get_mut(&id) {
-                    damaged.unread = 0;
+                    damaged.unread = Unreadable::default();
                 }
                 return Ok(true);
             }
             Err(error) => {
                 // The other vnodes have nothing to do with it.
                 if let Some(damaged) = self.quarantine.get_mut(&id) {
-                    damaged.bear(&error);
+                    damaged.bear(batch.now.time, &error);
                 }
                 return Ok(false);
             }
@@ -313,25 +311,8 @@ impl Replica {
 
 /// Deletes a stretch of what the store has of a vnode. False if there is nothing left.
 fn empty(id: VnodeId, bits: QBits, stage: &mut Stage<'_>) -> Result<bool, SourceError> {
-    let table = (vnode_prefix(id).to_vec(), vnode_end(id));
-    let only = |key: Vec<u8>| {
-        let end = successor(&key);
-        (key, end)
-    };
-    let ranges = [
-        (Family::Data, data_range(id, bits)),
-        (Family::Dotlog, table.clone()),
-        (Family::Records, table),
-        (Family::Meta, cleared_range(id)),
-        (Family::Meta, samples::marks_of_vnode(id, bits)),
-        (Family::Meta, names::marks_of_vnode(id, bits)),
-        (Family::Meta, shares::marks_of_vnode(id, bits)),
-        (Family::Meta, only(behind_key(id))),
-        (Family::Meta, only(borrowed_key(id))),
-        (Family::Meta, only(checkpoint_key(id))),
-    ];
     let mut keys = Vec::new();
-    for (family, (from, to)) in ranges {
+    for (family, (from, to)) in everything_of(id, bits) {
         stage.scan(family, &from, &to, &mut |key, _| {
             keys.push((family, key.to_vec()));
             if keys.len() < KEYS_PER_STEP {

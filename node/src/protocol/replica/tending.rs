@@ -165,7 +165,7 @@ fn tend_vnode(
 }
 
 /// How often dotlogs are trimmed and records swept.
-const TEND_EVERY: Duration = Duration::from_millis(500);
+pub(super) const TEND_EVERY: Duration = Duration::from_millis(500);
 /// How soon again when a batch of trimming was full: no slower than rows are written.
 const TEND_AGAIN: Duration = Duration::from_millis(20);
 /// How soon the next stretch of a round follows: whoever waits is served in between.

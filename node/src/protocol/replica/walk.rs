@@ -1,54 +1,106 @@
 //! The walk over what is stored: a stretch of one vnode after the other, so that damage is found
 //! before somebody needs what it hit.
 //!
-//! Where something could not be read, by whomever, the walk goes next. It stays at a place that it
-//! cannot read, and after [`MOST_TRIES`] in a row, about ten seconds, takes it for damaged.
+//! ```text
+//!   round      one vnode after the other, each from its beginning to its end
+//!   beside it  the vnodes of which something could not be read, by whomever: one at a time
+//! ```
+//!
+//! What cannot be read stops the round nowhere. Beside it, the walk stays at such a place until it
+//! can be read, or until that has lasted: then it is taken for damaged.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use super::aside::Aside;
+use super::tending::TEND_EVERY;
 use super::{Batch, Replica};
-use crate::protocol::stage::{MOST_TRIES, SourceError};
+use crate::protocol::stage::SourceError;
+use crate::protocol::time::Time;
+use crate::protocol::unreadable::Unreadable;
 use crate::protocol::vnode::Place;
 use ring::VnodeId;
 
 /// How far the walk has come.
 #[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// Where it looks next.
-    at: Option<(VnodeId, Option<Place>)>,
-    /// How often in a row it could not be read there.
-    unread: u32,
-    /// The vnodes of which something could not be read: they come before the others.
-    suspects: BTreeSet<VnodeId>,
+    /// When it goes on.
+    next: Time,
+    /// Where it looks next on its round.
+    round: Option<(VnodeId, Option<Place>)>,
+    /// The vnodes of which something could not be read, and from where on each is looked through.
+    suspects: BTreeMap<VnodeId, Option<Place>>,
+    /// Where among them it looks: at this one, or behind it.
+    beside: Option<Bound<VnodeId>>,
+    /// For how long that one could not be read where the walk has come to.
+    unread: Unreadable,
 }
 
 impl Replica {
     /// Something of a vnode could not be read: the walk finds out whether that lasts.
     pub(super) fn suspect(&mut self, id: VnodeId) {
-        let Walk {
-            at,
-            unread,
-            suspects,
-        } = &mut self.walk;
-        let is_at_one = at.as_ref().is_some_and(|(at, _)| suspects.contains(at));
-        suspects.insert(id);
-        if !is_at_one && at.as_ref().is_none_or(|(at, _)| *at != id) {
-            (*at, *unread) = (Some((id, None)), 0);
+        self.walk.suspects.entry(id).or_default();
+    }
+
+    /// Looks at a stretch of what is stored, and at one of what could not be read.
+    pub(super) fn walk(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
+        let now = batch.now.time;
+        if self.config.verify_rows == 0 || now < self.walk.next {
+            return Ok(());
+        }
+        self.walk.next = now.after(TEND_EVERY);
+        self.look_beside(batch)?;
+        self.go_round(batch)
+    }
+
+    /// Looks at a stretch of a vnode of which something could not be read. That costs nobody a
+    /// batch until it has lasted.
+    fn look_beside(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
+        let Some((id, place)) = self.next_suspect() else {
+            return Ok(());
+        };
+        match self.verify(id, place.clone(), batch) {
+            Ok(next) => {
+                self.walk.unread = Unreadable::default();
+                if next.is_some() {
+                    self.walk.suspects.insert(id, next);
+                } else {
+                    self.walk.suspects.remove(&id);
+                    self.walk.beside = Some(Bound::Excluded(id));
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.walk.unread.fail(batch.now.time);
+                let may_pass = matches!(error, SourceError::Unreadable { .. });
+                if may_pass && !self.walk.unread.lasts() {
+                    return Ok(());
+                }
+                let after = place.map_or(Vec::new(), |(_, key)| key);
+                Err(error.lasting(&after).within(id))
+            }
         }
     }
 
-    /// Looks at a stretch of what is stored.
-    pub(super) fn walk(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
-        let limit = self.config.verify_rows;
-        if limit == 0 {
-            return Ok(());
-        }
+    /// The vnode that is looked through beside the round, and from where on.
+    fn next_suspect(&mut self) -> Option<(VnodeId, Option<Place>)> {
         let mut suspects = std::mem::take(&mut self.walk.suspects);
-        suspects.retain(|&id| self.walked(Bound::Included(id)) == Some(id));
+        suspects.retain(|&id, _| self.walked(Bound::Included(id)) == Some(id));
+        let last = self.walk.beside;
+        let from = last.unwrap_or(Bound::Unbounded);
+        let mut following = suspects.range((from, Bound::Unbounded)).chain(&suspects);
+        let next = following.next().map(|(&id, place)| (id, place.clone()));
         self.walk.suspects = suspects;
-        let at = self.walk.at.take();
+        self.walk.beside = next.as_ref().map(|(id, _)| Bound::Included(*id));
+        if self.walk.beside != last {
+            self.walk.unread = Unreadable::default();
+        }
+        next
+    }
+
+    /// Looks at a stretch of one vnode after the other.
+    fn go_round(&mut self, batch: &Batch<'_>) -> Result<(), SourceError> {
+        let at = self.walk.round.take();
         let from = at
             .as_ref()
             .map_or(Bound::Unbounded, |(id, _)| Bound::Included(*id));
@@ -57,48 +109,37 @@ impl Replica {
         };
         // Where a vnode is gone, the next one is looked at from its beginning.
         let place = at.filter(|(of, _)| *of == id).and_then(|(_, at)| at);
-        let used = self.vnodes.get(&id);
-        let vnode = used.or_else(|| self.aside.get(&id).and_then(Aside::before));
-        let verified = vnode.map(|vnode| vnode.verify(place.clone(), limit, &batch.stage));
-        let next = match verified.transpose() {
-            Ok(next) => next.flatten(),
-            Err(error) => return self.look_again(id, place, error),
+        let next = match self.verify(id, place.clone(), batch) {
+            Ok(next) => next,
+            Err(error @ SourceError::Unreadable { .. }) => {
+                // The rest of it is looked at beside the round.
+                self.unread = Some(error.to_string());
+                self.walk.suspects.entry(id).or_insert(place);
+                None
+            }
+            Err(error @ (SourceError::Corrupt { .. } | SourceError::Senseless { .. })) => {
+                self.walk.round = Some((id, place));
+                return Err(error.within(id));
+            }
         };
-        self.walk.unread = 0;
-        self.walk.at = match next {
+        self.walk.round = match next {
             Some(place) => Some((id, Some(place))),
-            None => self.after(id).map(|id| (id, None)),
+            None => self.walked(Bound::Excluded(id)).map(|id| (id, None)),
         };
         Ok(())
     }
 
-    /// The walk came to nothing here, and looks here again. What cannot be read costs nobody a
-    /// batch until that has lasted.
-    fn look_again(
-        &mut self,
+    fn verify(
+        &self,
         id: VnodeId,
         place: Option<Place>,
-        error: SourceError,
-    ) -> Result<(), SourceError> {
-        let after = place.as_ref().map_or(&[][..], |(_, key)| key).to_vec();
-        self.walk.at = Some((id, place));
-        self.walk.suspects.insert(id);
-        self.walk.unread += 1;
-        let may_pass = matches!(error, SourceError::Unreadable { .. });
-        if may_pass && self.walk.unread < MOST_TRIES {
-            return Ok(());
-        }
-        self.walk.unread = 0;
-        Err(error.lasting(&after).within(id))
-    }
-
-    /// Where the walk goes when it has been through a vnode.
-    fn after(&mut self, id: VnodeId) -> Option<VnodeId> {
-        let suspects = &mut self.walk.suspects;
-        suspects.remove(&id);
-        let following = suspects.range((Bound::Excluded(id), Bound::Unbounded));
-        let suspect = following.chain(&*suspects).next().copied();
-        suspect.or_else(|| self.walked(Bound::Excluded(id)))
+        batch: &Batch<'_>,
+    ) -> Result<Option<Place>, SourceError> {
+        let used = self.vnodes.get(&id);
+        let vnode = used.or_else(|| self.aside.get(&id).and_then(Aside::before));
+        let rows = self.config.verify_rows;
+        let verified = vnode.map(|vnode| vnode.verify(place, rows, &batch.stage));
+        Ok(verified.transpose()?.flatten())
     }
 
     /// The first vnode from there on that the walk can look at: one in use, or one that is aside

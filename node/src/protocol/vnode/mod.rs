@@ -62,6 +62,7 @@ use ring::{NodeId, QBits, VnodeId};
 pub(crate) use scrub::comparable;
 pub use trim::Trimmed;
 pub use verify::Place;
+pub(crate) use verify::everything_of;
 
 /// How much of everything.
 #[derive(Debug, Clone)]

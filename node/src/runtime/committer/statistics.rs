@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::protocol::hints::{Hints, KeptFor};
-use crate::protocol::replica::{Lag, Quarantine, Replica, ScrubCounts};
+use crate::protocol::replica::{Aside, Lag, Quarantine, Replica, ScrubCounts};
 use crate::protocol::room::Room;
 use crate::protocol::time::Time;
 use crate::protocol::vnode::Vnode;
@@ -112,7 +112,7 @@ impl Statistics {
                 .chain(
                     replica
                         .unread()
-                        .map(|(id, reason)| (id, unread_words(id, reason))),
+                        .map(|(id, aside)| (id, unread_words(id, aside))),
                 )
                 .collect(),
             records: replica.vnodes().map(Vnode::records).sum(),
@@ -203,32 +203,54 @@ fn words(id: VnodeId, damaged: &Quarantine) -> String {
 }
 
 /// What is to be said of a vnode that cannot be read now.
-fn unread_words(id: VnodeId, reason: &str) -> String {
+fn unread_words(id: VnodeId, aside: &Aside) -> String {
+    let next = if aside.was_in_use() {
+        "that is tried again, and the walk over what is stored goes there: what cannot be read for \
+         ten seconds counts as damage; check the disk"
+    } else {
+        "it has not begun since the start, and that is tried again, once a minute and for ever. \
+         Check the disk; if it will not be read again, stop this node, move the directory `db` in \
+         its data directory aside and start it again, and it fills itself from the other owners, \
+         if there are any"
+    };
     format!(
-        "partition {} (n = {}) is in no use, since something of it could not be read ({reason}): \
-         that is tried again, and where it lasts the vnode counts as damaged; check the disk",
-        id.partition.0, id.n
+        "partition {} (n = {}) is in no use, since something of it could not be read ({}): {next}",
+        id.partition.0,
+        id.n,
+        aside.reason()
     )
 }
 
-/// What is to be said of hints that are damaged.
+/// What is to be said of hints that are damaged, or cannot be read.
 fn damaged_hints(hints: &Hints) -> BTreeSet<String> {
-    let shelves = hints.damaged().map(|(id, reason)| {
+    let what = |id: VnodeId| {
+        let (partition, n) = (id.partition.0, id.n);
+        format!("what this node keeps for the owners of partition {partition} (n = {n})")
+    };
+    let damaged = hints.damaged().map(|(id, reason)| {
         format!(
-            "what this node keeps for the owners of partition {} (n = {}) is damaged ({reason}): \
-             it is not handed over, and nothing is added. The owners have these writes from each \
-             other, but for those that stand-ins alone acknowledged: have clients repeat them. \
-             The bytes stay; check the disk",
-            id.partition.0, id.n
+            "{} is damaged ({reason}): it is not handed over, and nothing is added. The owners \
+             have these writes from each other, but for those that stand-ins alone acknowledged: \
+             have clients repeat them. The bytes stay; check the disk",
+            what(id)
         )
     });
-    let unread = hints.unread().map(|reason| {
+    let unreadable = hints.unreadable().map(|(id, reason)| {
+        format!(
+            "{} could not be read ({reason}): until it can, which is tried once a minute at the \
+             least, it is not handed over, and nothing is added. The owners have these writes from \
+             each other, but for those that stand-ins alone acknowledged; check the disk",
+            what(id)
+        )
+    });
+    let hidden = hints.hidden().map(|reason| {
         format!(
             "where this node keeps writes for others cannot be read everywhere ({reason}): what \
-             lies there is not handed over until that succeeds, all else is; check the disk"
+             lies there is not handed over until that succeeds, which is tried once a minute at \
+             the least; all else is. Check the disk"
         )
     });
-    shelves.chain(unread).collect()
+    damaged.chain(unreadable).chain(hidden).collect()
 }
 
 /// The statistics that were shown last, shared by whoever shows and reads them.

@@ -1,5 +1,7 @@
 //! What cannot be read of one vnode, in each table: it costs who needs it, and no other vnode.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use crate::five;
@@ -8,7 +10,7 @@ use ring::{NodeId, VnodeId};
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::keys::{checkpoint_key, vnode_end, vnode_prefix};
 use starling_node::protocol::messages::Refusal;
-use starling_node::protocol::replica::WriteError;
+use starling_node::protocol::replica::{ReplicaConfig, WriteError};
 use starling_node::protocol::vnode::{Action, Command};
 use starling_node::store::Table;
 use starling_tests::flock::Flock;
@@ -116,6 +118,59 @@ fn records_that_stay_unreadable_cost_one_batch_and_their_vnode() {
     flock.pass(120);
     assert_eq!(costs(&flock, first), (1, 1));
     assert_eq!(flock.read(first, "k6"), Err(Refusal::Quarantined));
+}
+
+#[test]
+fn a_checkpoint_that_stays_unreadable_costs_a_vnode_that_was_in_use() {
+    let (mut flock, first) = filled();
+    let key = checkpoint_key(flock.vnode());
+    spoil(&flock, first, Table::Meta, &key);
+    spoil_row(&flock, first, "k5");
+    assert_eq!(flock.put(first, "k5"), REFUSED);
+    flock.engine(first).heal();
+    spoil(&flock, first, Table::Meta, &key);
+    flock.pass(5);
+    let unread: Vec<VnodeId> = flock.replica(first).unread().map(|(id, _)| id).collect();
+    assert_eq!(unread, [flock.vnode()], "it cannot be recovered");
+    flock.pass(60);
+    assert_eq!(costs(&flock, first), (1, 1));
+    assert_eq!(flock.read(first, "k6"), Err(Refusal::Quarantined));
+    // Another process can read it, and fills the vnode from the other owners.
+    flock.engine(first).heal();
+    flock.restart(first);
+    flock.pass(20);
+    assert!(flock.read(first, "k6").is_ok());
+    is_one(&flock);
+}
+
+#[test]
+fn a_vnode_that_meets_trouble_time_and_again_begins_more_and_more_rarely() {
+    let config = ReplicaConfig {
+        // Nobody finds out that it lasts.
+        verify_rows: 0,
+        ..ReplicaConfig::default()
+    };
+    let mut flock = Flock::new(5, 3, config);
+    let [first, _, _, _, _] = flock.nodes();
+    assert_eq!(flock.put(first, "k5"), Ok(()));
+    flock.pass(5);
+    spoil_row(&flock, first, "k5");
+    let mut actors = BTreeSet::new();
+    for _ in 0..240 {
+        assert_eq!(flock.put(first, "k5"), REFUSED);
+        let vnode = flock.replica(first).vnode(flock.vnode());
+        actors.extend(vnode.map(|vnode| vnode.actor()));
+        flock.pass_in_steps(1, 500);
+    }
+    assert!(actors.len() <= 10, "{} lives in two minutes", actors.len());
+    flock.engine(first).heal();
+    flock.pass(130);
+    assert_eq!(flock.put(first, "k5"), Ok(()));
+    // After ten minutes without trouble it is forgiven.
+    flock.pass(600);
+    spoil_row(&flock, first, "k5");
+    assert_eq!(flock.put(first, "k5"), REFUSED);
+    assert_eq!(flock.put(first, "k6"), Ok(()));
 }
 
 #[test]

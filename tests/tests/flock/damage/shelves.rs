@@ -5,9 +5,11 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 
 use crate::five;
-use crdt::Dot;
+use crdt::dots::DotSet;
+use crdt::{Clock, Dot};
+use ring::NodeId;
 use starling_node::protocol::hints::HintConfig;
-use starling_node::protocol::messages::{Kept, PeerReply, PeerRequest, Refusal};
+use starling_node::protocol::messages::{Kept, PeerReply, PeerRequest, Pull, Refusal};
 use starling_node::protocol::replica::WriteError;
 use starling_node::protocol::vnode::Action;
 use starling_node::store::{Batch, Direction, Engine, KeyRange, MemoryEngine, Table, View};
@@ -58,7 +60,7 @@ fn a_shelf_that_cannot_be_read_for_a_moment_is_handed_over_afterwards() {
     let [_, _, third, stand_in, _] = flock.nodes();
     flock.pass(5);
     assert!(!flock.holds(third, dot));
-    assert!(flock.replica(stand_in).hints().damaged().next().is_none());
+    assert_eq!(set_aside(&flock, stand_in), (0, 0));
     flock.engine(stand_in).heal();
     flock.pass(5);
     assert!(flock.holds(third, dot));
@@ -71,13 +73,52 @@ fn a_shelf_that_stays_unreadable_is_set_aside_and_taken_up_again_by_the_next_pro
     let (mut flock, dot) = spoiled();
     let [_, _, third, stand_in, _] = flock.nodes();
     flock.pass(60);
-    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 1);
+    assert_eq!(set_aside(&flock, stand_in), (0, 1));
     flock.engine(stand_in).heal();
     flock.restart(stand_in);
     flock.pass(5);
     assert!(flock.holds(third, dot));
-    assert!(flock.replica(stand_in).hints().damaged().next().is_none());
+    assert_eq!(set_aside(&flock, stand_in), (0, 0));
     assert_eq!(flock.failures(), 0);
+}
+
+#[test]
+fn a_shelf_that_was_unreadable_for_long_is_handed_over_when_it_can_be_read() {
+    let (mut flock, dot) = spoiled();
+    let [_, _, third, stand_in, _] = flock.nodes();
+    flock.pass(300);
+    assert_eq!(set_aside(&flock, stand_in), (0, 1));
+    flock.engine(stand_in).heal();
+    // It is tried about once a minute by now.
+    flock.pass(65);
+    assert_eq!(set_aside(&flock, stand_in), (0, 0));
+    assert!(flock.holds(third, dot));
+    assert_eq!(flock.failures(), 0);
+}
+
+/// The owner is away, and another one asks for what is kept, in vain every other time.
+#[test]
+fn a_shelf_that_is_read_in_between_is_not_set_aside() {
+    let (mut flock, dot) = kept();
+    let [first, _, _, stand_in, _] = flock.nodes();
+    let mut want = DotSet::default();
+    want.insert(dot);
+    let pull = PeerRequest::Pull(Pull {
+        vnode: flock.vnode(),
+        incarnation: 0,
+        want,
+        have: Clock::default(),
+    });
+    for _ in 0..25 {
+        spoil_a_row(flock.engine(stand_in));
+        let reply = flock.ask(first, stand_in, pull.clone());
+        assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
+        flock.engine(stand_in).heal();
+        flock.pass(1);
+        let reply = flock.ask(first, stand_in, pull.clone());
+        assert!(matches!(reply, Some(PeerReply::Pulled(_))), "{reply:?}");
+    }
+    assert_eq!(set_aside(&flock, stand_in), (0, 0));
 }
 
 /// The owner is away, so that nothing else reads the shelf.
@@ -90,10 +131,10 @@ fn a_write_that_meets_an_unreadable_row_on_a_shelf_costs_the_shelf_that_moment()
     let keep = PeerRequest::Keep(Kept::Changes(changes));
     let reply = flock.ask(first, stand_in, keep.clone());
     assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
-    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 1);
+    assert_eq!(set_aside(&flock, stand_in), (0, 1));
     flock.engine(stand_in).heal();
     flock.pass(1);
-    assert_eq!(flock.replica(stand_in).hints().damaged().count(), 0);
+    assert_eq!(set_aside(&flock, stand_in), (0, 0));
     assert!(flock.keeps(stand_in, dot));
     let reply = flock.ask(first, stand_in, keep);
     assert_eq!(reply, Some(PeerReply::Acked));
@@ -112,19 +153,39 @@ fn a_process_that_cannot_read_a_shelf_takes_it_up_when_it_can() {
     // All of it: not even whose it is can be told.
     flock.engine(stand_in).spoil(Table::Hints, &[0], &[u8::MAX]);
     flock.restart(stand_in);
-    assert!(flock.replica(stand_in).hints().unread().is_some());
+    assert!(flock.replica(stand_in).hints().hidden().is_some());
     let changes = flock.write(first, 2, put());
     let keep = PeerRequest::Keep(Kept::Changes(changes));
     let reply = flock.ask(first, stand_in, keep);
     assert_eq!(reply, Some(PeerReply::Refused(Refusal::Storage)));
     flock.engine(stand_in).heal();
     flock.pass(1);
-    assert_eq!(flock.replica(stand_in).hints().unread(), None);
+    assert_eq!(flock.replica(stand_in).hints().hidden(), None);
     assert!(flock.keeps(stand_in, dot));
     flock.heal();
     flock.pass(5);
     assert!(flock.holds(third, dot));
     assert_eq!(flock.failures(), 0);
+}
+
+#[test]
+fn shelves_that_were_hidden_for_long_are_found_when_they_can_be_read() {
+    let (mut flock, dot) = kept();
+    let [_, _, third, stand_in, _] = flock.nodes();
+    flock.engine(stand_in).spoil(Table::Hints, &[0], &[u8::MAX]);
+    flock.restart(stand_in);
+    flock.pass(300);
+    assert!(flock.replica(stand_in).hints().hidden().is_some());
+    flock.engine(stand_in).heal();
+    flock.pass(65);
+    assert_eq!(flock.replica(stand_in).hints().hidden(), None);
+    assert!(flock.keeps(stand_in, dot) && !flock.holds(third, dot));
+}
+
+/// How many shelves are set aside: damaged ones, and those that could not be read.
+fn set_aside(flock: &Flock, node: NodeId) -> (usize, usize) {
+    let hints = flock.replica(node).hints();
+    (hints.damaged().count(), hints.unreadable().count())
 }
 
 /// A write that an owner lacks and only a stand-in can hand it, whose disk does not read it.

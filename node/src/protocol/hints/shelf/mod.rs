@@ -14,6 +14,7 @@ use super::Seat;
 use crate::protocol::keys::{dot_of_event_key, vnode_end, vnode_prefix};
 use crate::protocol::messages::Refusal;
 use crate::protocol::stage::{Family, Source, SourceError, Span, Stage, Visit};
+use crate::protocol::unreadable::Unreadable;
 use crate::protocol::vnode::Vnode;
 use crdt::Dot;
 use crdt::dots::DotSet;
@@ -30,8 +31,8 @@ pub(super) struct Shelf {
     pub(super) under_way: BTreeMap<NodeId, DotSet>,
     /// Owners who have told their clocks and may lack something.
     pub(super) waiting: Vec<NodeId>,
-    /// How often in a row it could not be read.
-    pub(super) unread: u32,
+    /// For how long it could not be read.
+    pub(super) unread: Unreadable,
     /// A deliberate bug takes it for delivered.
     pub(super) is_given_up: bool,
 }
@@ -96,7 +97,7 @@ impl Shelf {
             acked: BTreeMap::new(),
             under_way: BTreeMap::new(),
             waiting: Vec::new(),
-            unread: 0,
+            unread: Unreadable::default(),
             is_given_up: false,
         })
     }
