@@ -125,8 +125,6 @@ pub struct Vnode {
     records_swept_to: Vec<u8>,
     /// When the last pass over the records ended.
     records_swept_ms: u64,
-    /// The span whose record was written last.
-    noted: Option<(OpId, Dot)>,
     /// The operations that were entered under two spans, and whether an increment still counts
     /// twice.
     doubled: BTreeMap<OpId, bool>,
@@ -193,8 +191,8 @@ impl Vnode {
         self.follow(before);
     }
 
-    /// Joins a delta into its row and enters its event and its record. Returns the removal of an
-    /// alias that this brought to light.
+    /// Joins a delta into its row and enters its event; the record has it already. Returns the
+    /// removal of an alias that this brought to light.
     fn enter(
         &mut self,
         hlc: Hlc,
@@ -203,7 +201,6 @@ impl Vnode {
         stage: &mut Stage<'_>,
     ) -> Result<Option<Change>, SourceError> {
         let before = stage.row(&event.row)?;
-        self.note(event, stage)?;
         self.apply(event, before.clone(), delta, stage);
         self.remove_aliases(hlc, &event.row, &before, &[event], stage)
     }
@@ -270,7 +267,7 @@ impl Vnode {
             hlc,
             operation,
         };
-        self.note(&event, stage)?;
+        self.note(&[&event], stage)?;
         let before = stage.row(row)?;
         self.apply(&event, before, &delta, stage);
         Ok(Change { event, delta })

@@ -24,6 +24,11 @@ impl Vnode {
         changes: &[Change],
         stage: &mut Stage<'_>,
     ) -> Result<Vec<Change>, SourceError> {
+        let events = changes.iter().map(|change| &change.event);
+        let new =
+            events.filter(|event| !self.clock.contains(event.dot) && self.is_here(&event.row));
+        let new: Vec<&Event> = new.collect();
+        self.note(&new, stage)?;
         let mut answers = Vec::new();
         for Change { event, delta } in changes {
             if self.clock.contains(event.dot) || !self.is_here(&event.row) {
@@ -152,8 +157,8 @@ impl Vnode {
             let row = rows.get(&event.row);
             let unsettled = row.is_some_and(|row| !row.context().is_empty());
             self.log(event, unsettled, stage);
-            self.note(event, stage)?;
         }
+        self.note(&entered, stage)?;
         let mut answers = Vec::new();
         for (key, before) in &before {
             let of_row = entered.iter().filter(|event| event.row == *key);

@@ -76,7 +76,6 @@ impl Vnode {
             records,
             records_swept_to: Vec::new(),
             records_swept_ms: 0,
-            noted: None,
             doubled,
             voided_to: None,
             #[cfg(feature = "mutants")]

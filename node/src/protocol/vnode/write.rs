@@ -165,14 +165,15 @@ impl Vnode {
             } else {
                 Some(stage.row(&event.row)?)
             };
-            if changes.is_empty() && !is_recorded {
-                self.note_first(&event, stage);
-            } else {
-                self.note(&event, stage)?;
-            }
             self.apply(&event, plan.before.clone(), &delta, stage);
             answers.push((event.row.clone(), stored.unwrap_or(plan.before)));
             changes.push(Change { event, delta });
+        }
+        let events: Vec<&Event> = changes.iter().map(|change| &change.event).collect();
+        if is_recorded {
+            self.note(&events, stage)?;
+        } else {
+            self.note_first(command.operation, &events, stage);
         }
         // Only now: what is made in answer takes further dots of this vnode.
         for (row, before) in answers {
