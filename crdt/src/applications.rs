@@ -4,7 +4,8 @@
 //! actor. What an operation writes follows from what was asked and not from who coordinates it, so
 //! the events of two applications correspond by their *place* in the span: the third increment of
 //! one is the third of the other. (Removals depend on what the coordinator sees. They come last in
-//! a span, and their places mean nothing.)
+//! a span, and their places mean nothing. And where in a list an item goes is what a retry may say
+//! otherwise: the items at one place of two spans are one only if both are in the same row.)
 //!
 //! ```text
 //!   coordinator A   A·7 A·8 A·9        place 0: A·7 and B·3 are one increment, applied twice

@@ -24,6 +24,8 @@ pub enum Mutant {
     VoidedTwice,
     /// A context that covers one alias of a version leaves the others alone.
     AliasForgotten,
+    /// An item that a retry put elsewhere into a list is taken for an alias of the first.
+    AliasElsewhere,
     /// Whoever sees a counter's share reset removes it, before all have seen the reset.
     ShareCollectedEarly,
     /// A join of registers keeps the version with the greatest stamp alone.
@@ -66,7 +68,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -76,6 +78,7 @@ impl Mutant {
         Self::NotVoided,
         Self::VoidedTwice,
         Self::AliasForgotten,
+        Self::AliasElsewhere,
         Self::ShareCollectedEarly,
         Self::JoinChooses,
         Self::ClearForgotten,

@@ -210,7 +210,8 @@ fn action(edit: &Edit, operation: OpId, index: usize, bucket: &str) -> Result<Ac
 }
 
 /// Positions between two neighbours. They follow from the request alone, so that a retry through
-/// another coordinator means the same items.
+/// another coordinator means the same items, if it names the same neighbours. Between others they
+/// are other positions: where both tries are entered, there are two items.
 fn positions(
     after: Option<&ByteBuf>,
     before: Option<&ByteBuf>,
@@ -280,7 +281,7 @@ fn check_ttl(ttl_ms: Option<u64>, edits: &[Edit]) -> Result<(), Failure> {
 
 /// A hash of all that is asked, but for what a retry may have learnt since: the contexts, and
 /// beside what it puts the items of a list. Whoever pushes reads the end first, and finds there
-/// what the first try has pushed.
+/// what the first try, or somebody else, has pushed.
 fn digest(write: &WriteRequest) -> Result<u32, Failure> {
     let asked = write.items.iter().map(|item| {
         let edits: Vec<_> = item.edits.iter().map(without_gap).collect();

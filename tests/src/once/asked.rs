@@ -77,6 +77,19 @@ impl Asked {
         })
     }
 
+    /// The client reads the lists anew before it tries again: what it inserts goes elsewhere.
+    pub(super) fn insert_at(&mut self, place: &'static str) {
+        let targets = self.command.targets.iter_mut();
+        for edit in targets.flat_map(|target| &mut target.edits) {
+            if let Action::Update(Leaf::Item, updates) = &mut edit.action {
+                let inserted = updates
+                    .iter_mut()
+                    .filter(|(_, update)| matches!(update, Update::Insert(_)));
+                inserted.for_each(|(part, _)| *part = Bytes::from(place));
+            }
+        }
+    }
+
     /// The increments: key, field, amount.
     pub(super) fn increments(&self) -> impl Iterator<Item = (u8, &Path, i64)> {
         self.edits().filter_map(move |edit| match edit.action {
@@ -191,8 +204,13 @@ fn name(id: u64) -> Bytes {
 }
 
 fn element(random: &mut Rng) -> Vec<Bytes> {
+    vec![Bytes::from(some_name(random))]
+}
+
+/// An element of a set, or a place in a list.
+pub(super) fn some_name(random: &mut Rng) -> &'static str {
     let names = ["x", "y", "z"];
-    vec![Bytes::from(names[random.usize(..names.len())])]
+    names[random.usize(..names.len())]
 }
 
 const FIELDS: &[&str] = &[

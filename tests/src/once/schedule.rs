@@ -13,7 +13,8 @@ use starling_node::protocol::vnode::Action;
 /// One step of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheduled {
-    /// The operation is tried at this owner.
+    /// The operation is tried at this owner, by a client that finds a place of its own for what
+    /// goes into a list.
     Try(usize),
     /// Somebody removes all that this owner shows of the key.
     Remove(usize),
@@ -62,6 +63,14 @@ fn run(steps: &[Scheduled]) -> Result<(), String> {
             Action::each(Leaf::Element, vec!["x".into()], &Update::Add),
         ),
         edit(
+            &["list"],
+            Action::each(
+                Leaf::Item,
+                vec!["x".into()],
+                &Update::Insert("first".into()),
+            ),
+        ),
+        edit(
             &["register"],
             Action::one(Leaf::Register, Update::Assign("first".into())),
         ),
@@ -71,7 +80,10 @@ fn run(steps: &[Scheduled]) -> Result<(), String> {
         .push(Asked::new(1, KEY, Context::default(), all));
     for &step in steps {
         match step {
-            Scheduled::Try(at) => world.attempt(0, at)?,
+            Scheduled::Try(at) => {
+                world.asked[0].insert_at(["x", "y"][at]);
+                world.attempt(0, at)?;
+            }
             Scheduled::Remove(at) => ask(&mut world, at, Action::Clear(None), &[])?,
             Scheduled::Overwrite(at) => {
                 let put = Action::Put(Bytes::from_static(b"second"));

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::KEYS;
-use super::asked::{Asked, can_end, some_edits};
+use super::asked::{Asked, can_end, some_edits, some_name};
 use super::oracle::Facts;
 use super::owner::{Owner, after_the_grace, prefix};
 use crdt::kinds::Leaf;
@@ -175,6 +175,8 @@ impl World {
             return Ok(());
         }
         let index = self.random.usize(latest..self.asked.len());
+        let place = some_name(&mut self.random);
+        self.asked[index].insert_at(place);
         self.asked[index].command.age_ms = 1_000;
         self.attempt(index, at)
     }

@@ -18,6 +18,10 @@
 //! reader sees one of them, and a context that covers one alias covers all. So where one alias is
 //! gone from a row and another stands there, the one that stands is removed, by an event of whoever
 //! noticed: the delete had not seen it only because it was on its way.
+//!
+//! They are aliases *in one row*. A retry that has read a list anew may put its items between other
+//! neighbours, which is into other rows: there no copy is gone, there never was one. The record
+//! says which row each item was put into ([`Record::aliases_of`]).
 
 use std::collections::BTreeSet;
 
@@ -152,10 +156,7 @@ impl Vnode {
             };
             let standing = now.versions().iter();
             for (&dot, _) in standing.filter(|(_, version)| version.op == Some(*id)) {
-                let Some(place) = record.applied.place_of(dot) else {
-                    continue;
-                };
-                let mut aliases = record.applied.at(place);
+                let mut aliases = record.aliases_of(dot, row);
                 if aliases.any(|alias| self.clock.contains(alias) && is_gone(&alias)) {
                     covered.insert(dot);
                 }

@@ -1,10 +1,15 @@
 //! One record: what is known of an operation, and its bytes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Application, Effect, Event};
 use crate::protocol::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
+use crdt::dots::DotSet;
+use crdt::kinds::rules::Rows;
 use crdt::{Applications, Dot, Hlc};
 
 /// What is known of one operation.
@@ -19,6 +24,9 @@ pub(in crate::protocol::vnode) struct Record {
     pub(in crate::protocol::vnode) increments: Vec<Increment>,
     /// The applications that their own nodes took back: those in bounded counters alone.
     pub(in crate::protocol::vnode) taken: BTreeSet<Dot>,
+    /// In which row each item of a list was put, as a hash: that depends on what the client had
+    /// read of the list, and an application may put it elsewhere than another.
+    items: BTreeMap<Dot, u64>,
 }
 
 /// One increment of an operation.
@@ -42,6 +50,7 @@ impl Record {
             applied: Applications::new(first, last),
             increments: Vec::new(),
             taken: BTreeSet::new(),
+            items: BTreeMap::new(),
         })
     }
 
@@ -55,7 +64,11 @@ impl Record {
         self.applied.insert(first, last);
         self.hlc = self.hlc.min(event.hlc);
         match effect {
-            Effect::Carried | Effect::Removal => {}
+            Effect::Carried => {
+                self.items
+                    .extend(item(&event.row).map(|row| (event.dot, row)));
+            }
+            Effect::Removal => {}
             Effect::Increment(amount) => self.insert(Increment {
                 place: event.dot.counter - event.first,
                 share: event.row.clone(),
@@ -80,19 +93,41 @@ impl Record {
         self.hlc = self.hlc.min(other.hlc);
         other.increments.into_iter().for_each(|i| self.insert(i));
         self.taken.extend(other.taken);
+        self.items.extend(other.items);
+    }
+
+    /// The dots under which a version of the operation was entered in a row, where one of them is
+    /// `dot`: the aliases, those at its place of every span.
+    ///
+    /// An item that another application put into another row is another item. Where nothing is
+    /// known of the row of an item, it is taken for one in another row: an item too many does less
+    /// harm than one that is lost.
+    pub(in crate::protocol::vnode) fn aliases_of(
+        &self,
+        dot: Dot,
+        row: &RowKey,
+    ) -> impl Iterator<Item = Dot> {
+        let row = item(row).filter(|_| !mutants::is_active(Mutant::AliasElsewhere));
+        let is_there = move |dot: &Dot| row.is_none() || self.items.get(dot).copied() == row;
+        let place = self.applied.place_of(dot);
+        let dots = place.into_iter().flat_map(|place| self.applied.at(place));
+        dots.filter(is_there)
     }
 
     /// ```text
     ///   u8 format = 2 | varint digest | u64 hlc | spans
     ///   | varint increments | each: varint place, bytes row key, zigzag amount
     ///   format 3: the same | varint taken back, at least 1 | each: dot
+    ///   format 4: as 2 | set of the dots of items, not empty | each: u64 hash of its row
+    ///   format 5: as 3, and what format 4 adds
     /// ```
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(128);
-        encoder.u8(if self.taken.is_empty() {
-            FORMAT
-        } else {
-            FORMAT_TAKEN
+        encoder.u8(match (self.taken.is_empty(), self.items.is_empty()) {
+            (true, true) => FORMAT,
+            (false, true) => FORMAT_TAKEN,
+            (true, false) => FORMAT_ITEMS,
+            (false, false) => FORMAT_TAKEN_ITEMS,
         });
         encoder.varint(u64::from(self.digest));
         encoder.u64(self.hlc.to_bits());
@@ -107,6 +142,12 @@ impl Record {
             encoder.varint(self.taken.len() as u64);
             self.taken.iter().for_each(|dot| dot.encode(&mut encoder));
         }
+        if !self.items.is_empty() {
+            let mut dots = DotSet::default();
+            self.items.keys().for_each(|&dot| dots.insert(dot));
+            dots.encode(&mut encoder);
+            self.items.values().for_each(|&row| encoder.u64(row));
+        }
         encoder.finish()
     }
 
@@ -114,7 +155,7 @@ impl Record {
         let mut decoder = Decoder::new(bytes);
         let format = decoder.u8("record's format")?;
         match format {
-            FORMAT | FORMAT_TAKEN => {}
+            FORMAT | FORMAT_TAKEN | FORMAT_ITEMS | FORMAT_TAKEN_ITEMS => {}
             found => {
                 return Err(DecodeError::UnknownFormat {
                     field: "record",
@@ -130,6 +171,7 @@ impl Record {
             applied: Applications::decode(&mut decoder)?,
             increments: Vec::new(),
             taken: BTreeSet::new(),
+            items: BTreeMap::new(),
         };
         for _ in 0..decoder.count("record's increments")? {
             let place = decoder.varint("record's place")?;
@@ -151,8 +193,11 @@ impl Record {
                 amount,
             });
         }
-        if format == FORMAT_TAKEN {
+        if matches!(format, FORMAT_TAKEN | FORMAT_TAKEN_ITEMS) {
             record.taken = decode_taken(&mut decoder)?;
+        }
+        if matches!(format, FORMAT_ITEMS | FORMAT_TAKEN_ITEMS) {
+            record.items = decode_items(&mut decoder)?;
         }
         decoder.finish()?;
         Ok(record)
@@ -185,6 +230,83 @@ fn decode_taken(decoder: &mut Decoder<'_>) -> Result<BTreeSet<Dot>, DecodeError>
     Ok(taken)
 }
 
+fn decode_items(decoder: &mut Decoder<'_>) -> Result<BTreeMap<Dot, u64>, DecodeError> {
+    let field = "items";
+    let dots = DotSet::decode(decoder)?;
+    if dots.is_empty() {
+        return Err(DecodeError::Invalid { field });
+    }
+    dots.iter()
+        .map(|dot| Ok((dot, decoder.u64(field)?)))
+        .collect()
+}
+
+/// A hash of a row, if it is that of an item in a list.
+fn item(row: &RowKey) -> Option<u64> {
+    let is_item = matches!(row.leaf().rules().rows, Rows::Items(_));
+    is_item.then(|| xxh3_64(row.as_bytes()))
+}
+
 const FORMAT: u8 = 2;
 /// With applications that were taken back.
 const FORMAT_TAKEN: u8 = 3;
+/// With items of lists.
+const FORMAT_ITEMS: u8 = 4;
+/// With both.
+const FORMAT_TAKEN_ITEMS: u8 = 5;
+
+#[cfg(test)]
+mod tests {
+    use super::{Increment, Record};
+    use crate::protocol::keys::KeyPrefix;
+    use crdt::kinds::Leaf;
+    use crdt::kinds::map::Path;
+    use crdt::{Actor, Applications, Dot, Hlc};
+    use ring::{BucketId, Token};
+
+    fn dot(counter: u64) -> Dot {
+        Dot::new(Actor { node: 1, nonce: 2 }, counter)
+    }
+
+    fn record(taken: &[u64], items: &[u64]) -> Record {
+        let prefix = KeyPrefix::new(3, Token(7), BucketId(9), b"k", b"");
+        Record {
+            digest: 3,
+            hlc: Hlc::from_bits(4),
+            applied: Applications::new(dot(5), 9),
+            increments: vec![Increment {
+                place: 1,
+                share: prefix.share(&Path::root(), dot(1).actor),
+                amount: -5,
+            }],
+            taken: taken.iter().map(|&counter| dot(counter)).collect(),
+            items: items.iter().map(|&at| (dot(at), u64::MAX - at)).collect(),
+        }
+    }
+
+    #[test]
+    fn a_record_comes_back_from_its_bytes_and_from_no_part_of_them() {
+        for taken in [&[][..], &[6]] {
+            for items in [&[][..], &[5], &[5, 7, 8]] {
+                let record = record(taken, items);
+                let bytes = record.encode();
+                assert_eq!(Record::decode(&bytes), Ok(record));
+                for length in 0..bytes.len() {
+                    assert!(Record::decode(&bytes[..length]).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_item_of_which_the_row_is_not_known_is_no_alias() {
+        let prefix = KeyPrefix::new(3, Token(7), BucketId(9), b"k", b"");
+        let mut record = record(&[], &[]);
+        record.applied.insert(dot(15), 19);
+        let value = prefix.row(Leaf::Value, b"");
+        let aliases: Vec<Dot> = record.aliases_of(dot(16), &value).collect();
+        assert_eq!(aliases, [dot(6), dot(16)]);
+        let item = prefix.row(Leaf::Item, b"x");
+        assert_eq!(record.aliases_of(dot(16), &item).next(), None);
+    }
+}

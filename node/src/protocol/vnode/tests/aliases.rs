@@ -19,7 +19,7 @@ struct Case {
     row: RowKey,
 }
 
-fn cases() -> [Case; 3] {
+fn cases() -> [Case; 4] {
     let e = || vec![Bytes::from("e")];
     [
         Case {
@@ -33,6 +33,12 @@ fn cases() -> [Case; 3] {
             remove: Action::each(Leaf::Element, e(), &Update::Remove),
             overwrite: Action::each(Leaf::Element, e(), &Update::Add),
             row: key().row(Leaf::Element, b"e"),
+        },
+        Case {
+            write: Action::each(Leaf::Item, e(), &Update::Insert("a".into())),
+            remove: Action::each(Leaf::Item, e(), &Update::Remove),
+            overwrite: Action::each(Leaf::Item, e(), &Update::Insert("b".into())),
+            row: key().row(Leaf::Item, b"e"),
         },
         Case {
             write: Action::one(Leaf::Register, Update::Assign("a".into())),

@@ -8,6 +8,7 @@ mod collected;
 mod doubles;
 mod edits;
 mod expiry;
+mod items;
 mod names;
 mod pulls;
 mod retries;
