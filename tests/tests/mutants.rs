@@ -2,9 +2,9 @@
 //!
 //! For each of [`Mutant::ALL`] seeds run with the bug switched on until one fails; that seed must
 //! pass without it. Most are for the simulator; one shows only when a minute passes while owners
-//! are apart, one is to be caught by a sum, and one where a retry puts an item elsewhere, so these
-//! are for the model of exactly-once. The table says which seed of which found it, and what was
-//! seen. Those of gossip are caught by its own simulation, in `ring/tests/gossip/mutants.rs`.
+//! are apart, one is to be caught by a sum, and two where one write has several names, so these are
+//! for the model of exactly-once. The table says which seed of which found it, and what was seen.
+//! Those of gossip are caught by its own simulation, in `ring/tests/gossip/mutants.rs`.
 
 #![cfg(feature = "mutants")]
 
@@ -56,9 +56,10 @@ enum Suite {
 impl Suite {
     fn of(mutant: Mutant) -> Self {
         match mutant {
-            Mutant::ExpiryDropsContext | Mutant::ShareCollectedEarly | Mutant::AliasElsewhere => {
-                Self::Model
-            }
+            Mutant::ExpiryDropsContext
+            | Mutant::ShareCollectedEarly
+            | Mutant::AliasForgotten
+            | Mutant::AliasElsewhere => Self::Model,
             _ => Self::Simulator,
         }
     }

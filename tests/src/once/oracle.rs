@@ -30,7 +30,8 @@ struct Fact {
 pub(super) struct Facts(BTreeMap<Dot, Fact>);
 
 impl Facts {
-    /// Enters an event. A put covers what its client had seen, everything else what its vnode saw.
+    /// Enters an event. A put covers what its client had seen, everything else that a client asked
+    /// for what its vnode saw. What a vnode removes of its own must follow from these.
     pub(super) fn enter(&mut self, Change { event, delta }: &Change, asked: Option<&Asked>) {
         let effect = event.operation.map(|operation| operation.effect);
         let version = delta.versions().get(&event.dot);
@@ -44,7 +45,11 @@ impl Facts {
             effect,
             version: version.map(|version| version.expires_ms),
             reset: share.and_then(|share| Some((event.row.actor()?, share.reset_part().upto))),
-            covers: context.unwrap_or_else(|| delta.context().clone()),
+            covers: match (context, event.operation) {
+                (Some(seen), _) => seen,
+                (None, Some(_)) => delta.context().clone(),
+                (None, None) => Context::default(),
+            },
         };
         self.0.entry(event.dot).or_insert(fact);
     }
