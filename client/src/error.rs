@@ -284,14 +284,32 @@ impl fmt::Display for Error {
             (Some(node), 1) => write!(f, " (asked node {node})"),
             (Some(node), attempts) => {
                 write!(f, " (asked node {node}; {attempts} attempts")?;
-                for (place, one) in tried.iter().enumerate() {
+                for (place, (one, times)) in counted(tried).into_iter().enumerate() {
                     let mark = if place == 0 { ": " } else { ", " };
                     write!(f, "{mark}node {} {}", one.node, one.kind)?;
+                    if times > 1 {
+                        write!(f, " {times} times")?;
+                    }
                 }
                 f.write_str(")")
             }
         }
     }
+}
+
+/// What happened at each node, in the order in which it first did, and how often.
+fn counted(tried: &[Tried]) -> Vec<(&Tried, u32)> {
+    let mut counted: Vec<(&Tried, u32)> = Vec::new();
+    for one in tried {
+        let known = counted
+            .iter_mut()
+            .find(|(known, _)| (known.node, known.kind) == (one.node, one.kind));
+        match known {
+            Some((_, times)) => *times += 1,
+            None => counted.push((one, 1)),
+        }
+    }
+    counted
 }
 
 impl std::error::Error for Error {}

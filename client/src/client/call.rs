@@ -1,5 +1,6 @@
 //! One call: choose a node, ask it, and let the retry machine decide what a failure means.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -222,6 +223,7 @@ impl Account {
     fn report(self, last: &Failed, why: Why, retry: &Retry, plan: &Plan) -> Error {
         let best = self.best.as_ref().filter(|_| why != Why::Final);
         let Failed { attempt, message } = best.unwrap_or(last);
+        let message = &self.cut_off(plan).unwrap_or_else(|| message.clone());
         let message = match why {
             Why::Final | Why::Attempts => message.clone(),
             Why::Deadline => format!("{message}; no time was left to try again"),
@@ -243,6 +245,26 @@ impl Account {
     }
 }
 
+impl Account {
+    /// What to say where several nodes were tried, and none of them was reached.
+    fn cut_off(&self, plan: &Plan) -> Option<String> {
+        let nodes: BTreeSet<NodeId> = self.tried.iter().map(|one| one.node).collect();
+        let is_cut = |one: &Tried| one.kind == ErrorKind::Unreachable;
+        if nodes.len() < 2 || !self.tried.iter().all(is_cut) {
+            return None;
+        }
+        let else_do = match plan.work {
+            Work::Read => "",
+            Work::Write => "; a sloppy write also asks those that stand in for them",
+        };
+        Some(format!(
+            "none of the {} nodes that could do it can be reached from here; nothing was sent: \
+             check that they are running, and the network to them{else_do}",
+            nodes.len()
+        ))
+    }
+}
+
 fn kind_of(cause: Cause) -> ErrorKind {
     match cause {
         Cause::Unreachable => ErrorKind::Unreachable,
@@ -260,3 +282,44 @@ const NOBODY: &str =
     "the cluster has no such node; nothing was sent: see `Client::topology` for its nodes";
 /// Attempts that an error lists.
 const MOST_TRIED: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, ErrorKind, NodeId, Plan, Route, Tried, Work};
+
+    fn account(tried: &[(u64, ErrorKind)]) -> Account {
+        let one = |&(node, kind): &(u64, ErrorKind)| Tried {
+            node: NodeId(node),
+            kind,
+            message: "no connection".to_owned(),
+        };
+        Account {
+            best: None,
+            tried: tried.iter().map(one).collect(),
+        }
+    }
+
+    #[test]
+    fn where_no_node_is_reached_the_error_says_so_and_what_else_a_write_can_do() {
+        let plan = |work| Plan {
+            route: Route::Owners,
+            work,
+            timeout: None,
+            operation: None,
+        };
+        let away = ErrorKind::Unreachable;
+        let cut = account(&[(1, away), (2, away), (1, away)]);
+        let said = cut.cut_off(&plan(Work::Write)).unwrap_or_default();
+        assert!(said.contains("none of the 2 nodes"), "{said}");
+        assert!(said.contains("nothing was sent") && said.contains("sloppy"));
+        let said = cut.cut_off(&plan(Work::Read)).unwrap_or_default();
+        assert!(said.contains("none of the 2 nodes") && !said.contains("sloppy"));
+        // One node alone says it better itself, and so does one that was reached.
+        for other in [
+            account(&[(1, away), (1, away)]),
+            account(&[(1, away), (2, ErrorKind::Overloaded)]),
+        ] {
+            assert_eq!(other.cut_off(&plan(Work::Write)), None);
+        }
+    }
+}

@@ -77,8 +77,9 @@ impl Connections {
             Err(_) => Err(NotConnected {
                 cause: Cause::Unreachable,
                 message: format!(
-                    "no connection to node {node} within {wait:?}; nothing was sent: check that \
-                     it is running"
+                    "no connection to node {node} within {} ms; nothing was sent: check that it \
+                     is running",
+                    wait.as_millis()
                 ),
             }),
         }
