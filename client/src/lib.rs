@@ -102,7 +102,7 @@
 //! | no answer in time, `Timeout` | next owner | same node once, then the next |
 //! | certificate or cluster not accepted | two more nodes, free | two more nodes, free |
 //! | answer not understood | next owner, once | next owner, once |
-//! | `Overloaded`, own queue full | next owner, after a pause | next owner, after a pause |
+//! | `Overloaded`, own queue full, held back | next owner, after a pause | the same |
 //! | `Unavailable` | next owner, once, after a pause | next owner, once, after a pause |
 //! | `QuorumNotReached` | next owner, once | same node, once |
 //! | `NotOwner` | refresh the ring, free | refresh the ring, free |

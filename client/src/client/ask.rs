@@ -7,8 +7,11 @@ use bytes::BytesMut;
 
 use super::Shared;
 use super::call::Failed;
+use crate::clock;
 use crate::retry::{self, Attempt, Cause, Times, Work};
-use crate::wire::{self, Outcome, Part, ReadRequest, Request, Response, SessionWork, WriteRequest};
+use crate::wire::{
+    self, FailureKind, Outcome, Part, ReadRequest, Request, Response, SessionWork, WriteRequest,
+};
 use ring::NodeId;
 use ring::pace::Question;
 
@@ -21,8 +24,18 @@ impl Shared {
         times: Times,
     ) -> Result<Response, Failed> {
         let work = paced(request);
+        if work.is_some() && self.holds_back(node) {
+            let message = format!(
+                "node {node} refuses too much of what this client asks; nothing was sent: try \
+                 again in a while"
+            );
+            return Err(Failed::new(node, Cause::Full, Outcome::NotApplied, message));
+        }
         let mut question = work.map(|work| Open::new(self, node, work));
         let result = self.send(node, request, times).await;
+        if work.is_some() {
+            self.count(node, &result);
+        }
         match &result {
             Ok(_) => {
                 self.health().handle_success(node);
@@ -42,6 +55,25 @@ impl Shared {
             }
         }
         result
+    }
+
+    /// Has the node lately refused so much that this is not sent?
+    fn holds_back(&self, node: NodeId) -> bool {
+        let now = self.clock.now();
+        let fraction = clock::random_fraction();
+        self.throttle().holds_back(now, node, fraction)
+    }
+
+    /// Notes whether the node took a request up. One that it has not answered says nothing.
+    fn count(&self, node: NodeId, result: &Result<Response, Failed>) {
+        let now = self.clock.now();
+        match result.as_ref().map_err(|failed| failed.attempt.cause) {
+            Err(Cause::Failed(FailureKind::Overloaded)) => {
+                self.throttle().handle_refused(now, node);
+            }
+            Ok(_) | Err(Cause::Failed(_)) => self.throttle().handle_taken(now, node),
+            Err(_) => {}
+        }
     }
 
     async fn send(

@@ -11,7 +11,7 @@ use super::race::first;
 use super::{Client, Profile, Shared};
 use crate::clock::{self, Clock};
 use crate::error::{Error, ErrorKind};
-use crate::retry::{Budget, Cause};
+use crate::retry::{Budget, Cause, Throttle};
 use crate::routing::{ClusterMap, Health, Paces};
 use crate::transport::{EndpointConfig, Identity, IdentityError, Limits, TrustRoots};
 
@@ -136,6 +136,7 @@ impl ClientBuilder {
             health: Mutex::new(Health::default()),
             paces: Mutex::new(Paces::new()),
             budget: Mutex::new(Budget::new(clock.now())),
+            throttle: Mutex::new(Throttle::default()),
             profile: self.profile,
             app_name: self.app_name,
             seeds: self.seeds,

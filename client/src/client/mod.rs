@@ -23,7 +23,7 @@ use self::connections::Connections;
 use crate::bucket::{Bucket, Bulk};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::retry::Budget;
+use crate::retry::{Budget, Throttle};
 use crate::routing::{ClusterMap, Health, NodeInfo, Paces};
 use crate::session::Session;
 use crate::typed::Typed;
@@ -60,6 +60,7 @@ pub(crate) struct Shared {
     health: Mutex<Health>,
     paces: Mutex<Paces>,
     budget: Mutex<Budget>,
+    throttle: Mutex<Throttle>,
     profile: Profile,
     app_name: String,
     seeds: Vec<String>,
@@ -302,6 +303,10 @@ impl Shared {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

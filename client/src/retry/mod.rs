@@ -16,6 +16,7 @@ mod budget;
 mod table;
 #[cfg(test)]
 mod tests;
+mod throttle;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use ring::NodeId;
 
 pub(crate) use budget::Budget;
 pub(crate) use table::{Advice, Cause, Next, Work, advice};
+pub(crate) use throttle::Throttle;
 
 /// A call in progress.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::fake::{Action, Fake, failed, layout, read, roles, written};
 use ring::NodeId;
 use starling::wire::{FailureKind, Request, State};
-use starling::{ErrorKind, Outcome};
+use starling::{ErrorKind, Outcome, Profile};
 
 fn cluster(nodes: u64) -> Fake {
     Fake::start(nodes, |_, request| match request {
@@ -158,4 +158,23 @@ async fn a_bucket_that_nobody_knows_is_an_error_at_once() {
         (error.kind(), error.attempts()),
         (ErrorKind::UnknownBucket, 1)
     );
+}
+
+#[tokio::test]
+async fn a_node_that_refuses_all_is_sent_less_and_less() {
+    let refuses = |_: NodeId, _: &Request| failed(FailureKind::Overloaded, Outcome::NotApplied);
+    let fake = Fake::start(1, refuses);
+    let builder = fake.builder();
+    let builder = builder.default_profile(Profile::new().max_retries(0));
+    let client = builder.connect().await.unwrap();
+    let values = client.bucket("values");
+    let mut held_back = 0;
+    for _ in 0..300 {
+        let error = values.put("ada", "x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded, "{error}");
+        held_back += usize::from(error.to_string().contains("nothing was sent"));
+    }
+    let sent = fake.writes().len();
+    assert_eq!(sent + held_back, 300);
+    assert!((20..150).contains(&sent), "{sent} were sent");
 }

@@ -17,12 +17,14 @@ async fn a_bucket_is_listed_whole_while_a_node_is_down_and_writes_go_on() -> any
     let client = cluster.client().await?;
     client.create_bucket("users").await?;
     let users = client.bucket("users");
-    let mut puts = JoinSet::new();
-    for number in 0..KEYS {
-        puts.spawn(users.put(format!("old-{number}"), "x").into_future());
-    }
-    for put in puts.join_all().await {
-        put?;
+    for first in (0..KEYS).step_by(AT_ONCE) {
+        let mut puts = JoinSet::new();
+        for number in first..first + AT_ONCE {
+            puts.spawn(users.put(format!("old-{number}"), "x").into_future());
+        }
+        for put in puts.join_all().await {
+            put?;
+        }
     }
     cluster.node(1).kill()?;
     let (told, mut progress) = watch::channel(0);
@@ -98,5 +100,7 @@ async fn list_by_pieces(cluster: &Cluster) -> anyhow::Result<BTreeSet<String>> {
 }
 
 const KEYS: usize = 3_000;
+/// The puts under way together: fewer than any node takes at once, however slow it is.
+const AT_ONCE: usize = 500;
 /// The keys that one life reads.
 const PIECE: usize = 1_000;
