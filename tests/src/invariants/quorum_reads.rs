@@ -1,8 +1,9 @@
 //! A read that overlaps an acknowledged write sees it (R+W>N), or what covers it.
 //!
 //! What is promised when: while at least `w` of the nodes that acknowledged the write still stand
-//! by it, every later read with `r + w > n` sees it. A crash takes a promise back when it takes
-//! more than the write's durability survives; a wiped or restored disk takes back all promises.
+//! by it, every read with `r + w > n` sees it that begins then. A crash takes a promise back when
+//! it takes more than the write's durability survives; a wiped or restored disk takes back all
+//! promises.
 //!
 //! In runs where a vnode that is catching up waits for every other owner, and no disk was silently
 //! replaced by an older copy, one node that stands by a write at `wal` or `synced` is enough: who
@@ -51,7 +52,7 @@ pub(crate) fn is_owed(answered: &Answered<'_>, acked: &Acked, ledger: &Ledger) -
     let is_logged = ledger.operations[acked.operation].durability >= Durability::Wal;
     let is_strict = is_logged && ledger.plan.waits_for_all && !ledger.has_unknown_loss;
     let needed = if is_strict { 1 } else { usize::from(acked.w) };
-    let holding = |dot| ledger.owners_holding(dot, answered.subject);
+    let holding = |dot| ledger.owners_holding(dot, answered.subject, answered.began);
     let is_held = acked.dots.iter().all(|&dot| holding(dot) >= needed);
     acked.at <= answered.began && overlaps && is_held
 }

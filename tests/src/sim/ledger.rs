@@ -39,7 +39,7 @@ pub(crate) struct Ledger {
     entries: Vec<Entry>,
     by_dot: BTreeMap<Dot, usize>,
     by_key: BTreeMap<KeyPrefix, Vec<usize>>,
-    promises: BTreeMap<Dot, BTreeMap<usize, Durability>>,
+    promises: BTreeMap<Dot, BTreeMap<usize, Promise>>,
     acked: BTreeMap<usize, Vec<Acked>>,
     forsaken: u64,
     /// By key, what monotonic reads have shown.
@@ -167,6 +167,14 @@ pub(crate) enum Crash {
     Disk,
 }
 
+/// That a node holds an event.
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    level: Durability,
+    /// It has held it ever since.
+    since: Instant,
+}
+
 impl Ledger {
     pub(crate) fn new(plan: Plan, subjects: Vec<Subject>) -> Self {
         Self {
@@ -242,14 +250,10 @@ impl Ledger {
     }
 
     /// A node says that it holds an event so durably.
-    pub(crate) fn promise(&mut self, dot: Dot, node: usize, durability: Durability) {
-        let level = self
-            .promises
-            .entry(dot)
-            .or_default()
-            .entry(node)
-            .or_insert(durability);
-        *level = durability.max(*level);
+    pub(crate) fn promise(&mut self, dot: Dot, node: usize, level: Durability, now: Instant) {
+        let holders = self.promises.entry(dot).or_default();
+        let promise = holders.entry(node).or_insert(Promise { level, since: now });
+        promise.level = level.max(promise.level);
     }
 
     /// A node lost what such a crash takes, and with it the promises that do not survive it.
@@ -261,7 +265,7 @@ impl Ledger {
         };
         for holders in self.promises.values_mut() {
             let before = holders.len();
-            holders.retain(|&holder, level| holder != node || survives(*level));
+            holders.retain(|&holder, promise| holder != node || survives(promise.level));
             self.forsaken += u64::from(holders.len() < before);
         }
     }
@@ -290,11 +294,15 @@ impl Ledger {
         self.promises.get(&dot).map_or(0, BTreeMap::len)
     }
 
-    /// How many owners of a key still stand by an event.
-    pub(crate) fn owners_holding(&self, dot: Dot, subject: usize) -> usize {
+    /// How many owners of a key have stood by an event since then.
+    pub(crate) fn owners_holding(&self, dot: Dot, subject: usize, since: Instant) -> usize {
         let owners = &self.subjects[subject].owners;
         let holders = self.promises.get(&dot).into_iter().flatten();
-        holders.filter(|(node, _)| owners.contains(node)).count()
+        let holders = holders.filter(|(node, promise)| {
+            // Who lost it and has it again may have answered in between.
+            owners.contains(node) && promise.since <= since
+        });
+        holders.count()
     }
 
     /// An owner trims an event.
@@ -324,7 +332,7 @@ impl Ledger {
     /// The events that a node still stands by.
     pub(crate) fn promised_by(&self, node: usize) -> impl Iterator<Item = (Dot, Durability)> {
         let held = self.promises.iter();
-        held.filter_map(move |(&dot, holders)| Some((dot, *holders.get(&node)?)))
+        held.filter_map(move |(&dot, holders)| Some((dot, holders.get(&node)?.level)))
     }
 
     /// A coordinator acknowledged a write.

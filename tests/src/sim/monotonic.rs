@@ -67,8 +67,9 @@ impl World {
         let entries = self.ledger.entries_of(&standing.prefix);
         let seen = entries.map(|entry| entry.event.dot);
         let seen: Vec<Dot> = seen.filter(|&dot| rows.clock.contains(dot)).collect();
+        let now = self.queue.now();
         for dot in seen {
-            self.ledger.promise(dot, node, standing.durability);
+            self.ledger.promise(dot, node, standing.durability, now);
         }
     }
 

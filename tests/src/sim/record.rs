@@ -211,7 +211,7 @@ impl World {
         let durability = self.ledger.operations[attempt.operation].durability;
         let now = self.queue.now();
         for dot in attempt.dots.clone() {
-            self.ledger.promise(dot, node, durability);
+            self.ledger.promise(dot, node, durability, now);
             let Sending::Held(holders) = sending else {
                 continue;
             };
@@ -219,7 +219,7 @@ impl World {
                 let holder = self.index_of(holder);
                 // What was heard from a disk that was replaced since is a promise taken back.
                 if self.nodes[holder].disk_since + HEARSAY < now {
-                    self.ledger.promise(dot, holder, Durability::Synced);
+                    self.ledger.promise(dot, holder, Durability::Synced, now);
                 }
             }
         }
@@ -263,9 +263,11 @@ impl World {
             PeerReply::Acked => {
                 let process = self.nodes[node].process.as_ref();
                 let asked = process.and_then(|process| process.asked.get(&call).cloned());
+                let now = self.queue.now();
                 if let Some((dots, durability)) = asked {
-                    dots.iter()
-                        .for_each(|&dot| self.ledger.promise(dot, node, durability));
+                    for dot in dots {
+                        self.ledger.promise(dot, node, durability, now);
+                    }
                 }
             }
             PeerReply::Rows(rows) => {
@@ -340,7 +342,8 @@ impl World {
                 holds: clock.is_some_and(|clock| clock.contains(dot)),
             };
             Self::check(&self.ledger, &dropped)?;
-            self.ledger.promise(dot, owner, Durability::Synced);
+            let now = self.queue.now();
+            self.ledger.promise(dot, owner, Durability::Synced, now);
         }
         Ok(())
     }
