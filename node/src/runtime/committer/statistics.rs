@@ -59,6 +59,8 @@ pub(crate) struct Statistics {
     /// For how many milliseconds some vnode has not been found equal to all its other owners;
     /// counted from the start where it never was.
     pub(crate) unagreed_ms: u64,
+    /// When all this was so.
+    pub(crate) shown_at: Time,
     /// Why the last batch failed that did.
     pub(crate) failure: Option<String>,
 }
@@ -131,6 +133,7 @@ impl Statistics {
             free_bytes: None,
             backlog: Backlog::default(),
             scrub: replica.scrub_counts(),
+            shown_at: now,
             unagreed_ms: u64::try_from(unagreed.unwrap_or(0)).unwrap_or(u64::MAX),
             failure: None,
         }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{REPORTS_WITHIN, Shell};
 use crate::admin::{Operation, Stage};
 use crate::protocol::time::Time;
+use crate::runtime::Statistics;
 use crate::runtime::envelope::{Asked, Report};
 use crate::runtime::event::Caller;
 use crate::server::{HereStatus, PeerStatus, StatusInput};
@@ -109,7 +110,7 @@ impl Shell {
                 restored: statistics.scrub.restored,
                 alarms: statistics.scrub.alarms,
                 given_up: statistics.scrub.given_up,
-                unagreed_ms: statistics.unagreed_ms,
+                unagreed_ms: unagreed_ms(&statistics, self.clock.now().time),
             },
             clock_ahead_ms: statistics.clock_ahead_ms,
             hints_damaged: u32::try_from(statistics.hints_damaged.len()).unwrap_or(u32::MAX),
@@ -212,5 +213,35 @@ fn add_reports(status: &mut Status, reports: &BTreeMap<NodeId, Report>) {
             member.clock_ahead_ms = report.clock_ahead_ms;
             member.hints_damaged = report.hints_damaged;
         }
+    }
+}
+
+/// For how long some vnode was not found equal to all its other owners. What is shown was so up to
+/// a second ago, and before a node's vnodes are shown it has agreed with nobody.
+fn unagreed_ms(statistics: &Statistics, now: Time) -> u64 {
+    let since = match (statistics.vnodes, statistics.unagreed_ms) {
+        (0, _) => Time::default(),
+        (_, 0) => return 0,
+        (..) => statistics.shown_at,
+    };
+    let passed = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
+    statistics.unagreed_ms.saturating_add(passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Statistics, Time, unagreed_ms};
+
+    #[test]
+    fn who_has_shown_no_vnodes_yet_has_agreed_with_nobody_and_what_is_shown_ages() {
+        let at = |seconds| Time::at(Duration::from_secs(seconds));
+        let mut shown = Statistics::default();
+        assert_eq!(unagreed_ms(&shown, at(3)), 3_000);
+        (shown.vnodes, shown.shown_at) = (16, at(3));
+        assert_eq!(unagreed_ms(&shown, at(4)), 0, "nobody has to agree");
+        shown.unagreed_ms = 500;
+        assert_eq!(unagreed_ms(&shown, at(4)), 1_500);
     }
 }
