@@ -65,6 +65,11 @@ impl Applications {
         self.spans.len() > 1
     }
 
+    /// The spans in order: the first dot of each, and the counter of its last one.
+    pub fn spans(&self) -> impl Iterator<Item = (Dot, u64)> + '_ {
+        self.spans.iter().map(|(&first, &last)| (first, last))
+    }
+
     /// Every dot of every span, in order.
     pub fn dots(&self) -> impl Iterator<Item = Dot> + '_ {
         self.spans.iter().flat_map(|(first, &last)| {

@@ -26,6 +26,10 @@ pub enum Mutant {
     AliasForgotten,
     /// An item that a retry put elsewhere into a list is taken for an alias of the first.
     AliasElsewhere,
+    /// A copy of a version goes with another, whatever it alone was written over.
+    AliasTakesAll,
+    /// A retry is written over what was written since its first try.
+    RetryCovers,
     /// Whoever sees a counter's share reset removes it, before all have seen the reset.
     ShareCollectedEarly,
     /// A join of registers keeps the version with the greatest stamp alone.
@@ -68,7 +72,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that the simulator must catch.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::ActorReused,
         Self::AckBeforeWrite,
         Self::ClockNewerThanRow,
@@ -79,6 +83,8 @@ impl Mutant {
         Self::VoidedTwice,
         Self::AliasForgotten,
         Self::AliasElsewhere,
+        Self::AliasTakesAll,
+        Self::RetryCovers,
         Self::ShareCollectedEarly,
         Self::JoinChooses,
         Self::ClearForgotten,

@@ -59,7 +59,9 @@ impl Suite {
             Mutant::ExpiryDropsContext
             | Mutant::ShareCollectedEarly
             | Mutant::AliasForgotten
-            | Mutant::AliasElsewhere => Self::Model,
+            | Mutant::AliasElsewhere
+            | Mutant::AliasTakesAll
+            | Mutant::RetryCovers => Self::Model,
             _ => Self::Simulator,
         }
     }

@@ -95,7 +95,8 @@ impl Shared {
             .timeout
             .saturating_sub(now.saturating_sub(before))
             .max(SHORTEST_WAIT);
-        set_times(request, timeout, now.saturating_sub(times.started));
+        let age = times.tried_since.map(|since| now.saturating_sub(since));
+        set_times(request, timeout, age);
         let mut body = BytesMut::new();
         wire::encode(request, &mut body).map_err(|error| {
             Failed::new(
@@ -210,8 +211,9 @@ impl Drop for Open {
 }
 
 /// Tells the node how long it may take, a little less than we wait, so that its own account of a
-/// timeout arrives, and never more than nodes allow; and how old the operation is.
-fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
+/// timeout arrives, and never more than nodes allow; and how old the operation is, if it was tried
+/// before.
+fn set_times(request: &mut Request, timeout: Duration, age: Option<Duration>) {
     let allowed = timeout.saturating_sub((timeout / 10).min(GRACE));
     let allowed_ms = u32::try_from(allowed.min(LONGEST).as_millis())
         .unwrap_or(u32::MAX)
@@ -235,9 +237,11 @@ fn set_times(request: &mut Request, timeout: Duration, age: Duration) {
     }
 }
 
-fn set_write_times(write: &mut WriteRequest, allowed_ms: u32, age: Duration) {
+fn set_write_times(write: &mut WriteRequest, allowed_ms: u32, age: Option<Duration>) {
     write.timeout_ms = allowed_ms;
-    write.age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    // Rounded up: a retry is never taken for a first try.
+    let age_ms = |age: Duration| u64::try_from(age.as_millis()).map_or(u64::MAX, |ms| ms + 1);
+    write.age_ms = age.map_or(0, age_ms);
 }
 
 /// The most by which a node's time is shorter than ours.

@@ -55,8 +55,8 @@ pub(crate) struct Times {
     pub(crate) timeout: Duration,
     /// How long to wait for a connection.
     pub(crate) connect: Duration,
-    /// When the call began.
-    pub(crate) started: Duration,
+    /// When the call began, if this is not its first attempt: an earlier one may have been applied.
+    pub(crate) tried_since: Option<Duration>,
 }
 
 /// A failed attempt.
@@ -218,7 +218,7 @@ impl Retry {
         Times {
             timeout: self.attempt_timeout(now),
             connect: self.connect_timeout(now, owners),
-            started: self.started,
+            tried_since: Some(self.started).filter(|_| self.attempts > 1),
         }
     }
 

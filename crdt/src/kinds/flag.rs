@@ -45,6 +45,7 @@ pub const ENABLE_WINS: Rules = Rules {
 /// A flag whose disabling wins.
 pub const DISABLE_WINS: Rules = Rules {
     make: |row, update| switch(row, update, Wins::Disable),
+    vetoes: true,
     body: Some(|row| said(row, Wins::Disable)),
     ..Rules::new("disable-flag", Rows::One, Twice::Aliases)
 };

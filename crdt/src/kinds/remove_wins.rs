@@ -31,6 +31,7 @@ pub const RULES: Rules = Rules {
         Update::Remove => Ok(Some(remove(row))),
         _ => Err(Unmade::NotOfKind),
     },
+    vetoes: true,
     body: Some(|row| Ok(if contains(row) { "in" } else { "out" }.to_owned())),
     ..Rules::new(
         "remove-wins-element",

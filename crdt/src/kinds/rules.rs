@@ -20,6 +20,9 @@ pub struct Rules {
     pub rows: Rows,
     /// What becomes of an operation that was entered twice.
     pub twice: Twice,
+    /// May a version keep a later one that stands beside it from counting? Then a write has an
+    /// effect only over what is here.
+    pub vetoes: bool,
     /// What an update makes of a row as it is here.
     pub make: fn(&Row, &Update) -> Made,
     /// The part of a row's key in words; `None` if it is the user's own bytes.
@@ -104,6 +107,7 @@ impl Rules {
             name,
             rows,
             twice,
+            vetoes: false,
             make: |_, _| Err(Unmade::NotOfKind),
             part: None,
             body: None,

@@ -2,6 +2,7 @@
 
 use super::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::rules::Twice;
 use crdt::{Dot, Hlc, OpId};
@@ -24,6 +25,9 @@ pub struct Event {
     pub hlc: Hlc,
     /// The client's operation and what it does; an event that no client asked for has none.
     pub operation: Option<Operation>,
+    /// The versions of other operations that its version was written over only because its
+    /// coordinator had them: another try of the operation may have met others.
+    pub covers: DotSet,
 }
 
 /// What a client asked for, as far as a retry must know it again.
@@ -82,8 +86,9 @@ impl Event {
     ///
     /// ```text
     ///   u8 format = 2 | u64 hlc | varint dots before in the span | varint dots after
-    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal, 4 taken back;
-    ///     [24 B id, varint digest]; [zigzag amount]; [dot, varint before, varint after]
+    ///   | u8 operation: 0 none, 1 carried, 2 increment, 3 removal, 4 taken back, 5 carried over
+    ///     others; [24 B id, varint digest]; [zigzag amount]; [dot, varint before, varint after];
+    ///     [set of dots, not empty]
     ///   | row key
     /// ```
     #[must_use]
@@ -125,7 +130,7 @@ impl Event {
         encoder.u64(self.hlc.to_bits());
         encoder.varint(self.dot.counter - self.first);
         encoder.varint(self.last - self.dot.counter);
-        encode_operation(self.operation, encoder);
+        encode_operation(self.operation, &self.covers, encoder);
         encoder.raw(self.row.as_bytes());
     }
 
@@ -141,7 +146,7 @@ impl Event {
         }
         let hlc = Hlc::from_bits(decoder.u64("event's stamp")?);
         let (first, last) = decode_span(dot, &mut decoder)?;
-        let operation = decode_operation(&mut decoder)?;
+        let (operation, covers) = decode_operation(&mut decoder)?;
         let row = RowKey::decode(decoder.rest())?;
         Ok(Self {
             dot,
@@ -150,16 +155,18 @@ impl Event {
             last,
             hlc,
             operation,
+            covers,
         })
     }
 }
 
-fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
+fn encode_operation(operation: Option<Operation>, covers: &DotSet, encoder: &mut Encoder) {
     let Some(Operation { id, digest, effect }) = operation else {
         return encoder.u8(0);
     };
     encoder.u8(match effect {
-        Effect::Carried => 1,
+        Effect::Carried if covers.is_empty() => 1,
+        Effect::Carried => 5,
         Effect::Increment(_) => 2,
         Effect::Removal => 3,
         Effect::TakenBack(_) => 4,
@@ -167,6 +174,7 @@ fn encode_operation(operation: Option<Operation>, encoder: &mut Encoder) {
     id.encode(encoder);
     encoder.varint(u64::from(digest));
     match effect {
+        Effect::Carried if !covers.is_empty() => covers.encode(encoder),
         Effect::Carried | Effect::Removal => {}
         Effect::Increment(amount) => encoder.signed(i128::from(amount)),
         Effect::TakenBack(Application { dot, first, last }) => {
@@ -188,10 +196,12 @@ fn decode_span(dot: Dot, decoder: &mut Decoder<'_>) -> Result<(u64, u64), Decode
     }
 }
 
-fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, DecodeError> {
+/// The operation, and what it was written over.
+fn decode_operation(decoder: &mut Decoder<'_>) -> Result<(Option<Operation>, DotSet), DecodeError> {
     let mark = decoder.u8("event's operation mark")?;
+    let mut covers = DotSet::default();
     if mark == 0 {
-        return Ok(None);
+        return Ok((None, covers));
     }
     let id = OpId::decode(decoder)?;
     let digest = u32::try_from(decoder.varint("digest")?)
@@ -208,13 +218,26 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<Option<Operation>, Deco
             let (first, last) = decode_span(dot, decoder)?;
             Effect::TakenBack(Application { dot, first, last })
         }
+        5 => {
+            covers = decode_covers(decoder)?;
+            Effect::Carried
+        }
         _ => {
             return Err(DecodeError::Invalid {
                 field: "event's operation mark",
             });
         }
     };
-    Ok(Some(Operation { id, digest, effect }))
+    Ok((Some(Operation { id, digest, effect }), covers))
+}
+
+fn decode_covers(decoder: &mut Decoder<'_>) -> Result<DotSet, DecodeError> {
+    let covers = DotSet::decode(decoder)?;
+    if covers.is_empty() {
+        let field = "what an event was written over";
+        return Err(DecodeError::Invalid { field });
+    }
+    Ok(covers)
 }
 
 /// Events of one batch at the most. More are no event: whoever sends a batch looks for all of them.
@@ -230,6 +253,7 @@ mod tests {
 
     use super::{Application, Effect, Event, MAX_SPAN, Operation};
     use crate::protocol::keys::KeyPrefix;
+    use crdt::dots::DotSet;
     use crdt::kinds::Leaf;
 
     fn event() -> Event {
@@ -248,6 +272,7 @@ mod tests {
                 digest: 0x0304_0506,
                 effect: Effect::Increment(-3),
             }),
+            covers: DotSet::default(),
         }
     }
 
@@ -279,6 +304,21 @@ mod tests {
         expected.extend_from_slice(&[3, 0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 3, 4]);
         expected.extend_from_slice(&[1, b'k', 0, 1, 0]);
         assert_eq!(bytes, expected);
+        assert_eq!(Event::decode_value(event.dot, &bytes), Ok(event));
+    }
+
+    #[test]
+    fn what_an_event_was_written_over_comes_back_from_its_bytes() {
+        let mut event = event();
+        let plain = event.encode_value().len();
+        if let Some(operation) = &mut event.operation {
+            operation.effect = Effect::Carried;
+        }
+        event
+            .covers
+            .insert(Dot::new(Actor { node: 1, nonce: 9 }, 5));
+        let bytes = event.encode_value();
+        assert!(bytes.len() < plain + 24);
         assert_eq!(Event::decode_value(event.dot, &bytes), Ok(event));
     }
 

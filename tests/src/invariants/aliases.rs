@@ -2,7 +2,8 @@
 //!
 //! A write that was retried elsewhere is one version under several dots. At rest either all of them
 //! stand in the row or none does: one that stands alone came back after its write was removed or
-//! replaced. Where a disk took events with it, what is known of aliases may be gone too.
+//! replaced. Only a copy that was written over what no copy that is gone was written over may stand
+//! for that. Where a disk took events with it, what is known of aliases may be gone too.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use super::Observation;
 use super::causality::row_of;
 use crate::sim::ledger::{Entry, Ledger};
 use crdt::kinds::Leaf;
+use starling_node::protocol::event::Event;
 use starling_node::protocol::keys::RowKey;
 
 pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<(), String> {
@@ -37,12 +39,15 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
             let Some(row) = row_of(key, resting.source)? else {
                 continue;
             };
-            let dots = entries.iter().map(|entry| entry.event.dot);
-            let dots = dots.filter(|&dot| vnode.clock().contains(dot));
-            let (stand, gone): (Vec<_>, Vec<_>) =
-                dots.partition(|dot| row.versions().contains_key(dot));
-            if let (Some(stands), Some(gone)) = (stand.first(), gone.first()) {
+            let here = entries.iter().map(|entry| &entry.event);
+            let here = here.filter(|event| vnode.clock().contains(event.dot));
+            let (standing, gone): (Vec<&Event>, Vec<&Event>) =
+                here.partition(|event| row.versions().contains_key(&event.dot));
+            let mut standing = standing.into_iter();
+            let stands = standing.find(|stands| !covers_alone(stands, &gone));
+            if let (Some(stands), Some(gone)) = (stands, gone.first()) {
                 let (node, id) = (resting.node, ledger.operations[*operation].id);
+                let (stands, gone) = (stands.dot, gone.dot);
                 return Err(format!(
                     "node {node} shows {stands} of {id} in {key}, although its alias {gone} is gone"
                 ));
@@ -50,6 +55,15 @@ pub(super) fn check(observation: &Observation<'_>, ledger: &Ledger) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Was it written over what others wrote, and none of the `gone`?
+fn covers_alone(stands: &Event, gone: &[&Event]) -> bool {
+    let mut alone = stands.covers.clone();
+    for other in gone {
+        alone = alone.difference(&other.covers);
+    }
+    !alone.is_empty()
 }
 
 /// Numbers are joined when they are read, and whoever raises one may find nothing to do.

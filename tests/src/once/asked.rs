@@ -17,6 +17,9 @@ pub(super) struct Asked {
     /// The command of the first try; later ones are older.
     pub(super) command: Command,
     key: u8,
+    pub(super) began_ms: u64,
+    /// Every retry has said how old it is.
+    pub(super) is_honest: bool,
     /// Some coordinator has entered it.
     pub(super) was_entered: bool,
 }
@@ -45,12 +48,21 @@ impl Asked {
         Self {
             command,
             key,
+            began_ms: 0,
+            is_honest: true,
             was_entered: false,
         }
     }
 
     pub(super) fn id(&self) -> OpId {
         self.command.operation
+    }
+
+    /// It is tried again.
+    pub(super) fn grow_old(&mut self, now_ms: u64, is_said: bool) {
+        self.is_honest &= is_said;
+        let age_ms = now_ms - self.began_ms + 1;
+        self.command.age_ms = if is_said { age_ms } else { 0 };
     }
 
     pub(super) fn context(&self) -> Context {

@@ -8,8 +8,9 @@
 //!
 //! *The rule that the oracle holds*: in the end an operation that was entered anywhere counts once.
 //! Its increments are in the sum, unless a reset saw them. Its versions are shown, unless something
-//! covers one of their aliases; what a retry put elsewhere into a list is another item. A vnode
-//! that holds an operation's events knows it again, and refuses another change under its name.
+//! covers one of their aliases (`rows`); what a retry put elsewhere into a list is another item.
+//! A vnode that holds an operation's events knows it again, and refuses another change under its
+//! name.
 //!
 //! ```text
 //!   try ──> owner ──deltas, pulls──> owners           steps of a seed, or every schedule of a few
@@ -23,6 +24,7 @@ mod asked;
 mod finish;
 mod oracle;
 mod owner;
+mod rows;
 mod schedule;
 mod world;
 

@@ -163,6 +163,7 @@ impl World {
         }
         let lasts = self.random.u32(..10) < 2 && can_end(&edits);
         let mut asked = Asked::new(id, key, context, edits);
+        asked.began_ms = self.now_ms;
         asked.command.ttl_ms = lasts.then(|| self.random.u64(1_000..10_000));
         self.asked.push(asked);
         self.attempt(self.asked.len() - 1, at)
@@ -177,7 +178,9 @@ impl World {
         let index = self.random.usize(latest..self.asked.len());
         let place = some_name(&mut self.random);
         self.asked[index].insert_at(place);
-        self.asked[index].command.age_ms = 1_000;
+        // Who uses an id again in a later call does not say how old it is.
+        let is_said = self.random.u32(..10) > 0;
+        self.asked[index].grow_old(self.now_ms, is_said);
         self.attempt(index, at)
     }
 

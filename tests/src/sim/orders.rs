@@ -68,7 +68,7 @@ impl World {
             operation: asked.id,
             // One name stands for one change, so the name says what is asked.
             digest: u32::try_from(asked.id.sequence).unwrap_or(u32::MAX),
-            age_ms: (now - asked.invoked) / MS,
+            age_ms: (now - asked.invoked).div_ceil(MS),
             ttl_ms: asked.ttl_ms,
         };
         let (w, durability) = (asked.quorum, asked.durability);

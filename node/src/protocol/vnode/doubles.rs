@@ -19,6 +19,13 @@
 //! gone from a row and another stands there, the one that stands is removed, by an event of whoever
 //! noticed: the delete had not seen it only because it was on its way.
 //!
+//! *Unless it alone was written over something.* An add, an assignment covers what its coordinator
+//! has, so a copy may stand for what others wrote, too, and its coordinator may have had what those
+//! who removed another copy had not. Such a copy stays, unless what it covers is gone without it:
+//! another copy that is gone was written over the same, or it was gone here before this copy came.
+//! So nothing is lost that nobody removed; at worst the operation counts again. It is rare, since a
+//! retry spares what is newer than its first try (`plan`).
+//!
 //! They are aliases *in one row*. A retry that has read a list anew may put its items between other
 //! neighbours, which is into other rows: there no copy is gone, there never was one. The record
 //! says which row each item was put into ([`Record::aliases_of`]).
@@ -33,6 +40,7 @@ use crate::protocol::event::Event;
 use crate::protocol::keys::RowKey;
 use crate::protocol::messages::Change;
 use crate::protocol::stage::{SourceError, Stage};
+use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
 use crdt::kinds::counter::{self, Share};
 use crdt::kinds::rules::Twice;
@@ -55,11 +63,7 @@ impl Vnode {
         if mutants::is_active(Mutant::NotVoided) {
             return Ok(Vec::new());
         }
-        let open = self
-            .doubled
-            .iter()
-            .filter(|(_, counts_twice)| **counts_twice);
-        let open: Vec<OpId> = open.map(|(&id, _)| id).collect();
+        let open = self.doubled.open();
         let mut voids = Vec::new();
         // The next pass begins after where this one ended, so that none starves.
         let from = open.partition_point(|id| Some(*id) <= self.voided_to);
@@ -67,12 +71,12 @@ impl Vnode {
         for &id in turn {
             self.voided_to = Some(id);
             let Some(record) = self.record(id, stage)? else {
-                self.doubled.remove(&id);
+                self.doubled.settle(id);
                 continue;
             };
             let taken_back = self.take_back((id, &record), hlc, limits, stage, &mut voids)?;
             if self.void_losers(hlc, &record, stage, &mut voids)? && taken_back {
-                self.doubled.insert(id, false);
+                self.doubled.settle(id);
             }
         }
         Ok(voids)
@@ -144,29 +148,79 @@ impl Vnode {
             return Ok(None);
         }
         let now = stage.row(row)?;
-        let is_gone = |dot: &Dot| !now.versions().contains_key(dot);
-        let killed = before.versions().iter().filter(|(dot, _)| is_gone(dot));
-        let killed = killed.filter_map(|(_, version)| version.op);
-        let entered = events.iter().filter_map(|event| event.operation);
-        let touched: BTreeSet<OpId> = killed.chain(entered.map(|op| op.id)).collect();
+        let turn = Turn {
+            row,
+            before,
+            events,
+            now: &now,
+        };
         let mut covered = Context::default();
-        for id in touched.iter().filter(|id| self.doubled.contains_key(id)) {
-            let Some(record) = self.record(*id, stage)? else {
+        let touched = turn.touched().into_iter();
+        for id in touched.filter(|id| self.doubled.contains(*id)) {
+            let Some(record) = self.record(id, stage)? else {
                 continue;
             };
             let standing = now.versions().iter();
-            for (&dot, _) in standing.filter(|(_, version)| version.op == Some(*id)) {
-                let mut aliases = record.aliases_of(dot, row);
-                if aliases.any(|alias| self.clock.contains(alias) && is_gone(&alias)) {
-                    covered.insert(dot);
-                }
-            }
+            let standing = standing.filter(|(_, version)| version.op == Some(id));
+            let going = standing.filter(|&(&dot, _)| self.goes_along(dot, &record, &turn));
+            going.for_each(|(&dot, _)| covered.insert(dot));
         }
         if covered.is_empty() {
             return Ok(None);
         }
         self.own_change(hlc, row, Row::delete(covered), stage)
             .map(Some)
+    }
+
+    /// Does a version go, since an alias of it is gone, and does nothing go with it that others
+    /// wrote?
+    fn goes_along(&self, dot: Dot, record: &Record, turn: &Turn<'_>) -> bool {
+        let aliases = record.aliases_of(dot, turn.row);
+        let aliases = aliases.filter(|&alias| alias != dot && self.clock.contains(alias));
+        let (standing, gone): (Vec<Dot>, Vec<Dot>) =
+            aliases.partition(|alias| turn.now.versions().contains_key(alias));
+        if gone.is_empty() || mutants::is_active(Mutant::AliasTakesAll) {
+            return !gone.is_empty();
+        }
+        let mut covered = record.covered_by(dot).into_iter().flat_map(DotSet::iter);
+        covered.all(|covered| {
+            let covers = |alias: &Dot| {
+                let covers = record.covered_by(*alias);
+                covers.is_some_and(|covers| covers.contains(covered))
+            };
+            // What has aliases may have gone with them, and they because of what this one covers.
+            let was_gone = self.clock.contains(covered)
+                && turn.lacked(dot, covered)
+                && !self.doubled.names(covered)
+                && !standing.iter().any(covers);
+            was_gone || gone.iter().any(covers)
+        })
+    }
+}
+
+/// What events made of a row.
+struct Turn<'a> {
+    row: &'a RowKey,
+    before: &'a Row,
+    events: &'a [&'a Event],
+    now: &'a Row,
+}
+
+impl Turn<'_> {
+    /// The operations of what is gone from the row and of what came.
+    fn touched(&self) -> BTreeSet<OpId> {
+        let before = self.before.versions().iter();
+        let gone = before.filter(|(dot, _)| !self.now.versions().contains_key(dot));
+        let gone = gone.filter_map(|(_, version)| version.op);
+        let entered = self.events.iter().filter_map(|event| event.operation);
+        gone.chain(entered.map(|operation| operation.id)).collect()
+    }
+
+    /// Did `dot` come, and was `other` neither here before nor came with it?
+    fn lacked(&self, dot: Dot, other: Dot) -> bool {
+        let was_here = |dot| self.before.versions().contains_key(&dot);
+        let came = self.events.iter().any(|event| event.dot == other);
+        !was_here(dot) && !was_here(other) && !came
     }
 }
 

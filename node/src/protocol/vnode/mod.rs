@@ -125,9 +125,8 @@ pub struct Vnode {
     records_swept_to: Vec<u8>,
     /// When the last pass over the records ended.
     records_swept_ms: u64,
-    /// The operations that were entered under two spans, and whether an increment still counts
-    /// twice.
-    doubled: BTreeMap<OpId, bool>,
+    /// The operations that were entered under two spans.
+    doubled: records::Doubled,
     /// The operation at which the last pass over them ended.
     voided_to: Option<OpId>,
     /// Records that the bug [`Mutant::RecordOutsideBatch`] has not written yet.
@@ -266,6 +265,7 @@ impl Vnode {
             last,
             hlc,
             operation,
+            covers: DotSet::default(),
         };
         self.note(&[&event], stage)?;
         let before = stage.row(row)?;

@@ -310,7 +310,7 @@ impl<'a> Closing<'a> {
     /// may have to take back a copy of which no entry tells any more.
     fn take_doubled(&mut self, event: &Event, stage: &Stage<'_>) -> Result<(), SourceError> {
         let id = event.operation.map(|operation| operation.id);
-        let is_doubled = |id: &OpId| self.vnode.doubled.contains_key(id);
+        let is_doubled = |id: &OpId| self.vnode.doubled.contains(*id);
         self.take_record(
             id.filter(|id| event.row.leaf() == Leaf::Rights && is_doubled(id)),
             stage,

@@ -8,7 +8,7 @@ use super::borrowed::recover_borrowed;
 use super::catch_up::CatchUp;
 use super::clearing::recover_clears;
 use super::expiry::Expiring;
-use super::records::{Record, op_of_record_key};
+use super::records::{Doubled, Record, op_of_record_key};
 use super::rights::{Reserved, Wholeness};
 use super::{Vnode, decode_entry};
 use crate::mutants::{self, Mutant};
@@ -19,7 +19,7 @@ use crate::protocol::keys::{
 use crate::protocol::stage::{Family, Source, SourceError};
 use crdt::dots::DotSet;
 use crdt::kinds::Leaf;
-use crdt::{Actor, Clock, OpId};
+use crdt::{Actor, Clock};
 use ring::{NodeId, QBits, VnodeId};
 
 /// What the node knows when a vnode begins.
@@ -163,7 +163,7 @@ fn recover_log(
 
 /// How many records there are, and of which operations several spans are known.
 fn recover_records(id: VnodeId, source: &dyn Source) -> Result<Records, SourceError> {
-    let (mut count, mut doubled) = (0, BTreeMap::new());
+    let (mut count, mut doubled) = (0, Doubled::default());
     let mut failed = None;
     let mut visit = |key: &[u8], value: &[u8]| {
         count += 1;
@@ -171,7 +171,7 @@ fn recover_records(id: VnodeId, source: &dyn Source) -> Result<Records, SourceEr
         match entry {
             Ok((op, record)) => {
                 if record.applied.is_doubled() {
-                    doubled.insert(op, true);
+                    doubled.enter(op, &record.applied);
                 }
                 ControlFlow::Continue(())
             }
@@ -191,4 +191,4 @@ fn recover_records(id: VnodeId, source: &dyn Source) -> Result<Records, SourceEr
 }
 
 /// A number of records, and the operations of those that are doubled.
-type Records = (u64, BTreeMap<OpId, bool>);
+type Records = (u64, Doubled);

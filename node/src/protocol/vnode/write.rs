@@ -149,6 +149,7 @@ impl Vnode {
             });
             let event = Event {
                 dot,
+                covers: plan.covers(command),
                 row: plan.row,
                 first,
                 last,

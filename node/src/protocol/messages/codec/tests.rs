@@ -60,6 +60,7 @@ fn change() -> Change {
         last: 6,
         hlc: Hlc::at(1),
         operation,
+        covers: dots(),
     };
     let version = Version {
         hlc: Hlc::at(1),

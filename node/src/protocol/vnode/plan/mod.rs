@@ -27,7 +27,7 @@ use crdt::kinds::counter::Share;
 use crdt::kinds::map::Path;
 use crdt::kinds::rules::{Twice, Unmade, Update};
 use crdt::kinds::{Edit, Leaf};
-use crdt::{Actor, Context, Dot, Hlc, Row, Version};
+use crdt::{Actor, Context, Dot, Hlc, OpId, Row, Version};
 use starling::wire::Siblings;
 
 /// One row that a write changes, and over what.
@@ -38,6 +38,26 @@ pub(super) struct Plan {
     pub(super) before: Row,
     pub(super) body: Body,
     pub(super) context: Context,
+}
+
+impl Plan {
+    /// The versions of other operations that this one is to be written over although its client
+    /// has not seen them.
+    pub(super) fn covers(&self, command: &Command) -> DotSet {
+        let mut covers = DotSet::default();
+        let is_aliased = self.row.leaf().rules().twice == Twice::Aliases;
+        let target = command.targets.get(self.target);
+        let Some(target) = target.filter(|_| is_aliased && self.body.is_carried()) else {
+            return covers;
+        };
+        let others = self.before.versions().iter();
+        let others = others.filter(|(_, version)| version.op != Some(command.operation));
+        others
+            .map(|(&dot, _)| dot)
+            .filter(|&dot| self.context.contains(dot) && !target.context.contains(dot))
+            .for_each(|dot| covers.insert(dot));
+        covers
+    }
 }
 
 pub(super) enum Body {
@@ -53,6 +73,10 @@ pub(super) enum Body {
 }
 
 impl Body {
+    fn is_carried(&self) -> bool {
+        matches!(self, Self::Bytes(_))
+    }
+
     pub(super) fn effect(&self) -> Effect {
         match self {
             Self::None | Self::Reset(_) => Effect::Removal,
@@ -70,6 +94,11 @@ pub(super) struct Planner<'a> {
     pub(super) vnode: &'a Vnode,
     limits: &'a Limits,
     pub(super) stage: &'a Stage<'a>,
+    operation: Option<OpId>,
+    /// What is stamped later may have been written when the operation had been tried before. `None`
+    /// for a first try.
+    began_ms: Option<u64>,
+    has_end: bool,
     target: usize,
     pub(super) plans: Vec<Plan>,
     pub(super) places: BTreeMap<RowKey, usize>,
@@ -81,6 +110,9 @@ impl<'a> Planner<'a> {
             vnode,
             limits,
             stage,
+            operation: None,
+            began_ms: None,
+            has_end: false,
             target: 0,
             plans: Vec::new(),
             places: BTreeMap::new(),
@@ -90,6 +122,10 @@ impl<'a> Planner<'a> {
     /// The plans of a command at a time of the wall clock, those that follow from what was asked
     /// first.
     pub(super) fn plan(mut self, now_ms: u64, command: &Command) -> Checked<Vec<Plan>> {
+        self.operation = Some(command.operation);
+        let began_ms = now_ms.saturating_sub(command.age_ms.saturating_add(APART_MS));
+        self.began_ms = Some(began_ms).filter(|_| command.age_ms > 0);
+        self.has_end = command.ttl_ms.is_some();
         for (index, target) in command.targets.iter().enumerate() {
             self.target = index;
             if target.only_if_current && !self.is_current(now_ms, target)? {
@@ -144,7 +180,10 @@ impl<'a> Planner<'a> {
                     return Ok(Err(Rejected::TooManySiblings { limit }));
                 }
             }
-            Siblings::Latest => context.join(&versions_of(&current)),
+            Siblings::Latest => {
+                let covered = self.unspared(&key, &current, versions_of(&current));
+                context.join(&covered);
+            }
         }
         if mutants::is_active(Mutant::OwnDotAsVector) {
             // The bug: claims everything of the actor below the new dot as seen.
@@ -198,11 +237,43 @@ impl<'a> Planner<'a> {
         // What goes by its name goes as far as the client has seen it.
         let context = if body.is_none() && *update == Update::Remove {
             target.covering(context)
+        } else if body.is_some() {
+            self.unspared(&key, &row, context)
         } else {
             context
         };
         self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
         Ok(Ok(()))
+    }
+
+    /// What a write covers of `context`, which its kind would cover. A retry leaves what others
+    /// wrote standing beside it: it may have been written over its first try, which is not here, or
+    /// that one without it. The next write covers both.
+    ///
+    /// What has an end leaves only what is newer than its first try: the older is not to come back
+    /// then. Where an older version may veto a later one, so that the retry would have no effect
+    /// beside it, it leaves of these only what has seen something that is not here.
+    fn unspared(&self, key: &RowKey, row: &Row, context: Context) -> Context {
+        let Some(began_ms) = self.began_ms else {
+            return context;
+        };
+        let vetoes = key.leaf().rules().vetoes;
+        let is_whole = row.context().is_empty();
+        if mutants::is_active(Mutant::RetryCovers) || (vetoes && is_whole) {
+            return context;
+        }
+        let mut spared = DotSet::default();
+        for (&dot, version) in row.versions() {
+            let is_new = version.hlc.milliseconds() >= began_ms;
+            let is_other = dot != PENDING && version.op != self.operation;
+            if is_other && (is_new || !(vetoes || self.has_end)) {
+                spared.insert(dot);
+            }
+        }
+        if spared.len() > MOST_SPARED {
+            return context;
+        }
+        Context::of(context.dots().difference(&spared))
     }
 
     /// A row as it is here, with what is planned for it already.
@@ -291,6 +362,11 @@ fn planned(row: &Row) -> Row {
         Row::write(PENDING, version, Context::default())
     })
 }
+
+/// By how much the clocks of two coordinators may differ, and more.
+const APART_MS: u64 = 1_000;
+/// Versions that a retry leaves standing in a row at the most; where there are more it covers all.
+const MOST_SPARED: u64 = 16;
 
 /// Stands for the dot that a plan does not have yet. No actor draws it: a node's number is random,
 /// and so is the nonce.

@@ -10,6 +10,7 @@
 //! while it has an increment that still counts twice, or one of this node's in a bounded counter
 //! that not every owner is known to hold. A retry after that is not known again.
 
+mod doubled;
 mod record;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::protocol::stage::{Family, Source, SourceError, Stage};
 use crdt::OpId;
 use crdt::codec::{DecodeError, Decoder};
 
+pub(super) use doubled::Doubled;
 pub(super) use record::{Increment, Record};
 
 impl Vnode {
@@ -126,7 +128,7 @@ impl Vnode {
 
     pub(super) fn put_record(&mut self, id: OpId, record: &Record, stage: &mut Stage<'_>) {
         if record.applied.is_doubled() {
-            self.doubled.insert(id, true);
+            self.doubled.enter(id, &record.applied);
             self.reserve_losers(record);
         }
         #[cfg(feature = "mutants")]
@@ -187,13 +189,13 @@ impl Vnode {
             let corrupt = |error| SourceError::corrupt(&key, error);
             let record = Record::decode(&value).map_err(corrupt)?;
             let id = op_of_record_key(&key).map_err(corrupt)?;
-            let counts_twice = self.doubled.get(&id) == Some(&true);
+            let counts_twice = self.doubled.counts_twice(id) == Some(true);
             if is_expired(&record, now_ms, limits)
                 && !counts_twice
                 && !self.has_open_rights(&record)
             {
                 stage.delete(Family::Records, key);
-                self.doubled.remove(&id);
+                self.doubled.forget(id, &record.applied);
                 self.records = self.records.saturating_sub(1);
                 gone += 1;
             }

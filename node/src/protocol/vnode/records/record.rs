@@ -27,6 +27,8 @@ pub(in crate::protocol::vnode) struct Record {
     /// In which row each item of a list was put, as a hash: that depends on what the client had
     /// read of the list, and an application may put it elsewhere than another.
     items: BTreeMap<Dot, u64>,
+    /// What each application was written over, as its event says ([`Event::covers`]).
+    covers: BTreeMap<Dot, DotSet>,
 }
 
 /// One increment of an operation.
@@ -51,6 +53,7 @@ impl Record {
             increments: Vec::new(),
             taken: BTreeSet::new(),
             items: BTreeMap::new(),
+            covers: BTreeMap::new(),
         })
     }
 
@@ -67,6 +70,9 @@ impl Record {
             Effect::Carried => {
                 self.items
                     .extend(item(&event.row).map(|row| (event.dot, row)));
+                if !event.covers.is_empty() {
+                    self.covers.insert(event.dot, event.covers.clone());
+                }
             }
             Effect::Removal => {}
             Effect::Increment(amount) => self.insert(Increment {
@@ -94,6 +100,13 @@ impl Record {
         other.increments.into_iter().for_each(|i| self.insert(i));
         self.taken.extend(other.taken);
         self.items.extend(other.items);
+        self.covers.extend(other.covers);
+    }
+
+    /// What the application with this dot was written over, of other operations, although its
+    /// client had not seen it ([`Event::covers`]).
+    pub(in crate::protocol::vnode) fn covered_by(&self, dot: Dot) -> Option<&DotSet> {
+        self.covers.get(&dot)
     }
 
     /// The dots under which a version of the operation was entered in a row, where one of them is
@@ -117,18 +130,13 @@ impl Record {
     /// ```text
     ///   u8 format = 2 | varint digest | u64 hlc | spans
     ///   | varint increments | each: varint place, bytes row key, zigzag amount
-    ///   format 3: the same | varint taken back, at least 1 | each: dot
-    ///   format 4: as 2 | set of the dots of items, not empty | each: u64 hash of its row
-    ///   format 5: as 3, and what format 4 adds
+    ///   format 6: the same | varint taken back | each: dot
+    ///   | set of the dots of items | each: u64 hash of its row
+    ///   | set of the dots that were written over others | each: set of dots, not empty
     /// ```
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut encoder = Encoder::with_capacity(128);
-        encoder.u8(match (self.taken.is_empty(), self.items.is_empty()) {
-            (true, true) => FORMAT,
-            (false, true) => FORMAT_TAKEN,
-            (true, false) => FORMAT_ITEMS,
-            (false, false) => FORMAT_TAKEN_ITEMS,
-        });
+        encoder.u8(if self.has_more() { FORMAT_MORE } else { FORMAT });
         encoder.varint(u64::from(self.digest));
         encoder.u64(self.hlc.to_bits());
         self.applied.encode(&mut encoder);
@@ -138,24 +146,27 @@ impl Record {
             encoder.bytes(increment.share.as_bytes());
             encoder.signed(i128::from(increment.amount));
         }
-        if !self.taken.is_empty() {
+        if self.has_more() {
             encoder.varint(self.taken.len() as u64);
             self.taken.iter().for_each(|dot| dot.encode(&mut encoder));
-        }
-        if !self.items.is_empty() {
-            let mut dots = DotSet::default();
-            self.items.keys().for_each(|&dot| dots.insert(dot));
-            dots.encode(&mut encoder);
+            dots_of(&self.items).encode(&mut encoder);
             self.items.values().for_each(|&row| encoder.u64(row));
+            dots_of(&self.covers).encode(&mut encoder);
+            let covers = self.covers.values();
+            covers.for_each(|covered| covered.encode(&mut encoder));
         }
         encoder.finish()
+    }
+
+    fn has_more(&self) -> bool {
+        !(self.taken.is_empty() && self.items.is_empty() && self.covers.is_empty())
     }
 
     pub(in crate::protocol::vnode) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut decoder = Decoder::new(bytes);
         let format = decoder.u8("record's format")?;
         match format {
-            FORMAT | FORMAT_TAKEN | FORMAT_ITEMS | FORMAT_TAKEN_ITEMS => {}
+            FORMAT | FORMAT_MORE => {}
             found => {
                 return Err(DecodeError::UnknownFormat {
                     field: "record",
@@ -172,6 +183,7 @@ impl Record {
             increments: Vec::new(),
             taken: BTreeSet::new(),
             items: BTreeMap::new(),
+            covers: BTreeMap::new(),
         };
         for _ in 0..decoder.count("record's increments")? {
             let place = decoder.varint("record's place")?;
@@ -193,14 +205,31 @@ impl Record {
                 amount,
             });
         }
-        if matches!(format, FORMAT_TAKEN | FORMAT_TAKEN_ITEMS) {
-            record.taken = decode_taken(&mut decoder)?;
-        }
-        if matches!(format, FORMAT_ITEMS | FORMAT_TAKEN_ITEMS) {
-            record.items = decode_items(&mut decoder)?;
+        if format == FORMAT_MORE {
+            record.decode_more(&mut decoder)?;
         }
         decoder.finish()?;
         Ok(record)
+    }
+
+    fn decode_more(&mut self, decoder: &mut Decoder<'_>) -> Result<(), DecodeError> {
+        self.taken = decode_taken(decoder)?;
+        for dot in DotSet::decode(decoder)?.iter() {
+            self.items.insert(dot, decoder.u64("items")?);
+        }
+        for dot in DotSet::decode(decoder)?.iter() {
+            let covered = DotSet::decode(decoder)?;
+            if covered.is_empty() {
+                let field = "what an application was written over";
+                return Err(DecodeError::Invalid { field });
+            }
+            self.covers.insert(dot, covered);
+        }
+        if !self.has_more() {
+            let field = "record's format";
+            return Err(DecodeError::Invalid { field });
+        }
+        Ok(())
     }
 }
 
@@ -224,21 +253,13 @@ fn decode_taken(decoder: &mut Decoder<'_>) -> Result<BTreeSet<Dot>, DecodeError>
         }
         taken.insert(dot);
     }
-    if taken.is_empty() {
-        return Err(DecodeError::Invalid { field });
-    }
     Ok(taken)
 }
 
-fn decode_items(decoder: &mut Decoder<'_>) -> Result<BTreeMap<Dot, u64>, DecodeError> {
-    let field = "items";
-    let dots = DotSet::decode(decoder)?;
-    if dots.is_empty() {
-        return Err(DecodeError::Invalid { field });
-    }
-    dots.iter()
-        .map(|dot| Ok((dot, decoder.u64(field)?)))
-        .collect()
+fn dots_of<T>(keyed: &BTreeMap<Dot, T>) -> DotSet {
+    let mut dots = DotSet::default();
+    keyed.keys().for_each(|&dot| dots.insert(dot));
+    dots
 }
 
 /// A hash of a row, if it is that of an item in a list.
@@ -248,17 +269,14 @@ fn item(row: &RowKey) -> Option<u64> {
 }
 
 const FORMAT: u8 = 2;
-/// With applications that were taken back.
-const FORMAT_TAKEN: u8 = 3;
-/// With items of lists.
-const FORMAT_ITEMS: u8 = 4;
-/// With both.
-const FORMAT_TAKEN_ITEMS: u8 = 5;
+/// With what few records have.
+const FORMAT_MORE: u8 = 6;
 
 #[cfg(test)]
 mod tests {
     use super::{Increment, Record};
     use crate::protocol::keys::KeyPrefix;
+    use crdt::dots::DotSet;
     use crdt::kinds::Leaf;
     use crdt::kinds::map::Path;
     use crdt::{Actor, Applications, Dot, Hlc};
@@ -268,7 +286,13 @@ mod tests {
         Dot::new(Actor { node: 1, nonce: 2 }, counter)
     }
 
-    fn record(taken: &[u64], items: &[u64]) -> Record {
+    fn dots(counters: &[u64]) -> DotSet {
+        let mut dots = DotSet::default();
+        counters.iter().for_each(|&at| dots.insert(dot(at)));
+        dots
+    }
+
+    fn record(taken: &[u64], items: &[u64], covers: &[u64]) -> Record {
         let prefix = KeyPrefix::new(3, Token(7), BucketId(9), b"k", b"");
         Record {
             digest: 3,
@@ -281,6 +305,7 @@ mod tests {
             }],
             taken: taken.iter().map(|&counter| dot(counter)).collect(),
             items: items.iter().map(|&at| (dot(at), u64::MAX - at)).collect(),
+            covers: covers.iter().map(|&at| (dot(at), dots(&[1, 3]))).collect(),
         }
     }
 
@@ -288,11 +313,13 @@ mod tests {
     fn a_record_comes_back_from_its_bytes_and_from_no_part_of_them() {
         for taken in [&[][..], &[6]] {
             for items in [&[][..], &[5], &[5, 7, 8]] {
-                let record = record(taken, items);
-                let bytes = record.encode();
-                assert_eq!(Record::decode(&bytes), Ok(record));
-                for length in 0..bytes.len() {
-                    assert!(Record::decode(&bytes[..length]).is_err());
+                for covers in [&[][..], &[6, 9]] {
+                    let record = record(taken, items, covers);
+                    let bytes = record.encode();
+                    assert_eq!(Record::decode(&bytes), Ok(record));
+                    for length in 0..bytes.len() {
+                        assert!(Record::decode(&bytes[..length]).is_err());
+                    }
                 }
             }
         }
@@ -301,7 +328,7 @@ mod tests {
     #[test]
     fn an_item_of_which_the_row_is_not_known_is_no_alias() {
         let prefix = KeyPrefix::new(3, Token(7), BucketId(9), b"k", b"");
-        let mut record = record(&[], &[]);
+        let mut record = record(&[], &[], &[]);
         record.applied.insert(dot(15), 19);
         let value = prefix.row(Leaf::Value, b"");
         let aliases: Vec<Dot> = record.aliases_of(dot(16), &value).collect();

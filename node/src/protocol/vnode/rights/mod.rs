@@ -52,10 +52,10 @@ use crate::mutants::{self, Mutant};
 use crate::protocol::event::{Effect, Event, Operation};
 use crate::protocol::keys::{KeyPrefix, RowKey};
 use crate::protocol::stage::{Family, Source, SourceError, Stage, decode_keyed};
+use crdt::Dot;
 use crdt::kinds::Leaf;
 use crdt::kinds::bounded::{self, Ledger};
 use crdt::kinds::map::Path;
-use crdt::{Dot, OpId};
 pub use grants::Shortage;
 pub(super) use whole::{Lives, Wholeness};
 
@@ -171,7 +171,7 @@ impl Vnode {
         let winner = self
             .left_at(&record, event.dot.counter - event.first)
             .next();
-        let is_over = self.doubled.get(&id) == Some(&false);
+        let is_over = self.doubled.counts_twice(id) == Some(false);
         Ok(is_over || winner == Some(event.dot) || record.taken.contains(&event.dot))
     }
 
@@ -203,8 +203,7 @@ impl Vnode {
             self.note_rights(event);
         }
         let stage = Stage::new(source);
-        let doubled: Vec<OpId> = self.doubled.keys().copied().collect();
-        for id in doubled {
+        for id in self.doubled.all() {
             if let Some(record) = self.record(id, &stage)? {
                 self.reserve_losers(&record);
                 if rights_in(&record).next().is_some() {

@@ -5,6 +5,7 @@ mod bodies;
 mod borrowed;
 mod clearing;
 mod collected;
+mod covering;
 mod doubles;
 mod edits;
 mod expiry;
