@@ -95,8 +95,10 @@ impl Shared {
             .timeout
             .saturating_sub(now.saturating_sub(before))
             .max(SHORTEST_WAIT);
-        let age = times.tried_since.map(|since| now.saturating_sub(since));
-        set_times(request, timeout, age);
+        // Whoever had to wait for a connection may have been overtaken.
+        let may_be_applied = times.may_be_applied || now.saturating_sub(before) >= OVERTAKEN;
+        let age = now.saturating_sub(times.started);
+        set_times(request, timeout, Some(age).filter(|_| may_be_applied));
         let mut body = BytesMut::new();
         wire::encode(request, &mut body).map_err(|error| {
             Failed::new(
@@ -211,8 +213,8 @@ impl Drop for Open {
 }
 
 /// Tells the node how long it may take, a little less than we wait, so that its own account of a
-/// timeout arrives, and never more than nodes allow; and how old the operation is, if it was tried
-/// before.
+/// timeout arrives, and never more than nodes allow; and how old the operation is, if it may have
+/// been applied before.
 fn set_times(request: &mut Request, timeout: Duration, age: Option<Duration>) {
     let allowed = timeout.saturating_sub((timeout / 10).min(GRACE));
     let allowed_ms = u32::try_from(allowed.min(LONGEST).as_millis())
@@ -239,11 +241,13 @@ fn set_times(request: &mut Request, timeout: Duration, age: Option<Duration>) {
 
 fn set_write_times(write: &mut WriteRequest, allowed_ms: u32, age: Option<Duration>) {
     write.timeout_ms = allowed_ms;
-    // Rounded up: a retry is never taken for a first try.
+    // Rounded up: no age is a first try.
     let age_ms = |age: Duration| u64::try_from(age.as_millis()).map_or(u64::MAX, |ms| ms + 1);
     write.age_ms = age.map_or(0, age_ms);
 }
 
+/// Nobody else is asked beside a node earlier than that.
+const OVERTAKEN: Duration = Duration::from_millis(40);
 /// The most by which a node's time is shorter than ours.
 const GRACE: Duration = Duration::from_millis(50);
 /// Nodes refuse to work on one request for longer. A call that may take longer asks again.

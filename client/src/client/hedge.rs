@@ -60,7 +60,10 @@ impl Shared {
             ControlFlow::Continue(other) => other,
         };
         tracing::debug!(%node, %other, ?work, "hedged");
-        let times = retry.times(self.clock.now(), nodes.len());
+        let times = Times {
+            may_be_applied: true,
+            ..retry.times(self.clock.now(), nodes.len())
+        };
         let mut second = self.attempt_of_own(other, request, times);
         let (winner, answer, loser, rest) = tokio::select! {
             answer = &mut first => (node, answer, other, second),

@@ -55,8 +55,10 @@ pub(crate) struct Times {
     pub(crate) timeout: Duration,
     /// How long to wait for a connection.
     pub(crate) connect: Duration,
-    /// When the call began, if this is not its first attempt: an earlier one may have been applied.
-    pub(crate) tried_since: Option<Duration>,
+    /// When the call began.
+    pub(crate) started: Duration,
+    /// Another attempt of the call may have been applied, or may be yet.
+    pub(crate) may_be_applied: bool,
 }
 
 /// A failed attempt.
@@ -218,7 +220,8 @@ impl Retry {
         Times {
             timeout: self.attempt_timeout(now),
             connect: self.connect_timeout(now, owners),
-            tried_since: Some(self.started).filter(|_| self.attempts > 1),
+            started: self.started,
+            may_be_applied: self.outcome != Outcome::NotApplied,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The client's promises, against fake nodes that speak the wire over the real transport.
 
+mod ages;
 mod answers;
 mod errors;
 mod fake;

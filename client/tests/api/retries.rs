@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use crate::fake::{Action, Fake, failed, read, written};
 use ring::NodeId;
-use starling::wire::{Failure, FailureKind, Request, Response, State};
+use starling::wire::{FailureKind, Request, State};
 use starling::{ErrorKind, Outcome, Profile};
 
 /// Nodes of which the first `count` requests anywhere are treated by `trouble`.
-fn troubled(count: usize, trouble: fn(NodeId) -> Action) -> Fake {
+pub(crate) fn troubled(count: usize, trouble: fn(NodeId) -> Action) -> Fake {
     let seen = Arc::new(AtomicUsize::new(0));
     Fake::start(3, move |node, request| {
         if seen.fetch_add(1, Ordering::Relaxed) < count {
@@ -147,36 +147,6 @@ async fn the_name_of_an_idempotency_key_is_the_same_for_every_client() {
     }
     let writes = fake.writes();
     assert_eq!(writes[0].1.operation, writes[1].1.operation);
-}
-
-#[tokio::test]
-async fn a_node_that_asks_for_time_gets_it_and_the_operation_grows_older() {
-    let fake = troubled(1, |_| {
-        let (kind, outcome) = (FailureKind::Overloaded, Outcome::NotApplied);
-        let failure = Failure {
-            kind,
-            outcome,
-            message: String::new(),
-            retry_after_ms: 60,
-        };
-        Action::Reply(Response::Failed(failure))
-    });
-    fake.client()
-        .await
-        .bucket("counters")
-        .counter("home")
-        .add(1)
-        .await
-        .unwrap();
-    let ages: Vec<u64> = fake
-        .writes()
-        .into_iter()
-        .map(|(_, write)| write.age_ms)
-        .collect();
-    assert!(
-        ages.len() == 2 && ages.iter().any(|age| *age >= 60),
-        "{ages:?}"
-    );
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ fn of_state(asked: &str, member: &MemberStatus) -> Option<String> {
         Some(of_catching_up(member))
     } else if member.missing_there > 0 || member.missing_here > 0 {
         Some(format!(
-            "→ {name} lacks {} dots that {asked} has, and has {} that {asked} lacks; they \
+            "→ {name} lacks {} of the dots that {asked} has, and has {} that {asked} lacks; they \
              pull them by themselves.\n  Next: starling status, in a second",
             grouped(member.missing_there),
             grouped(member.missing_here)

@@ -24,7 +24,7 @@
 //! who removed another copy had not. Such a copy stays, unless what it covers is gone without it:
 //! another copy that is gone was written over the same, or it was gone here before this copy came.
 //! So nothing is lost that nobody removed; at worst the operation counts again. It is rare, since a
-//! retry spares what is newer than its first try (`plan`).
+//! retry leaves standing what others wrote (`plan`).
 //!
 //! They are aliases *in one row*. A retry that has read a list anew may put its items between other
 //! neighbours, which is into other rows: there no copy is gone, there never was one. The record
@@ -71,7 +71,7 @@ impl Vnode {
         for &id in turn {
             self.voided_to = Some(id);
             let Some(record) = self.record(id, stage)? else {
-                self.doubled.settle(id);
+                self.doubled.drop_unrecorded(id);
                 continue;
             };
             let taken_back = self.take_back((id, &record), hlc, limits, stage, &mut voids)?;

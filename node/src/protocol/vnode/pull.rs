@@ -236,6 +236,8 @@ struct Closing<'a> {
     beyond: DotSet,
     taken: BTreeSet<RowKey>,
     dots: BTreeSet<Dot>,
+    /// The operations whose records are taken: one record may be of very many rows.
+    operations: BTreeSet<OpId>,
     /// The first dots of the spans taken: a span is looked up once, not once for each event of it.
     spans: BTreeSet<Dot>,
     bytes: usize,
@@ -258,6 +260,7 @@ impl<'a> Closing<'a> {
             beyond: others.beyond,
             taken: BTreeSet::new(),
             dots: BTreeSet::new(),
+            operations: BTreeSet::new(),
             spans: BTreeSet::new(),
             bytes: 0,
             bundle,
@@ -319,7 +322,7 @@ impl<'a> Closing<'a> {
 
     /// Takes the record of an operation, if there is one, of which the events may not tell.
     fn take_record(&mut self, op: Option<OpId>, stage: &Stage<'_>) -> Result<(), SourceError> {
-        let Some(op) = op else {
+        let Some(op) = op.filter(|&op| self.operations.insert(op)) else {
             return Ok(());
         };
         let key = record_key(self.vnode.id, op);

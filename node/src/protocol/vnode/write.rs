@@ -158,6 +158,7 @@ impl Vnode {
             };
             if let Some(context) = contexts.get_mut(plan.target) {
                 context.insert(dot);
+                context.join(&Context::of(plan.beside));
             }
             let delta = delta(plan.body, &event, plan.context, command.lasting_ms());
             // The plan does not show what is cleared; it may have aliases here all the same.

@@ -8,6 +8,7 @@
 //! ([`crdt::Applications`]).
 
 mod clear;
+mod spared;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -28,6 +29,7 @@ use crdt::kinds::map::Path;
 use crdt::kinds::rules::{Twice, Unmade, Update};
 use crdt::kinds::{Edit, Leaf};
 use crdt::{Actor, Context, Dot, Hlc, OpId, Row, Version};
+use spared::{APART_MS, Spared};
 use starling::wire::Siblings;
 
 /// One row that a write changes, and over what.
@@ -38,6 +40,8 @@ pub(super) struct Plan {
     pub(super) before: Row,
     pub(super) body: Body,
     pub(super) context: Context,
+    /// What a retry leaves standing although it is older: its client writes over that, too.
+    pub(super) beside: DotSet,
 }
 
 impl Plan {
@@ -153,12 +157,12 @@ impl<'a> Planner<'a> {
         let path = &edit.path;
         let row = |leaf, part: &[u8]| target.prefix.row_at(path, leaf, part);
         match &edit.action {
-            Action::Put(value) => self.put(target, row(Leaf::Value, &[]), value),
+            Action::Put(value) => self.put(target, &row(Leaf::Value, &[]), value),
             Action::Increment(amount) => self.increment(target, path, *amount),
             Action::Bounded(amount) => self.bounded(target, *amount),
             Action::Update(leaf, updates) => {
                 for (part, update) in updates {
-                    if let Err(rejected) = self.update(target, row(*leaf, part), update)? {
+                    if let Err(rejected) = self.update(target, &row(*leaf, part), update)? {
                         return Ok(Err(rejected));
                     }
                 }
@@ -168,9 +172,10 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn put(&mut self, target: &Target, key: RowKey, value: &Bytes) -> Checked<()> {
-        let current = self.row(&key)?;
+    fn put(&mut self, target: &Target, key: &RowKey, value: &Bytes) -> Checked<()> {
+        let current = self.row(key)?;
         let mut context = target.context.clone();
+        let mut spared = Spared::default();
         match target.siblings {
             Siblings::Keep(at_most) => {
                 let limit = self.limits.siblings.min(usize::from(at_most.get()));
@@ -181,8 +186,9 @@ impl<'a> Planner<'a> {
                 }
             }
             Siblings::Latest => {
-                let covered = self.unspared(&key, &current, versions_of(&current));
-                context.join(&covered);
+                let all = versions_of(&current);
+                spared = self.spared(key, &current);
+                context.join(&Context::of(all.dots().difference(&spared.all)));
             }
         }
         if mutants::is_active(Mutant::OwnDotAsVector) {
@@ -192,7 +198,8 @@ impl<'a> Planner<'a> {
             claimed.insert_range(self.vnode.actor, 1, last);
             context.join(&Context::of(claimed));
         }
-        self.push((key, current), Body::Bytes(value.clone()), context);
+        self.push((key.clone(), current), Body::Bytes(value.clone()), context);
+        self.leave(key, &spared);
         Ok(Ok(()))
     }
 
@@ -219,8 +226,8 @@ impl<'a> Planner<'a> {
 
     /// Plans what its kind makes of an update of a row. What is there already is not written if
     /// every owner holds it durably; otherwise it is once more, so that it can be acknowledged.
-    fn update(&mut self, target: &Target, key: RowKey, update: &Update) -> Checked<()> {
-        let row = self.row(&key)?;
+    fn update(&mut self, target: &Target, key: &RowKey, update: &Update) -> Checked<()> {
+        let row = self.row(key)?;
         let make = key.leaf().rules().make;
         let made = match make(&row, update) {
             Ok(None) if !self.vnode.holds_durably(&row) => make(&planned(&row), update),
@@ -235,45 +242,19 @@ impl<'a> Planner<'a> {
             }
         };
         // What goes by its name goes as far as the client has seen it.
+        let mut spared = Spared::default();
         let context = if body.is_none() && *update == Update::Remove {
             target.covering(context)
         } else if body.is_some() {
-            self.unspared(&key, &row, context)
+            spared = self.spared(key, &row);
+            Context::of(context.dots().difference(&spared.all))
         } else {
             context
         };
-        self.push((key, row), body.map_or(Body::None, Body::Bytes), context);
+        let body = body.map_or(Body::None, Body::Bytes);
+        self.push((key.clone(), row), body, context);
+        self.leave(key, &spared);
         Ok(Ok(()))
-    }
-
-    /// What a write covers of `context`, which its kind would cover. A retry leaves what others
-    /// wrote standing beside it: it may have been written over its first try, which is not here, or
-    /// that one without it. The next write covers both.
-    ///
-    /// What has an end leaves only what is newer than its first try: the older is not to come back
-    /// then. Where an older version may veto a later one, so that the retry would have no effect
-    /// beside it, it leaves of these only what has seen something that is not here.
-    fn unspared(&self, key: &RowKey, row: &Row, context: Context) -> Context {
-        let Some(began_ms) = self.began_ms else {
-            return context;
-        };
-        let vetoes = key.leaf().rules().vetoes;
-        let is_whole = row.context().is_empty();
-        if mutants::is_active(Mutant::RetryCovers) || (vetoes && is_whole) {
-            return context;
-        }
-        let mut spared = DotSet::default();
-        for (&dot, version) in row.versions() {
-            let is_new = version.hlc.milliseconds() >= began_ms;
-            let is_other = dot != PENDING && version.op != self.operation;
-            if is_other && (is_new || !(vetoes || self.has_end)) {
-                spared.insert(dot);
-            }
-        }
-        if spared.len() > MOST_SPARED {
-            return context;
-        }
-        Context::of(context.dots().difference(&spared))
     }
 
     /// A row as it is here, with what is planned for it already.
@@ -315,6 +296,7 @@ impl<'a> Planner<'a> {
             before,
             body,
             context,
+            beside: DotSet::default(),
         });
     }
 
@@ -362,11 +344,6 @@ fn planned(row: &Row) -> Row {
         Row::write(PENDING, version, Context::default())
     })
 }
-
-/// By how much the clocks of two coordinators may differ, and more.
-const APART_MS: u64 = 1_000;
-/// Versions that a retry leaves standing in a row at the most; where there are more it covers all.
-const MOST_SPARED: u64 = 16;
 
 /// Stands for the dot that a plan does not have yet. No actor draws it: a node's number is random,
 /// and so is the nonce.

@@ -25,11 +25,22 @@ impl Doubled {
         self.counts_twice.insert(id, false);
     }
 
-    /// Its record goes.
-    pub(in crate::protocol::vnode) fn forget(&mut self, id: OpId, applied: &Applications) {
-        if self.counts_twice.remove(&id).is_some() {
-            self.dots = self.dots.difference(&dots_of(applied));
+    /// The records of these operations go.
+    pub(in crate::protocol::vnode) fn forget(&mut self, gone: &[(OpId, Applications)]) {
+        let mut dots = DotSet::default();
+        for (id, applied) in gone {
+            if self.counts_twice.remove(id).is_some() {
+                dots.join(&dots_of(applied));
+            }
         }
+        if !dots.is_empty() {
+            self.dots = self.dots.difference(&dots);
+        }
+    }
+
+    /// There is no record of it after all.
+    pub(in crate::protocol::vnode) fn drop_unrecorded(&mut self, id: OpId) {
+        self.counts_twice.remove(&id);
     }
 
     pub(in crate::protocol::vnode) fn is_empty(&self) -> bool {

@@ -184,7 +184,7 @@ impl Vnode {
                 Vec::new()
             }
         };
-        let mut gone = 0;
+        let mut gone = Vec::new();
         for (key, value) in found {
             let corrupt = |error| SourceError::corrupt(&key, error);
             let record = Record::decode(&value).map_err(corrupt)?;
@@ -195,12 +195,12 @@ impl Vnode {
                 && !self.has_open_rights(&record)
             {
                 stage.delete(Family::Records, key);
-                self.doubled.forget(id, &record.applied);
                 self.records = self.records.saturating_sub(1);
-                gone += 1;
+                gone.push((id, record.applied));
             }
         }
-        Ok(gone)
+        self.doubled.forget(&gone);
+        Ok(gone.len())
     }
 }
 

@@ -269,7 +269,7 @@ fn item(row: &RowKey) -> Option<u64> {
 }
 
 const FORMAT: u8 = 2;
-/// With what few records have.
+/// With what not every record has.
 const FORMAT_MORE: u8 = 6;
 
 #[cfg(test)]
