@@ -62,5 +62,5 @@ impl Planner<'_> {
 pub(super) const APART_MS: u64 = 1_000;
 /// Versions that a retry leaves standing in a row at the most, and the bytes of their bodies; where
 /// there are more it covers all.
-const MOST_SPARED: u64 = 4;
+const MOST_SPARED: u64 = 16;
 const MOST_SPARED_BYTES: usize = 256 << 10;
