@@ -231,9 +231,13 @@ fn decode_operation(decoder: &mut Decoder<'_>) -> Result<(Option<Operation>, Dot
     Ok((Some(Operation { id, digest, effect }), covers))
 }
 
-fn decode_covers(decoder: &mut Decoder<'_>) -> Result<DotSet, DecodeError> {
+/// What an event was written over: few dots, since they stood in one row.
+///
+/// # Errors
+/// When the bytes are not a set of dots, or of none or of more than any row has.
+pub fn decode_covers(decoder: &mut Decoder<'_>) -> Result<DotSet, DecodeError> {
     let covers = DotSet::decode(decoder)?;
-    if covers.is_empty() {
+    if covers.is_empty() || covers.len() > MAX_SPAN {
         let field = "what an event was written over";
         return Err(DecodeError::Invalid { field });
     }
@@ -320,6 +324,17 @@ mod tests {
         let bytes = event.encode_value();
         assert!(bytes.len() < plain + 24);
         assert_eq!(Event::decode_value(event.dot, &bytes), Ok(event));
+    }
+
+    #[test]
+    fn what_no_row_can_show_is_nothing_that_an_event_was_written_over() {
+        let mut event = event();
+        if let Some(operation) = &mut event.operation {
+            operation.effect = Effect::Carried;
+        }
+        let actor = Actor { node: 1, nonce: 9 };
+        event.covers.insert_range(actor, 1, u64::MAX);
+        assert!(Event::decode(&event.encode()).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::mutants::{self, Mutant};
-use crate::protocol::event::{Application, Effect, Event};
+use crate::protocol::event::{Application, Effect, Event, decode_covers};
 use crate::protocol::keys::RowKey;
 use crdt::codec::{DecodeError, Decoder, Encoder};
 use crdt::dots::DotSet;
@@ -218,12 +218,7 @@ impl Record {
             self.items.insert(dot, decoder.u64("items")?);
         }
         for dot in DotSet::decode(decoder)?.iter() {
-            let covered = DotSet::decode(decoder)?;
-            if covered.is_empty() {
-                let field = "what an application was written over";
-                return Err(DecodeError::Invalid { field });
-            }
-            self.covers.insert(dot, covered);
+            self.covers.insert(dot, decode_covers(decoder)?);
         }
         if !self.has_more() {
             let field = "record's format";
