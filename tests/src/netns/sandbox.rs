@@ -112,7 +112,8 @@ impl Drop for Process {
 
 /// What is said where there can be no sandbox, before the reason.
 const NEEDED: &str = "there are no network namespaces to be had; they take Linux, root or user \
-                      namespaces, and unshare, mount, ip (iproute2) and nft (nftables)";
+                      namespaces, and unshare, mount, ip (iproute2) and nft (nftables); on Debian: \
+                      apt-get install iproute2 nftables libfaketime";
 const INSIDE: &str = "STARLING_SANDBOX";
 const NAMESPACES: &[&str] = &[
     "--mount",
