@@ -41,6 +41,14 @@ fn count(owner: &Owner, row: &RowKey) -> usize {
     owner.row(row).versions().len()
 }
 
+/// Lets the owners pull until nothing is left, removals of aliases too: then each shows as many.
+fn end_with(mut owners: [Owner; 3], row: &RowKey, versions: usize) {
+    (0..2).for_each(|_| pull_all(&mut owners));
+    for owner in &owners {
+        assert_eq!(count(owner, row), versions, "{row}");
+    }
+}
+
 /// Two writers put the same thing there, and the first one's retry comes to an owner that has heard
 /// of the second alone: each copy covers the other operation, and nobody has removed anything.
 #[test]
@@ -52,10 +60,7 @@ fn what_only_other_writes_have_covered_stays() {
             let second = write(&mut owners[0], 2, 0, put.clone());
             owners[1].receive(changes(&second));
             write(&mut owners[1], 1, age_ms, put.clone());
-            (0..2).for_each(|_| pull_all(&mut owners));
-            for owner in &owners {
-                assert_eq!(count(owner, &row), 1, "{row}");
-            }
+            end_with(owners, &row, 1);
         }
     }
 }
@@ -71,10 +76,7 @@ fn what_a_copy_alone_was_written_over_does_not_go_with_another_copy() {
         write(&mut owners[1], 1, 1_000, put);
         write(&mut owners[1], 2, 0, remove);
         assert_eq!(count(&owners[1], &row), 0, "{row}");
-        (0..2).for_each(|_| pull_all(&mut owners));
-        for owner in &owners {
-            assert_eq!(count(owner, &row), 1, "{row}");
-        }
+        end_with(owners, &row, 1);
     }
 }
 
@@ -89,10 +91,7 @@ fn a_copy_goes_with_another_if_what_it_covers_is_gone_without_it() {
         write(&mut owners[1], 1, 1_000, put);
         assert_eq!(count(&owners[1], &row), 2, "{row}");
         write(&mut owners[1], 2, 0, remove);
-        (0..2).for_each(|_| pull_all(&mut owners));
-        for owner in &owners {
-            assert_eq!(count(owner, &row), 0, "{row}");
-        }
+        end_with(owners, &row, 0);
     }
 }
 
