@@ -133,6 +133,8 @@
 //! [`Client`] and [`Bucket`] are what programs use. Beneath them, [`wire`] says what the messages
 //! are and [`transport`] moves bytes; the nodes use the same two.
 
+#![deny(clippy::expect_used)]
+
 mod bucket;
 mod client;
 mod clock;

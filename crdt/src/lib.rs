@@ -18,6 +18,8 @@
 //! This crate is pure: no I/O, no clock, no randomness. Every encoding is canonical: equal values
 //! have equal bytes.
 
+#![deny(clippy::expect_used)]
+
 pub mod actor;
 pub mod applications;
 pub mod clock;

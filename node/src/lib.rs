@@ -1,5 +1,7 @@
 //! A Starling node: the pure protocol, the store, and the shell that drives them.
 
+#![deny(clippy::expect_used)]
+
 pub mod admin;
 pub mod authority;
 pub mod cli;

@@ -1,5 +1,7 @@
 //! The `starling` command. Everything it does is in [`starling_node::cli`].
 
+#![deny(clippy::expect_used)]
+
 use std::process::ExitCode;
 
 use starling_node::cli;

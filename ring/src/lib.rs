@@ -11,7 +11,7 @@
 //! randomness, ordered maps only. Two nodes with equal inputs compute equal tables, byte for
 //! byte, so that nobody has to be asked.
 
-#![deny(clippy::wildcard_enum_match_arm)]
+#![deny(clippy::expect_used, clippy::wildcard_enum_match_arm)]
 
 mod canonical;
 mod claim;
