@@ -9,7 +9,10 @@ use super::ask::paced;
 use crate::clock;
 use crate::error::{Details, Error, ErrorKind, Tried};
 use crate::retry::{Attempt, Cause, Retry, Verdict, Why, Work};
-use crate::wire::{FailureKind, OperationId, Outcome, Request, Response, SessionWork};
+use crate::routing::stays;
+use crate::wire::{
+    FailureKind, OperationId, Outcome, Request, Response, SessionWork, WriteRequest,
+};
 use ring::{NodeId, PreferenceList};
 
 /// What is to be done, besides the request itself.
@@ -105,14 +108,7 @@ impl Shared {
     fn nodes_for(&self, route: &Route, request: &Request) -> Vec<NodeId> {
         let map = self.map();
         let owners = |owners: PreferenceList| owners.as_slice().to_vec();
-        let is_sloppy = match request {
-            Request::Write(write) => map.is_sloppy(write),
-            Request::InSession(session) => match &session.work {
-                SessionWork::Write(write) => map.is_sloppy(write),
-                SessionWork::Read(_) | SessionWork::Scan(_) => false,
-            },
-            _ => false,
-        };
+        let is_sloppy = written(request).is_some_and(|write| map.is_sloppy(write));
         let mut nodes: Vec<NodeId> = match (route, subject(request)) {
             (Route::Node(node), _) => {
                 return map.node(*node).map(|info| info.node).into_iter().collect();
@@ -135,8 +131,14 @@ impl Shared {
                 nodes
             }
         };
-        if let Some(work) = paced(request) {
-            self.paces().order(self.clock.now(), work, &mut nodes);
+        let now = self.clock.now();
+        match (paced(request), written(request)) {
+            (_, Some(write)) => {
+                let moved = !stays(write);
+                self.paces().order_for_write(now, moved, &mut nodes);
+            }
+            (Some(_), None) => self.paces().order_for_read(now, &mut nodes),
+            (None, None) => {}
         }
         self.health().order(&mut nodes);
         nodes
@@ -165,6 +167,18 @@ impl Failed {
             retry_after: Duration::ZERO,
         };
         Self { attempt, message }
+    }
+}
+
+/// The write that a request is, if it is one.
+fn written(request: &Request) -> Option<&WriteRequest> {
+    match request {
+        Request::Write(write) => Some(write),
+        Request::InSession(session) => match &session.work {
+            SessionWork::Write(write) => Some(write),
+            SessionWork::Read(_) | SessionWork::Scan(_) => None,
+        },
+        _ => None,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod health;
 mod paces;
+mod stays;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use ring::{
 
 pub(crate) use health::Health;
 pub(crate) use paces::Paces;
+pub(crate) use stays::stays;
 
 /// A node as clients see it.
 #[derive(Debug, Clone, PartialEq, Eq)]

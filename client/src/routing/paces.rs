@@ -59,15 +59,25 @@ impl Paces {
         heard.max(since).saturating_add(patience)
     }
 
-    /// Puts nodes in order: who dawdles comes last, and for a read the quicker ones first. A write
-    /// stays with the first owner, where concurrent writes meet.
-    pub(crate) fn order(&self, now: Duration, work: Work, nodes: &mut [NodeId]) {
-        let dawdles =
-            |node| self.reads.is_dawdling(now, node) || self.writes.is_dawdling(now, node);
-        match work {
-            Work::Read => nodes.sort_by_key(|&node| (dawdles(node), self.reads.rank(now, node))),
-            Work::Write => nodes.sort_by_key(|&node| dawdles(node)),
-        }
+    /// Puts nodes in order for a read: who dawdles comes last, and the quicker ones first.
+    pub(crate) fn order_for_read(&self, now: Duration, nodes: &mut [NodeId]) {
+        nodes.sort_by_key(|&node| (self.dawdles(now, node), self.reads.rank(now, node)));
+    }
+
+    /// Puts nodes in order for a write: who dawdles comes last. Else it stays with the first owner,
+    /// where concurrent writes meet; but if it may be `moved`, one that is slow comes behind the
+    /// others.
+    pub(crate) fn order_for_write(&self, now: Duration, moved: bool, nodes: &mut [NodeId]) {
+        let all = nodes.to_vec();
+        let is_slow = |node| {
+            let others = all.iter().copied().filter(|&other| other != node);
+            moved && self.writes.is_slow(now, node, others)
+        };
+        nodes.sort_by_key(|&node| (self.dawdles(now, node), is_slow(node)));
+    }
+
+    fn dawdles(&self, now: Duration, node: NodeId) -> bool {
+        self.reads.is_dawdling(now, node) || self.writes.is_dawdling(now, node)
     }
 }
 
@@ -88,7 +98,10 @@ mod tests {
 
     fn ordered(paces: &Paces, ms: u64, work: Work) -> [u64; 3] {
         let mut nodes = [1, 2, 3].map(NodeId);
-        paces.order(at(ms), work, &mut nodes);
+        match work {
+            Work::Read => paces.order_for_read(at(ms), &mut nodes),
+            Work::Write => paces.order_for_write(at(ms), true, &mut nodes),
+        }
         nodes.map(|node| node.0)
     }
 
@@ -128,6 +141,26 @@ mod tests {
                 .handle_answer(at(1), NodeId(1), question);
         }
         assert_eq!(paces.silent_at(NodeId(1), at(9)), at(9) + SHORTEST_SILENCE);
+    }
+
+    #[test]
+    fn writes_leave_a_first_owner_that_is_slow_over_writes_if_they_may() {
+        let mut paces = Paces::new();
+        for (node, ms) in [(1, 40), (2, 2), (3, 2)] {
+            let question = paces.handle_asked(at(0), NodeId(node), Work::Write);
+            paces
+                .of(Work::Write)
+                .handle_answer(at(ms), NodeId(node), question);
+        }
+        assert_eq!(ordered(&paces, 100, Work::Write), [2, 3, 1]);
+        let mut nodes = [1, 2, 3].map(NodeId);
+        paces.order_for_write(at(100), false, &mut nodes);
+        assert_eq!(nodes.map(|node| node.0), [1, 2, 3]);
+        assert_eq!(
+            ordered(&paces, 9_000, Work::Write),
+            [1, 2, 3],
+            "it is tried again"
+        );
     }
 
     #[test]

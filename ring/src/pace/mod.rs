@@ -13,6 +13,10 @@
 //! its last latency, or a mean of the last ones if that is more, times its questions under way. It
 //! fades while the peer is not asked, so that one which was slow is tried again.
 //!
+//! What should stay with one peer, and be moved only if that pays, goes by the mean alone: a peer
+//! that usually takes several times as long as another one is **slow**, and one late answer makes
+//! nobody slow.
+//!
 //! Sources: hedged requests within a budget of *The Tail at Scale* (Dean and Barroso, CACM 2013);
 //! a peak-sensitive moving average times what is under way is the balancer "peak EWMA" of Finagle.
 
@@ -44,6 +48,8 @@ struct Peer {
     waiting: BTreeSet<Question>,
     /// In microseconds, as it was at `at`.
     latency: u64,
+    /// The mean of the last answers, likewise.
+    usual: u64,
     at: Duration,
 }
 
@@ -127,6 +133,24 @@ impl Pace {
         oldest.is_some_and(|(asked, _)| now.saturating_sub(*asked) >= self.great_patience())
     }
 
+    /// Does a peer usually take several times as long as one of these? Who was never asked is taken
+    /// for quick, so that it is tried.
+    #[must_use]
+    pub fn is_slow(
+        &self,
+        now: Duration,
+        peer: NodeId,
+        mut others: impl Iterator<Item = NodeId>,
+    ) -> bool {
+        let usual = |peer| self.peers.get(&peer).map_or(0, |known: &Peer| known.usual);
+        // Of the others the mean does not fade: who was slow too is no better for not being asked.
+        let faded = self
+            .peers
+            .get(&peer)
+            .map_or(0, |peer| peer.faded_usual(now));
+        others.any(|other| faded >= SLOW * usual(other).max(NOTHING))
+    }
+
     /// Where a peer comes among others; who is to be asked first has the least. Peers that differ
     /// by less than about a factor of two have the same rank.
     #[must_use]
@@ -163,7 +187,15 @@ impl Peer {
         } else {
             before - (before - took) / 8
         };
+        let usual = self.faded_usual(now);
+        self.usual = usual - usual / 8 + took / 8;
         self.at = now;
+    }
+
+    /// The mean, halved for every few seconds that have passed without an answer.
+    fn faded_usual(&self, now: Duration) -> u64 {
+        let seconds = now.saturating_sub(self.at).as_secs();
+        self.usual >> (seconds / USUAL_HALVES_IN).min(63)
     }
 
     /// The latency, halved for every second that has passed without an answer.
@@ -235,6 +267,10 @@ const FADES_AT: u32 = 2_000;
 const SHORTEST: Duration = Duration::from_millis(2);
 /// A latency in microseconds below which peers are the same to us.
 const NOTHING: u64 = 1_024;
+/// As many times as long as another one is slow.
+const SLOW: u64 = 4;
+/// A mean that nothing is added to halves in so many seconds.
+const USUAL_HALVES_IN: u64 = 4;
 /// As many times as long as usual is dawdling.
 const SEVERAL: u32 = 3;
 /// What one hedge costs, in twentieths.

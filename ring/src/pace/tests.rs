@@ -105,6 +105,38 @@ fn a_little_difference_is_none_and_work_under_way_is_one() {
 }
 
 #[test]
+fn who_usually_takes_several_times_as_long_is_slow_until_it_was_left_alone_for_a_while() {
+    let mut pace = Pace::new(LONGEST);
+    answering(&mut pace, A, 0, 40);
+    assert!(pace.is_slow(at(200), A, [B].into_iter()), "B is tried");
+    answering(&mut pace, B, 0, 3);
+    let is_slow = |pace: &Pace, ms, peer, other| pace.is_slow(at(ms), peer, [other].into_iter());
+    assert!(is_slow(&pace, 200, A, B) && !is_slow(&pace, 200, B, A));
+    assert!(is_slow(&pace, 4_000, A, B));
+    assert!(!is_slow(&pace, 60_000, A, B), "it is tried again");
+    // An answer as late as ever says so at once; many quick ones, that it is over.
+    pace.handle_asked(A, (at(12_200), 900));
+    pace.handle_answer(at(12_300), A, (at(12_200), 900));
+    assert!(is_slow(&pace, 12_300, A, B));
+    answering(&mut pace, A, 12_400, 1);
+    assert!(!is_slow(&pace, 12_600, A, B));
+}
+
+#[test]
+fn one_late_answer_makes_nobody_slow_nor_do_all_of_them_if_others_are_as_late() {
+    let mut pace = Pace::new(LONGEST);
+    answering(&mut pace, A, 0, 1);
+    pace.handle_asked(A, (at(100), 900));
+    pace.handle_answer(at(120), A, (at(100), 900));
+    assert!(!pace.is_slow(at(120), A, [B].into_iter()));
+    answering(&mut pace, A, 200, 60);
+    answering(&mut pace, B, 200, 80);
+    // Nobody has asked B since: it is no quicker for that.
+    assert!(!pace.is_slow(at(20_000), A, [B].into_iter()));
+    assert!(!pace.is_slow(at(400), A, std::iter::empty()));
+}
+
+#[test]
 fn what_is_usual_follows_a_change() {
     let mut pace = paced(2);
     (0..40).for_each(|time| answering(&mut pace, A, 100 * time, 30));

@@ -46,6 +46,8 @@ pub(crate) struct Ledger {
     shown: BTreeMap<usize, Vec<Shown>>,
     /// Since when a stand-in keeps an event.
     kept: BTreeMap<(usize, Dot), Instant>,
+    /// What a stand-in has kept, and keeps no more.
+    let_go: BTreeSet<(usize, Dot)>,
 }
 
 /// A key.
@@ -194,6 +196,7 @@ impl Ledger {
             forsaken: 0,
             shown: BTreeMap::new(),
             kept: BTreeMap::new(),
+            let_go: BTreeSet::new(),
         }
     }
 
@@ -249,8 +252,12 @@ impl Ledger {
             .find(|subject| subject.prefix == *prefix)
     }
 
-    /// A node says that it holds an event so durably.
+    /// A node says that it holds an event so durably. A stand-in may say so of what it dropped in
+    /// the same batch: every owner stands by it in its place.
     pub(crate) fn promise(&mut self, dot: Dot, node: usize, level: Durability, now: Instant) {
+        if self.let_go.contains(&(node, dot)) {
+            return;
+        }
         let holders = self.promises.entry(dot).or_default();
         let promise = holders.entry(node).or_insert(Promise { level, since: now });
         promise.level = level.max(promise.level);
@@ -318,11 +325,13 @@ impl Ledger {
 
     /// A stand-in keeps an event from now on.
     pub(crate) fn keep(&mut self, node: usize, dot: Dot, now: Instant) {
+        self.let_go.remove(&(node, dot));
         self.kept.entry((node, dot)).or_insert(now);
     }
 
     /// A stand-in drops an event. Returns since when it has kept it.
     pub(crate) fn let_go(&mut self, node: usize, dot: Dot) -> Option<Instant> {
+        self.let_go.insert((node, dot));
         if let Some(holders) = self.promises.get_mut(&dot) {
             holders.remove(&node);
         }
