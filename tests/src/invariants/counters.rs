@@ -10,8 +10,10 @@
 //! | all of those there were reset by a reset that is there too | never |
 //! | some of those there were reset | never or once: the reset may have seen a loser alone |
 //! | a reset of them was lost with disks | never or once: its actor's next increment may carry it |
+//! | one of them was lost with every disk that had it | once more: likewise, with its record lost |
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use super::Observation;
 use crate::sim::ledger::{Entry, Ledger};
@@ -119,27 +121,37 @@ impl Counter<'_> {
     }
 
     /// How often an increment may count.
-    fn expected(&self, operation: usize, clock: &Clock, ledger: &Ledger) -> &'static [i128] {
-        let here = |entry: &&Entry| clock.contains(entry.event.dot);
-        let increments = self.events(ledger).filter(here);
-        let increments = increments.filter(|entry| entry.operation == Some(operation));
-        let dots: Vec<Dot> = increments.map(|entry| entry.event.dot).collect();
-        let resets = self.events(ledger).filter(|entry| {
+    fn expected(&self, operation: usize, clock: &Clock, ledger: &Ledger) -> RangeInclusive<i128> {
+        let is_here = |entry: &&Entry| clock.contains(entry.event.dot);
+        let (resets, increments): (Vec<_>, Vec<_>) = self.events(ledger).partition(|entry| {
             let effect = entry.event.operation.map(|operation| operation.effect);
             effect == Some(Effect::Removal)
         });
-        let (there, lost): (Vec<_>, Vec<_>) = resets.partition(here);
+        let (there, lost): (Vec<_>, Vec<_>) = resets.into_iter().partition(is_here);
         let is_reset_by = |resets: &[&Entry], dot: &Dot| {
             let mut resets = resets.iter().copied().filter_map(reset_of);
             resets.any(|(actor, upto)| actor == dot.actor && dot.counter <= upto)
         };
         let is_reset = |dot: &&Dot| is_reset_by(&there, dot);
+        let of_it = increments.iter().filter(|e| e.operation == Some(operation));
+        let of_it = of_it.map(|entry| entry.event.dot);
+        let (dots, gone): (Vec<Dot>, Vec<Dot>) = of_it.partition(|&dot| clock.contains(dot));
+        // What was lost as an event may count all the same, and its record not be there any more.
+        let carried = gone.iter().filter(|dot| {
+            let later = increments.iter().filter(|entry| is_here(entry));
+            let mut later = later.filter(|entry| entry.operation.is_some());
+            let has_later = later.any(|entry| {
+                entry.event.dot.actor == dot.actor && entry.event.dot.counter > dot.counter
+            });
+            has_later && !is_reset(dot)
+        });
+        let carried = i128::try_from(carried.count()).unwrap_or(i128::MAX);
         match (dots.len(), dots.iter().filter(is_reset).count()) {
-            (0, _) => &[0, 1],
-            (_, 0) if dots.iter().any(|dot| is_reset_by(&lost, dot)) => &[0, 1],
-            (_, 0) => &[1],
-            (all, reset) if all == reset => &[0],
-            _ => &[0, 1],
+            (0, _) => 0..=carried.max(1),
+            (_, 0) if dots.iter().any(|dot| is_reset_by(&lost, dot)) => 0..=1 + carried,
+            (_, 0) => 1..=1 + carried,
+            (all, reset) if all == reset => 0..=carried,
+            _ => 0..=1 + carried,
         }
     }
 
