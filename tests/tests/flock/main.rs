@@ -8,6 +8,7 @@ mod tending;
 
 use starling_node::protocol::hints::HintConfig;
 use starling_node::protocol::replica::ReplicaConfig;
+use starling_tests::asked::number;
 use starling_tests::flock::Flock;
 
 /// Three owners of a partition, and two that may stand in for them, with such limits.
@@ -17,4 +18,9 @@ fn five(hints: HintConfig) -> Flock {
         ..ReplicaConfig::default()
     };
     Flock::new(5, 3, config)
+}
+
+/// How many rows there are where the number should make no difference.
+fn rows() -> u64 {
+    number("STARLING_ROWS").unwrap_or(100_000)
 }

@@ -9,6 +9,7 @@ use starling_tests::flock::Flock;
 fn one_missing_row_of_a_hundred_thousand_costs_a_few_kilobytes() {
     let (mut flock, [writer, late, _]) = apart(1);
     let bytes = caught_up(&mut flock, writer, late);
+    println!("one row that is missing: {bytes} bytes");
     assert!(bytes < 16 << 10, "{bytes} bytes");
 }
 
@@ -16,6 +17,7 @@ fn one_missing_row_of_a_hundred_thousand_costs_a_few_kilobytes() {
 fn a_thousand_missing_rows_cost_a_thousand_rows() {
     let (mut flock, [writer, late, _]) = apart(1_000);
     let bytes = caught_up(&mut flock, writer, late);
+    println!("a thousand rows that are missing: {bytes} bytes");
     assert!(bytes < 1_000 * 512, "{bytes} bytes");
 }
 
@@ -66,9 +68,10 @@ fn is_catching_up(flock: &Flock, node: NodeId) -> bool {
     vnode.is_none_or(Vnode::is_catching_up)
 }
 
-/// Three owners of the same hundred thousand rows, of which one lacks so many more.
+/// Three owners of the same rows, a hundred thousand or `STARLING_ROWS`, of which one lacks so many
+/// more.
 fn apart(rows: usize) -> (Flock, [NodeId; 3]) {
-    let mut flock = Flock::with_rows(3, 3, ReplicaConfig::default(), 100_000);
+    let mut flock = Flock::with_rows(3, 3, ReplicaConfig::default(), super::rows());
     flock.pass(5);
     let [writer, other, late] = flock.nodes();
     flock.cut(late);
