@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::world::{World, id, seconds};
+use crate::world::{World, asked, id, seconds};
 use ring::MemberState;
 
 /// A node that something is done to may be convicted; the others may not.
@@ -63,8 +63,7 @@ fn swarm(seed: u64) -> Result<(), String> {
 
 #[test]
 fn whatever_happens_to_some_convicts_none_of_the_others() {
-    let seeds = std::env::var("STARLING_GOSSIP_SEEDS").ok();
-    let count = seeds.and_then(|seeds| seeds.parse().ok()).unwrap_or(60);
+    let count = asked("STARLING_GOSSIP_SEEDS").unwrap_or(60);
     let failures: Vec<String> = (0..count).filter_map(|seed| swarm(seed).err()).collect();
     assert!(failures.is_empty(), "{failures:#?}");
 }

@@ -357,3 +357,11 @@ impl PopBefore for BinaryHeap<Reverse<Due>> {
 const BOOT: u64 = 1_000;
 /// How many messages wait for a stopped node.
 const SOCKET: usize = 500;
+
+/// The number that an environment variable holds.
+pub(crate) fn asked<T: std::str::FromStr>(variable: &str) -> Option<T> {
+    let set = std::env::var(variable).ok()?;
+    let number = set.parse().ok();
+    assert!(number.is_some(), "{variable} is a number, not {set:?}");
+    number
+}
