@@ -276,5 +276,6 @@ async fn admit(
 
 /// Connections that are admitted and not yet taken; more wait in their handshakes' tasks.
 const ADMITTED: usize = 64;
-/// How long closing waits for the last packets to leave.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long closing waits for the last packets to leave. A connection to somebody who does not
+/// answer, and there is one whenever a node is down, would have it wait for seconds.
+const GOODBYE: Duration = Duration::from_millis(200);
