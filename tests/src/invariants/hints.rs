@@ -2,7 +2,7 @@
 //! is healed it drops all.
 //!
 //! An owner whose disk was replaced since the hint was taken is let off: it may have said that it
-//! had it, and have lost it. So is one that cannot read its vnode at this moment.
+//! had it, and have lost it. So is one that has not read its vnode yet, or cannot at this moment.
 
 use super::Observation;
 use crate::sim::ledger::Ledger;

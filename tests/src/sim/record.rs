@@ -330,16 +330,16 @@ impl World {
             let Some(process) = there.process.as_ref().filter(|_| !has_lost) else {
                 continue;
             };
-            if process.replica.unread().any(|(id, _)| id == vnode) {
-                // It cannot tell now what it holds.
-                continue;
-            }
             let clock = process.replica.vnode(vnode).map(Vnode::clock);
+            let Some(clock) = clock else {
+                // It has begun just now, or cannot read its vnode: it cannot tell what it holds.
+                continue;
+            };
             let dropped = Observation::Dropped {
                 node,
                 dot,
                 owner,
-                holds: clock.is_some_and(|clock| clock.contains(dot)),
+                holds: clock.contains(dot),
             };
             Self::check(&self.ledger, &dropped)?;
             let now = self.queue.now();
