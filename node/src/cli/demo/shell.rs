@@ -3,7 +3,9 @@
 //! Lines are read on a thread of their own, so that the client's connections stay alive while
 //! somebody thinks.
 
+use std::io::IsTerminal;
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use reedline::{DefaultPrompt, DefaultPromptSegment, Reedline, Signal};
@@ -82,7 +84,11 @@ pub(super) async fn run(
     output.line(INVITATION)?;
     let (mut lines, ready) = read_lines();
     while ready.send(()).is_ok() {
-        let Some(line) = lines.recv().await else {
+        let line = tokio::select! {
+            line = lines.recv() => line,
+            () = terminal_gone() => None,
+        };
+        let Some(line) = line else {
             break;
         };
         match execute(&line, client, cluster, output).await {
@@ -92,6 +98,19 @@ pub(super) async fn run(
         }
     }
     Ok(())
+}
+
+/// Waits until the terminal that lines come from is no more, where there was one: the editor would
+/// ask it for the next key for ever.
+async fn terminal_gone() {
+    let was_there = std::io::stdin().is_terminal();
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    loop {
+        looks.tick().await;
+        if was_there && !std::io::stdin().is_terminal() {
+            return;
+        }
+    }
 }
 
 /// Runs one line; says whether to go on.
@@ -187,6 +206,9 @@ fn read_lines() -> (mpsc::UnboundedReceiver<String>, std_mpsc::Sender<()>) {
     });
     (lines, ready)
 }
+
+/// How often to look whether the terminal is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 const INVITATION: &str = r"
 Try:  get packages bash:amd64   ·   get words the   ·   inspect words the   ·   \kill 2   ·
