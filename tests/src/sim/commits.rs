@@ -316,18 +316,19 @@ impl World {
         Ok(())
     }
 
-    /// When all vnodes of a process can be read: what it recovered.
+    /// When all vnodes and shelves of a process can be read: what it recovered.
     fn observe_start(&mut self, node: usize) -> Result<(), Broken> {
         let Some(process) = &mut self.nodes[node].process else {
             return Ok(());
         };
         process.has_recovered = true;
         // What cannot be read yet shows later what it holds.
-        let can_tell = process.replica.unread().next().is_none();
-        if !can_tell || std::mem::replace(&mut process.is_checked, true) {
+        let replica = &process.replica;
+        let (hints, unread) = (replica.hints(), replica.unread().next());
+        let is_hidden = hints.hidden().is_some() || hints.unreadable().next().is_some();
+        if is_hidden || unread.is_some() || std::mem::replace(&mut process.is_checked, true) {
             return Ok(());
         }
-        let replica = &process.replica;
         Self::check(&self.ledger, &Observation::Recovered { node, replica })
     }
 
