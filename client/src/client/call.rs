@@ -134,7 +134,7 @@ impl Shared {
         let now = self.clock.now();
         match (paced(request), written(request)) {
             (_, Some(write)) => {
-                let moved = !stays(write);
+                let moved = !stays(&write.items);
                 self.paces().order_for_write(now, moved, &mut nodes);
             }
             (Some(_), None) => self.paces().order_for_read(now, &mut nodes),

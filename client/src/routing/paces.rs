@@ -105,6 +105,17 @@ mod tests {
         nodes.map(|node| node.0)
     }
 
+    /// Node 1 has answered once, in 40 ms, and the two others in 2.
+    fn one_is_slow(work: Work) -> Paces {
+        let mut paces = Paces::new();
+        for (node, ms) in [(1, 40), (2, 2), (3, 2)] {
+            let question = paces.handle_asked(at(0), NodeId(node), work);
+            let pace = paces.of(work);
+            pace.handle_answer(at(ms), NodeId(node), question);
+        }
+        paces
+    }
+
     #[test]
     fn a_node_that_hangs_over_reads_is_asked_last_for_writes_too() {
         let mut paces = Paces::new();
@@ -145,33 +156,18 @@ mod tests {
 
     #[test]
     fn writes_leave_a_first_owner_that_is_slow_over_writes_if_they_may() {
-        let mut paces = Paces::new();
-        for (node, ms) in [(1, 40), (2, 2), (3, 2)] {
-            let question = paces.handle_asked(at(0), NodeId(node), Work::Write);
-            paces
-                .of(Work::Write)
-                .handle_answer(at(ms), NodeId(node), question);
-        }
+        let paces = one_is_slow(Work::Write);
         assert_eq!(ordered(&paces, 100, Work::Write), [2, 3, 1]);
         let mut nodes = [1, 2, 3].map(NodeId);
         paces.order_for_write(at(100), false, &mut nodes);
         assert_eq!(nodes.map(|node| node.0), [1, 2, 3]);
-        assert_eq!(
-            ordered(&paces, 9_000, Work::Write),
-            [1, 2, 3],
-            "it is tried again"
-        );
+        let later = ordered(&paces, 9_000, Work::Write);
+        assert_eq!(later, [1, 2, 3], "it is tried again");
     }
 
     #[test]
     fn reads_prefer_a_quicker_node_and_writes_their_first_owner() {
-        let mut paces = Paces::new();
-        for (node, ms) in [(1, 40), (2, 2), (3, 2)] {
-            let question = paces.handle_asked(at(0), NodeId(node), Work::Read);
-            paces
-                .of(Work::Read)
-                .handle_answer(at(ms), NodeId(node), question);
-        }
+        let paces = one_is_slow(Work::Read);
         assert_eq!(ordered(&paces, 100, Work::Read), [2, 3, 1]);
         assert_eq!(ordered(&paces, 100, Work::Write), [1, 2, 3]);
     }

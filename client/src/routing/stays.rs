@@ -8,11 +8,11 @@
 //! flags where the removal wins a write has an effect only over what is there. Conditions stay too:
 //! writers should meet where they are judged, and each says by its context what it has seen.
 
-use crate::wire::{Kind, WriteRequest};
+use crate::wire::{Kind, WriteItem};
 
-/// Does this write stay with the first owner while that answers at all?
-pub(crate) fn stays(write: &WriteRequest) -> bool {
-    write.items.iter().any(|item| {
+/// Does a write of these items stay with the first owner while that answers at all?
+pub(crate) fn stays(items: &[WriteItem]) -> bool {
+    items.iter().any(|item| {
         let mut kinds = item.edits.iter().map(|edit| edit.kind);
         item.only_if_current || kinds.any(is_of_its_node)
     })
@@ -38,32 +38,16 @@ fn is_of_its_node(kind: Kind) -> bool {
 mod tests {
     use serde_bytes::ByteBuf;
 
-    use super::{Kind, WriteRequest, stays};
-    use crate::wire::{Edit, Mutation, OperationId, WriteItem};
+    use super::{Kind, WriteItem, stays};
+    use crate::wire::{Edit, Mutation};
 
-    fn write(only_if_current: bool, edits: &[(Kind, Mutation)]) -> WriteRequest {
+    fn item(only_if_current: bool, edits: &[(Kind, Mutation)]) -> WriteItem {
         let edit = |(kind, mutation): &(Kind, Mutation)| Edit::of_key(*kind, mutation.clone());
-        WriteRequest {
-            bucket: "b".to_owned(),
-            partition: ByteBuf::from("k"),
-            items: vec![WriteItem {
-                sort: ByteBuf::new(),
-                edits: edits.iter().map(edit).collect(),
-                context: ByteBuf::new(),
-                only_if_current,
-            }],
-            operation: OperationId {
-                client: (1, 2),
-                sequence: 3,
-            },
-            age_ms: 0,
-            ttl_ms: None,
-            w: None,
-            durability: None,
-            return_value: false,
-            timeout_ms: 1,
-            sloppy: None,
-            pw: None,
+        WriteItem {
+            sort: ByteBuf::new(),
+            edits: edits.iter().map(edit).collect(),
+            context: ByteBuf::new(),
+            only_if_current,
         }
     }
 
@@ -73,9 +57,12 @@ mod tests {
         let put = (Kind::Value, Mutation::Put(bytes()));
         let add = (Kind::Set, Mutation::Add(vec![bytes()]));
         let remove = (Kind::Set, Mutation::Remove(vec![bytes()]));
-        assert!(!stays(&write(false, &[put.clone(), add, remove])));
-        assert!(stays(&write(true, std::slice::from_ref(&put))));
+        let plain = item(false, &[put.clone(), add, remove]);
+        let conditional = item(true, std::slice::from_ref(&put));
         let spend = (Kind::BoundedCounter, Mutation::Increment(-1));
-        assert!(stays(&write(false, &[put, spend])));
+        let spending = item(false, &[put, spend]);
+        assert!(!stays(std::slice::from_ref(&plain)));
+        assert!(stays(&[plain.clone(), conditional]));
+        assert!(stays(&[plain, spending]));
     }
 }
